@@ -1,0 +1,38 @@
+# Everything here can be run again at any time: what is already there is left as it is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+
+.PHONY: help setup lab lab-down demo check test test-all bench
+
+help:           ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+setup:          ## install the system packages and .venv (as root, Debian 12)
+	@setup/install lab
+
+lab: setup      ## bring up the lab: a private cloud on this machine
+	@lab/lab up
+
+lab-down:       ## leave nothing of the lab behind (the cache of guest disks stays)
+	@lab/lab down
+
+demo: lab       ## move three machines into the lab's cloud, for real
+	@lab/demo
+
+check: setup    ## types, style, translations, documents
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check -q
+	@.venv/bin/mypy
+	@$(PY) -m pytest -q tests/unit/test_translations.py tests/unit/test_docs.py
+
+test: setup     ## types and style, then every test; brings the lab up for those that need it
+	@.venv/bin/ruff check -q && .venv/bin/ruff format --check -q && .venv/bin/mypy
+	@$(PY) -m pytest
+
+test-all: setup ## the same, with every matrix whole
+	@.venv/bin/ruff check -q && .venv/bin/ruff format --check -q && .venv/bin/mypy
+	@$(PY) -m pytest --whole
+
+bench: lab      ## measure what we claim, against the peers' commands, in one run
+	@$(PY) -m bench.transfer

@@ -1,0 +1,112 @@
+"""The registry of actions: how each verb of a plan is probed, done, verified and undone.
+
+An action is registered by its verb:
+
+    @action("ceph.osd.out")
+    class MarkOut(Action): ...
+
+Every method can be called again after a crash, so each one must be idempotent, and `probe` looks at the real world and
+never at memory.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import ClassVar, Protocol, TypeVar
+
+from blue_wizard.errors import InputError
+from blue_wizard.jobs.model import Json, Outcome
+from blue_wizard.text import _
+
+__all__ = ["Action", "Args", "Context", "action", "find", "load"]
+
+Args = Mapping[str, Json]
+
+
+class Context(Protocol):
+    """What a running action knows of its job, and how it talks to the outside."""
+
+    @property
+    def job_id(self) -> str:
+        """The id of the job, stable over crashes and resumes: tag what you make with it."""
+
+    @property
+    def step_id(self) -> str:
+        """The id of the step within its plan."""
+
+    def outcome(self, step_id: str) -> Outcome:
+        """The outcome of an earlier step of this job; KeyError when it has none."""
+
+    def note(self, key: str, value: Json) -> None:
+        """Keep a small fact of this step across crashes at once (before an effect that needs it for its undo)."""
+
+    def noted(self, key: str) -> Json:
+        """What `note` kept for this step, or None."""
+
+    def progress(self, done: float, total: float, *, unit: str = "B", note: str = "") -> None:
+        """Report how far the step has come (cheap: call it as often as you like)."""
+
+    def event(self, kind: str, message: str, **data: Json) -> None:
+        """Write an event into the job's log. Effects (every changing API call or argv) use the kind ``effect``."""
+
+    def check_stop(self) -> None:
+        """Raise Stopped when a person asked the job to stop; long steps call it at least every second."""
+
+
+class Action:
+    """One verb. Override what applies; `do` is the only one that must be there."""
+
+    verb: ClassVar[str] = ""
+
+    def probe(self, ctx: Context, args: Args) -> Outcome | None:
+        """The outcome when the effect is already fully there, else None. Reads only."""
+        return None
+
+    def do(self, ctx: Context, args: Args) -> Outcome:
+        """Bring the effect about, from nothing or from whatever a killed attempt left. Returns the outcome."""
+        raise NotImplementedError
+
+    def verify(self, ctx: Context, args: Args, outcome: Outcome) -> None:
+        """Raise StepFailed when the effect does not stand up to a second look. Reads only."""
+
+    def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
+        """Take the effect back, also a partial one (`outcome` is None when `do` never returned)."""
+
+
+_A = TypeVar("_A", bound=type[Action])
+_registry: dict[str, type[Action]] = {}
+
+
+def action(verb: str) -> Callable[[_A], _A]:
+    """Register a class of actions under its verb. Raises ValueError when the verb is taken by another class."""
+
+    def register(cls: _A) -> _A:
+        known = _registry.get(verb)
+        if known is not None and known.__qualname__ != cls.__qualname__:
+            raise ValueError(f"verb {verb!r} is taken by {known.__qualname__}")
+        cls.verb = verb
+        _registry[verb] = cls
+        return cls
+
+    return register
+
+
+def load() -> None:
+    """Import every module that registers actions: those named by the entry points `blue_wizard.actions`."""
+    for point in entry_points(group="blue_wizard.actions"):
+        importlib.import_module(point.value)
+
+
+def find(verb: str) -> Action:
+    """A fresh action for the verb. Raises InputError when no module registered it."""
+    if verb not in _registry:
+        load()
+    try:
+        return _registry[verb]()
+    except KeyError:
+        raise InputError(
+            _("This version knows no action {verb!r}.").format(verb=verb),
+            _("The plan was probably made by another version: make it again."),
+        ) from None

@@ -1,0 +1,157 @@
+"""Plans and jobs as plain data: no I/O, and nothing of any operation.
+
+A plan is what a person reads and approves; a job is a plan being executed. Both are JSON all the way down, so that a
+plan made by one version of the program can be carried on by the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["Json", "Outcome", "Plan", "Precondition", "Progress", "Risk", "State", "Step", "StepState"]
+
+
+Json = Any
+Outcome = Mapping[str, Json]
+"""What a step reports of itself: names and ids, never a secret."""
+
+
+class Risk(StrEnum):
+    """What a step can do to the tenants' business."""
+
+    NONE = "none"
+    LOW = "low"
+    HIGH = "high"
+
+
+class State(StrEnum):
+    """The state of a job."""
+
+    APPROVED = "approved"
+    QUEUED = "queued"
+    RUNNING = "running"
+    ROLLING_BACK = "rolling-back"
+    DONE = "done"
+    FAILED = "failed"  # failed, and everything was rolled back
+    CANCELLED = "cancelled"  # stopped by a person, and everything was rolled back
+    ROLLED_BACK = "rolled-back"  # was done, and undone later on request
+    STUCK = "stuck"  # could not be rolled back fully; what is left is listed
+
+    @property
+    def ended(self) -> bool:
+        """True when nothing more happens without a new command."""
+        return self in _ENDED
+
+
+_ENDED = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.ROLLED_BACK, State.STUCK})
+
+
+class StepState(StrEnum):
+    """The state of one step of a job."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+    LEFT = "left"  # its effect could not be undone
+
+
+@dataclass(frozen=True)
+class Precondition:
+    """Something that held when the plan was made, in words, and the figures it was judged on."""
+
+    title: str
+    holds: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: `verb` names the action, `args` are its arguments (JSON, no secrets).
+
+    `id` is unique within its plan, and is how later steps ask for this one's outcome. `seconds` is an estimate.
+    `irreversible` says what can't be undone, where that is so. `locks` are names such as ``server:ID``.
+    """
+
+    id: str
+    verb: str
+    args: Mapping[str, Json]
+    title: str
+    why: str = ""
+    risk: Risk = Risk.NONE
+    seconds: float | None = None
+    irreversible: str = ""
+    locks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is going to be done, in which order, and why.
+
+    `children` are plans that run side by side after the plan's own steps, each on the queue of its `target` (a source
+    host, a datastore, a compute host ...). `params` are what the operation needs to make the same plan again.
+    """
+
+    title: str
+    operation: str
+    params: Mapping[str, Json] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    children: tuple[Plan, ...] = ()
+    preconditions: tuple[Precondition, ...] = ()
+    invariant: str = ""
+    target: str = ""
+
+    def as_json(self) -> dict[str, Json]:
+        """The plan as plain JSON data."""
+        data: dict[str, Json] = json.loads(json.dumps(asdict(self)))
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> Plan:
+        """The plan that `as_json` gave. Raises KeyError or TypeError when the data is no plan."""
+        rest = dict(data)
+        steps = tuple(
+            Step(**{**s, "risk": Risk(s["risk"]), "locks": tuple(s["locks"])}) for s in rest.pop("steps")
+        )
+        children = tuple(cls.from_json(c) for c in rest.pop("children"))
+        preconditions = tuple(Precondition(**p) for p in rest.pop("preconditions"))
+        return cls(**rest, steps=steps, children=children, preconditions=preconditions)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what will be done (not over the wording or the estimates): an approval binds to it."""
+        canonical = json.dumps(self._essence(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def _essence(self) -> dict[str, Json]:
+        return {
+            "operation": self.operation,
+            "target": self.target,
+            "steps": [[s.id, s.verb, json.loads(json.dumps(s.args)), sorted(s.locks)] for s in self.steps],
+            "children": [c._essence() for c in self.children],
+        }
+
+    def walk(self) -> Iterator[Plan]:
+        """This plan and all below it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a long step has come. `rate` is units per second; `left_s` is None while it can't be told."""
+
+    done: float
+    total: float
+    unit: str = "B"
+    rate: float = 0.0
+    left_s: float | None = None
+    note: str = ""

@@ -1,0 +1,66 @@
+"""A virtual machine as a source describes it: the common form that every source gives and every target takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = ["Disk", "Firmware", "Machine", "Nic", "Power"]
+
+
+class Firmware(StrEnum):
+    """What starts the guest."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+class Power(StrEnum):
+    """The power state at the source."""
+
+    ON = "on"
+    OFF = "off"
+    UNKNOWN = "unknown"  # a file has no power state
+
+
+@dataclass(frozen=True)
+class Disk:
+    """One disk. `size` is the virtual size in bytes; `used` the allocated bytes, None when it can't be told.
+
+    `id` is the source's own name of the disk, unique within the machine (a target device such as ``vda``, a file name).
+    `bus` is the bus the guest sees it on: virtio, scsi, sata, ide, nvme, or "" when unknown.
+    """
+
+    id: str
+    size: int
+    format: str
+    bus: str = ""
+    used: int | None = None
+    boot: bool = False
+
+
+@dataclass(frozen=True)
+class Nic:
+    """One network card. `network` is the source's name of the network; `addresses` are those known to be in use."""
+
+    mac: str
+    network: str
+    model: str = ""
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One virtual machine. `memory` is in MiB. `warnings` say what will change for the guest, or can't be known."""
+
+    id: str
+    name: str
+    vcpus: int
+    memory: int
+    disks: tuple[Disk, ...]
+    nics: tuple[Nic, ...] = ()
+    firmware: Firmware = Firmware.BIOS
+    secure_boot: bool = False
+    power: Power = Power.UNKNOWN
+    os: str = ""
+    warnings: tuple[str, ...] = field(default=())

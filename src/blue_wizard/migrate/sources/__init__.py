@@ -1,0 +1,100 @@
+"""Sources of virtual machines. One source is one file in this folder that registers itself with `@source`.
+
+See docs/how-to/add-a-source.md.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
+
+from blue_wizard.errors import InputError
+from blue_wizard.migrate.machine import Machine, Power
+from blue_wizard.text import _
+
+__all__ = ["Export", "PowerControl", "Source", "open_source", "source"]
+
+
+@dataclass(frozen=True)
+class Export:
+    """A disk that can be read over NBD while the context is open.
+
+    `uri` is an NBD URI that libnbd and nbdcopy take; `size` the virtual size in bytes.
+    """
+
+    uri: str
+    size: int
+
+
+class Source(Protocol):
+    """A place that virtual machines come from.
+
+    `schemes` are the URL schemes it answers to. `target` is the name of the queue that limits how many jobs read from it
+    at once (a host, a datastore, a folder).
+    """
+
+    schemes: ClassVar[tuple[str, ...]]
+
+    def __init__(self, url: str) -> None:
+        """Raises InputError when the URL can't be one of this source's. Opens nothing."""
+
+    @property
+    def target(self) -> str: ...
+
+    def discover(self, match: str = "*") -> Iterable[Machine]:
+        """The machines whose name matches the glob. Reads only; raises InputError for what can't be read."""
+
+    def open_disk(self, machine_id: str, disk_id: str) -> AbstractContextManager[Export]:
+        """The disk as a read-only NBD export, for as long as the context lasts."""
+
+
+@runtime_checkable
+class PowerControl(Protocol):
+    """An optional ability: sources whose machines run."""
+
+    def power(self, machine_id: str) -> Power:
+        """The power state now."""
+
+    def shut_down(self, machine_id: str, *, timeout_s: float, check_stop: Callable[[], None]) -> None:
+        """Ask the guest to shut down and wait until it is off. Raises StepFailed when it is not off in time."""
+
+    def start(self, machine_id: str) -> None:
+        """Start the machine; nothing happens when it runs."""
+
+
+_S = TypeVar("_S", bound=type[Source])
+_registry: dict[str, type[Source]] = {}
+
+
+def source(cls: _S) -> _S:
+    """Register a source under its URL schemes. Raises ValueError when a scheme is taken."""
+    for scheme in cls.schemes:
+        known = _registry.get(scheme)
+        if known is not None and known.__qualname__ != cls.__qualname__:
+            raise ValueError(f"scheme {scheme!r} is taken by {known.__qualname__}")
+        _registry[scheme] = cls
+    return cls
+
+
+def _load() -> None:
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    for point in entry_points(group="blue_wizard.sources"):
+        point.load()
+
+
+def open_source(url: str) -> Source:
+    """The source of the URL; a plain path is a folder or file of images. Raises InputError for an unknown scheme."""
+    _load()
+    scheme = url.split("://", 1)[0] if "://" in url else "files"
+    if scheme not in _registry:
+        raise InputError(
+            _("No source answers to {scheme}://.").format(scheme=scheme),
+            _("Known are: {known}.").format(known=", ".join(sorted(_registry))),
+        )
+    return _registry[scheme](url)

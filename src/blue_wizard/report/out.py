@@ -1,0 +1,107 @@
+"""Data to stdout, people's text to the terminal: the two ways out of every command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from blue_wizard.text import _
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+__all__ = ["Output", "bytes_text", "console", "emit", "errors", "plain", "seconds_text", "table"]
+
+Output = Literal["table", "json", "yaml"]
+
+
+def console() -> Console:
+    """The terminal of people's text (stdout)."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def errors() -> Console:
+    """The terminal of progress, logs and errors (stderr)."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON data: dataclasses to objects, enums to their values, paths and tuples to text and lists."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    return value
+
+
+def emit(data: Any, output: Output, human: Callable[[], RenderableType | Iterable[RenderableType]]) -> None:
+    """Write `data` as JSON or YAML to stdout, or what `human()` renders when the output is "table"."""
+    if output == "json":
+        print(json.dumps(plain(data), ensure_ascii=False, indent=2))  # noqa: T201
+        return
+    if output == "yaml":
+        import yaml
+
+        print(yaml.safe_dump(plain(data), allow_unicode=True, sort_keys=False), end="")  # noqa: T201
+        return
+    rendered = human()
+    out = console()
+    parts = [rendered] if isinstance(rendered, str) or hasattr(rendered, "__rich_console__") else rendered
+    for part in parts:  # type: ignore[union-attr]
+        out.print(part)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:
+    """A table for people; cells are text, and None is shown as a dash. Columns that hold only numbers align right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    body = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, column in enumerate(columns):
+        numeric = bool(body) and all(row[i][:1].isdigit() or row[i] == "-" for row in body)
+        made.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in body:
+        made.add_row(*(Text(cell) for cell in row))
+    return made
+
+
+def bytes_text(size: float | None) -> str:
+    """A number of bytes for people, in binary units: 1536 -> "1.5 KiB"; None -> "-"."""
+    if size is None:
+        return "-"
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(value) < 1024 or unit == "TiB":
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError("unreachable")
+
+
+def seconds_text(seconds: float | None) -> str:
+    """A duration for people: 4.2 -> "4 s", 75 -> "1:15", 3700 -> "1:01:40"; None -> "-"."""
+    if seconds is None:
+        return "-"
+    whole = round(seconds)
+    if whole < 60:
+        return _("{seconds} s").format(seconds=whole)
+    hours, rest = divmod(whole, 3600)
+    minutes, secs = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{secs:02d}" if hours else f"{minutes}:{secs:02d}"

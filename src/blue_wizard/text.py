@@ -1,0 +1,40 @@
+"""User-visible text: English msgids through gettext, with the catalogue of `locale/`.
+
+    from blue_wizard.text import _
+    _("Server {name} already exists.").format(name=name)
+"""
+
+from __future__ import annotations
+
+import gettext
+import os
+from pathlib import Path
+
+__all__ = ["_", "languages", "use"]
+
+LOCALE = Path(__file__).parent / "locale"
+_current: gettext.NullTranslations = gettext.NullTranslations()
+
+
+def languages() -> tuple[str, ...]:
+    """The languages that `--lang` takes."""
+    return ("en", "zh")
+
+
+def use(lang: str | None = None) -> str:
+    """Choose the language of all further text: `lang`, else BLUE_WIZARD_LANG, LC_ALL, LC_MESSAGES, LANG. Returns it."""
+    global _current
+    names = [lang] if lang else [os.environ.get(k, "") for k in ("BLUE_WIZARD_LANG", "LC_ALL", "LC_MESSAGES", "LANG")]
+    first = next((n for n in names if n), "en")
+    chosen = "zh" if first.lower().startswith("zh") else "en"
+    _current = (
+        gettext.translation("blue_wizard", LOCALE, ["zh_CN"], fallback=True)
+        if chosen == "zh"
+        else gettext.NullTranslations()
+    )
+    return chosen
+
+
+def _(message: str) -> str:
+    """The message in the chosen language."""
+    return _current.gettext(message) if message else ""

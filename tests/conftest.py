@@ -1,0 +1,57 @@
+"""Options and fixtures of all tests: the lab is brought up once, only when a selected test needs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--whole", action="store_true", help="run the matrices whole instead of a sample")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Cheap first; what tears the lab down comes last.
+    rank = {"unit": 0, "crash": 1, "lab": 2}
+    items.sort(key=lambda i: (rank.get(i.path.relative_to(ROOT / "tests").parts[0], 0), "lifecycle" in i.path.name))
+    if not config.getoption("--whole"):
+        dropped = [i for i in items if i.get_closest_marker("slow")]
+        items[:] = [i for i in items if not i.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=dropped)
+
+
+@pytest.fixture(autouse=True)
+def _own_configuration(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """No test reads the configuration, clouds or language of whoever runs it."""
+    if "lab" in request.fixturenames:
+        yield
+        return
+    from blue_wizard import config, text
+
+    for name in [n for n in os.environ if n.startswith(("BLUE_WIZARD_", "OS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    config.load.cache_clear()
+    text.use("en")
+    yield
+    config.load.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def _lab_up() -> Iterator[None]:
+    lab = ROOT / "lab" / "lab"
+    was_up = subprocess.run([lab, "status"], capture_output=True, check=False).returncode == 0
+    if not was_up:
+        subprocess.run([lab, "up"], check=True)
+    yield
+    if not was_up:
+        subprocess.run([lab, "down"], check=True)
