@@ -1,0 +1,123 @@
+"""The commands of `lab/lab`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+
+from lab.run import LabError
+from lab.site import HOSTS, STATE
+
+
+def main() -> int:
+    """Run one command; its exit code."""
+    parser = argparse.ArgumentParser(prog="lab/lab", description="a real private cloud on one machine")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="bring up what is down")
+    commands.add_parser("down", help="leave nothing of the lab behind")
+    status = commands.add_parser("status", help="ask every part whether it is alive; exit 0 when all are")
+    status.add_argument("-o", choices=("table", "json"), default="table")
+    execute = commands.add_parser("exec", help="run a command as root inside a host")
+    execute.add_argument("host", choices=sorted(HOSTS))
+    execute.add_argument("argv", nargs=argparse.REMAINDER)
+    commands.add_parser("env", help="print shell exports: . <(lab/lab env)")
+    commands.add_parser("logs", help="print where the logs are")
+    guest = commands.add_parser("guest", help="look at a guest from outside")
+    guest.add_argument("server")
+    guest.add_argument("what", choices=("console", "wait", "ping"))
+    guest.add_argument("--text", default="LAB: ready")
+    guest.add_argument("--timeout", type=float, default=120)
+    guests = commands.add_parser("guests", help="the guests of the KVM host")
+    guests.add_argument("what", choices=("reset",))
+    fixture = commands.add_parser("fixture", help="make web.ova and db.vhdx in a folder")
+    fixture.add_argument("folder")
+    args = parser.parse_args()
+    try:
+        return int(COMMANDS[args.command](args) or 0)
+    except LabError as e:
+        print(f"lab: {e}", file=sys.stderr)
+        return 1
+
+
+def _up(_: argparse.Namespace) -> None:
+    from lab.up import up
+
+    up()
+
+
+def _down(_: argparse.Namespace) -> None:
+    from lab.up import down
+
+    down()
+
+
+def _status(args: argparse.Namespace) -> int:
+    from lab.up import status
+
+    found = status()
+    if args.o == "json":
+        print(json.dumps(found, indent=2))
+    else:
+        for name, alive in found.items():
+            print(f"{'up  ' if alive else 'DOWN'}  {name}")
+    return 0 if all(found.values()) else 1
+
+
+def _exec(args: argparse.Namespace) -> int:
+    from lab.hosts import enter
+
+    argv = args.argv[1:] if args.argv[:1] == ["--"] else args.argv
+    command = [*enter(HOSTS[args.host]), *(argv or ["bash"])]
+    os.execvp(command[0], command)
+
+
+def _env(_: argparse.Namespace) -> None:
+    from lab.site import exports
+
+    if not (STATE / "clouds.yaml").exists():
+        raise LabError("the lab is not up: make lab")
+    for name, value in exports().items():
+        print(f"export {name}={value}")
+
+
+def _logs(_: argparse.Namespace) -> None:
+    for file in sorted((STATE / "log").rglob("*.log")):
+        print(file)
+
+
+def _guest(args: argparse.Namespace) -> int:
+    from lab import guest_view
+
+    return guest_view.show(args.server, args.what, text=args.text, timeout=args.timeout)
+
+
+def _guests(_: argparse.Namespace) -> None:
+    from lab.parts.kvm_guests import reset
+
+    reset()
+
+
+def _fixture(args: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from lab.guests.fixtures import demonstration
+
+    demonstration(Path(args.folder))
+
+
+COMMANDS = {
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "exec": _exec,
+    "env": _env,
+    "logs": _logs,
+    "guest": _guest,
+    "guests": _guests,
+    "fixture": _fixture,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
