@@ -1,0 +1,96 @@
+"""The Debian guest: a real system, made by debootstrap once and kept in the cache."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from lab.guests import disk
+from lab.run import run
+
+SIZE = 1536 << 20
+UUID = "7e570002-0000-4000-8000-000000000002"
+PASSWORD = "lab"
+PACKAGES = "linux-image-cloud-amd64,systemd-sysv,udev,iproute2,iputils-ping,initramfs-tools,kmod,zstd"
+REPORT = """#!/bin/sh
+# Tells the console what the guest sees, again and again for the first minutes and then at every change.
+said=; n=0
+while :; do
+    n=$((n + 1)); report=; missing=0; cards=0
+    for d in /sys/class/net/e*; do
+        [ -e $d ] || continue
+        cards=$((cards + 1)); name=${d##*/}
+        a=$(ip -4 -o addr show dev $name | sed -n 's/.*inet \\([0-9.]*\\).*/\\1/p' | head -1)
+        [ -n "$a" ] || missing=1
+        report="$report $name mac=$(cat $d/address) ip=${a:-none};"
+    done
+    if { [ $missing = 0 ] && [ $cards -gt 0 ]; } || [ $n -gt 60 ]; then
+        if [ "$report" != "$said" ] || [ $((n % 10)) = 0 ]; then
+            echo "LAB: ready host=$(hostname)$report" > /dev/ttyS0; said=$report
+        fi
+    fi
+    sleep 1
+done
+"""
+UNIT = """[Unit]
+Description=Report to the console
+After=systemd-networkd.service
+[Service]
+ExecStart=/usr/local/sbin/lab-report
+[Install]
+WantedBy=multi-user.target
+"""
+NETWORK = "[Match]\nName=en* eth*\n[Network]\nDHCP=ipv4\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n[DHCPv4]\nClientIdentifier=mac\n"
+
+
+def build(out: Path, *, modules: str = "most") -> None:
+    """Write a Debian disk to `out`. `modules` is initramfs-tools' MODULES; "legacy" leaves every virtio driver out."""
+    with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
+        root = Path(scratch) / "root"
+        private = ["unshare", "--mount", "--propagation", "private"]
+        # The mounts that debootstrap makes vanish with this mount namespace.
+        run([*private, "debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", root, _mirror()], timeout=900)
+        _configure(root, legacy=modules == "legacy")
+        disk.make(root, out, SIZE, UUID, "console=tty0 console=ttyS0,115200 net.ifnames=1")
+
+
+def _mirror() -> str:
+    """The Debian mirror that apt uses on this machine."""
+    targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
+    rows = [line.split() for line in targets.splitlines()]
+    return next(r[0] for r in rows if r[1] in {"bookworm", "12", "stable", "oldstable"} and r[2] == "main")
+
+
+def _configure(root: Path, *, legacy: bool) -> None:
+    def put(name: str, text: str, mode: int = 0o644) -> None:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(mode)
+
+    put("etc/hostname", "shop\n")
+    put("etc/hosts", "127.0.0.1 localhost shop\n")
+    put("etc/fstab", f"UUID={UUID} / ext4 defaults 0 1\n")
+    put("etc/systemd/network/10-dhcp.network", NETWORK)
+    put("etc/modprobe.d/lab.conf", "options virtio_net csum=0 gso=0\n")
+    put("usr/local/sbin/lab-report", REPORT, 0o755)
+    put("etc/systemd/system/lab-report.service", UNIT)
+    put("etc/resolv.conf", "")
+    if legacy:
+        put("etc/initramfs-tools/conf.d/lab", "MODULES=list\n")
+        put("etc/initramfs-tools/modules", "ata_piix\nvmw_pvscsi\nsd_mod\next4\n")
+    script = f"""
+set -e
+mount -t proc proc /proc
+echo root:{PASSWORD} | chpasswd
+systemctl enable systemd-networkd lab-report serial-getty@ttyS0 >/dev/null 2>&1
+systemctl mask systemd-timesyncd apt-daily.timer apt-daily-upgrade.timer e2scrub_reap e2scrub_all.timer fstrim.timer dpkg-db-backup.timer getty@tty1 systemd-networkd-wait-online >/dev/null 2>&1
+update-initramfs -u -k all >/dev/null 2>&1
+rm -rf /var/cache/apt/* /var/lib/apt/lists/* /usr/share/doc/* /usr/share/locale/* /usr/share/man/*
+"""  # noqa: E501
+    run(["unshare", "--mount", "--propagation", "private", "chroot", root, "sh", "-c", script], timeout=300)
+    for name in ("vmlinuz", "initrd.img"):
+        if not (root / name).exists():
+            newest = sorted((root / "boot").glob(f"{name}-*"))[-1]
+            (root / name).symlink_to(f"boot/{newest.name}")
+
