@@ -91,7 +91,9 @@ def create(host: Host) -> None:
     (folder / "resolv.conf").write_text("")
     # An unresolvable name blocks getfqdn() for ten seconds, and Neutron's agents give up after three of those.
     lines = Path("/etc/nsswitch.conf").read_text().splitlines()
-    (folder / "nsswitch.conf").write_text("\n".join("hosts: files" if x.startswith("hosts:") else x for x in lines) + "\n")
+    (folder / "nsswitch.conf").write_text(
+        "\n".join("hosts: files" if x.startswith("hosts:") else x for x in lines) + "\n"
+    )
     run(["ip", "netns", "add", host.netns])
     _plug(host, "m", "mgmt", "bwl-mgmt", 1500)
     if host.ovs:

@@ -14,8 +14,12 @@ def start(host: Host) -> None:
         on(host, ["ovsdb-tool", "create", db, "/usr/share/openvswitch/vswitch.ovsschema"])
     if not running(host, "ovsdb"):
         remotes = ["--remote=punix:/run/openvswitch/db.sock", "--remote=ptcp:6640:127.0.0.1"]
-        spawn(host, "ovsdb", ["ovsdb-server", db, *remotes, "--pidfile=/run/openvswitch/ovsdb-server.pid", "--no-chdir"])
-    wait(lambda: ok([*enter(host), "ovs-vsctl", "--timeout=3", "--no-wait", "init"]), f"ovsdb of {host.name}", timeout=30)
+        spawn(
+            host, "ovsdb", ["ovsdb-server", db, *remotes, "--pidfile=/run/openvswitch/ovsdb-server.pid", "--no-chdir"]
+        )
+    wait(
+        lambda: ok([*enter(host), "ovs-vsctl", "--timeout=3", "--no-wait", "init"]), f"ovsdb of {host.name}", timeout=30
+    )
     on(host, ["ovs-vsctl", "--no-wait", "set", "Open_vSwitch", ".", f"external_ids:hostname={host.name}",
               f"external_ids:system-id={host.name}"])  # fmt: skip
     if not running(host, "vswitchd"):
@@ -35,6 +39,6 @@ def alive(host: Host) -> bool:
     """True when database and switch answer and the tunnel's address is up."""
     if not (running(host, "ovsdb") and running(host, "vswitchd")):
         return False
-    return ok([*enter(host), "sh", "-c", f"ovs-vsctl --timeout=5 br-exists br-ex && ip -o a | grep -q {host.underlay}/"])
-
-
+    return ok(
+        [*enter(host), "sh", "-c", f"ovs-vsctl --timeout=5 br-exists br-ex && ip -o a | grep -q {host.underlay}/"]
+    )

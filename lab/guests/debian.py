@@ -11,7 +11,7 @@ from lab.run import run
 SIZE = 1536 << 20
 UUID = "7e570002-0000-4000-8000-000000000002"
 PASSWORD = "lab"
-PACKAGES = "linux-image-cloud-amd64,systemd-sysv,udev,iproute2,iputils-ping,initramfs-tools,kmod,zstd"
+PACKAGES = "linux-image-cloud-amd64,systemd-sysv,udev,dbus,iproute2,iputils-ping,initramfs-tools,kmod,zstd"
 REPORT = """#!/bin/sh
 # Tells the console what the guest sees, again and again for the first minutes and then at every change.
 said=; n=0
@@ -49,14 +49,19 @@ def build(out: Path, *, modules: str = "most") -> None:
         root = Path(scratch) / "root"
         private = ["unshare", "--mount", "--propagation", "private"]
         # The mounts that debootstrap makes vanish with this mount namespace.
-        run([*private, "debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", root, _mirror()], timeout=900)
+        run(
+            [*private, "debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", root, _mirror()],
+            timeout=900,
+        )
         _configure(root, legacy=modules == "legacy")
         disk.make(root, out, SIZE, UUID, "console=tty0 console=ttyS0,115200 net.ifnames=1")
 
 
 def _mirror() -> str:
     """The Debian mirror that apt uses on this machine."""
-    targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
+    targets = run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]
+    )
     rows = [line.split() for line in targets.splitlines()]
     return next(r[0] for r in rows if r[1] in {"bookworm", "12", "stable", "oldstable"} and r[2] == "main")
 
@@ -93,4 +98,3 @@ rm -rf /var/cache/apt/* /var/lib/apt/lists/* /usr/share/doc/* /usr/share/locale/
         if not (root / name).exists():
             newest = sorted((root / "boot").glob(f"{name}-*"))[-1]
             (root / name).symlink_to(f"boot/{newest.name}")
-

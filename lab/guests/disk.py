@@ -32,7 +32,9 @@ def make(root: Path, out: Path, size: int, uuid: str, kernel_line: str) -> None:
         modules = ["biosdisk", "part_msdos", "ext2", "normal", "linux", "search", "search_fs_uuid", "serial", "echo"]
         run(["grub-mkimage", "-O", "i386-pc", "-o", core, "-p", "(hd0,msdos1)/boot/grub", *modules])
         assert core.stat().st_size < 2047 * 512, "the boot loader does not fit before the first partition"
-        run(["dd", "if=/usr/lib/grub/i386-pc/boot.img", f"of={out}", "bs=440", "count=1", "conv=notrunc", "status=none"])
+        run(
+            ["dd", "if=/usr/lib/grub/i386-pc/boot.img", f"of={out}", "bs=440", "count=1", "conv=notrunc", "status=none"]
+        )
         run(["dd", f"if={core}", f"of={out}", "bs=512", "seek=1", "conv=notrunc", "status=none"])
 
 

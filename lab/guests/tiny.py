@@ -13,7 +13,18 @@ from lab.run import run
 
 SIZE = 64 << 20
 UUID = "7e570001-0000-4000-8000-000000000001"
-MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "virtio_scsi", "ata_piix", "vmw_pvscsi", "sd_mod", "vmxnet3")
+MODULES = (
+    "virtio_pci",
+    "virtio_net",
+    "virtio_blk",
+    "virtio_scsi",
+    "ata_piix",
+    "vmw_pvscsi",
+    "sd_mod",
+    "vmxnet3",
+    "button",
+    "evdev",
+)
 INIT = """#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /bin /sbin /etc /tmp
 /bin/busybox --install -s /bin
@@ -27,6 +38,8 @@ ip link set lo up
 cards=$(ls /sys/class/net | grep -v '^lo$')
 for d in $cards; do ip link set $d up; udhcpc -i $d -b -S -t 5 -T 2 -A 5 -s /lease >/dev/null 2>&1 & done
 while :; do nc -l -p 22 -e /bin/echo SSH-2.0-lab; done &
+mkdir -p /etc/acpi/PWRF; printf '#!/bin/sh\\necho "LAB: power button"; poweroff -f\\n' > /etc/acpi/PWRF/00000080
+chmod +x /etc/acpi/PWRF/00000080; acpid -c /etc/acpi
 cd /sys/block
 for b in vd? sd? hd?; do
     [ -e $b ] || continue

@@ -51,7 +51,9 @@ def _monitor_answers() -> bool:
 
 def _manager() -> None:
     keyring = FOLDER / "keyring.mgr.x"
-    keyring.write_text(ceph("auth", "get-or-create", "mgr.x", "mon", "allow profile mgr", "osd", "allow *", "mds", "allow *"))
+    keyring.write_text(
+        ceph("auth", "get-or-create", "mgr.x", "mon", "allow profile mgr", "osd", "allow *", "mds", "allow *")
+    )
     spawn(CTL, "ceph-mgr", ["ceph-mgr", "-f", "-c", CONF, "-i", "x"])
 
 

@@ -47,7 +47,14 @@ def _libvirt(host: Host) -> None:
     if host.compute:
         # Each host has instances of its own behind the same path: libvirt takes a shared local folder for unsafe.
         (host.folder / "instances").mkdir(exist_ok=True)
-        on(host, ["sh", "-c", f"mountpoint -q {STATE}/nova/instances || mount --bind {host.folder}/instances {STATE}/nova/instances"])  # noqa: E501
+        on(
+            host,
+            [
+                "sh",
+                "-c",
+                f"mountpoint -q {STATE}/nova/instances || mount --bind {host.folder}/instances {STATE}/nova/instances",
+            ],
+        )
     for inner, outer in pairs.items():
         on(host, ["sh", "-c", f"mountpoint -q {outer} || mount --bind {own}/{inner} {outer}"])
     spawn(host, "libvirtd", ["libvirtd", "--listen"])
@@ -86,7 +93,10 @@ def _nova_alive(host: Host) -> bool:
 
 
 def _discover_cells() -> None:
-    on(HOSTS["ctl1"], ["nova-manage", "--config-file", config("nova.conf"), "cell_v2", "discover_hosts", "--by-service"])
+    on(
+        HOSTS["ctl1"],
+        ["nova-manage", "--config-file", config("nova.conf"), "cell_v2", "discover_hosts", "--by-service"],
+    )
 
 
 for _h in HOSTS.values():

@@ -37,7 +37,17 @@ def _sshd(host: Host) -> None:
 
 
 def _answers(host: Host) -> bool:
-    command = ["ssh", "-F", STATE / "ssh" / "config", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", host.name, "true"]
+    command = [
+        "ssh",
+        "-F",
+        STATE / "ssh" / "config",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "ConnectTimeout=3",
+        host.name,
+        "true",
+    ]
     return running(host, "sshd") and ok(command)
 
 
@@ -65,4 +75,3 @@ for _h in HOSTS.values():
             alive=partial(ovs.alive, _h),
             log=log_of(_h, "vswitchd"),
         )
-

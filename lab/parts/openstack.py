@@ -148,7 +148,12 @@ _service(
     OS_KEYSTONE_CONFIG_DIR=str(ETC / "keystone"),
     OS_KEYSTONE_CONFIG_FILES="keystone.conf",
 )
-part("catalog", needs=("keystone",), start=lambda: print(end=seed("catalog")), alive=lambda: seed("has-catalog") == "up\n")
+part(
+    "catalog",
+    needs=("keystone",),
+    start=lambda: print(end=seed("catalog")),
+    alive=lambda: seed("has-catalog") == "up\n",
+)
 _service(
     "placement",
     [*UWSGI, "--http-socket", f"0.0.0.0:{PORTS['placement']}", "--wsgi-file", "/usr/bin/placement-api"],

@@ -40,9 +40,7 @@ def build() -> App:
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
         lang: Annotated[str | None, Parameter(help=_("Language of the output: en or zh."))] = None,
         cloud: Annotated[str | None, Parameter(help=_("The cloud of clouds.yaml to work on."))] = None,
-        config_file: Annotated[
-            str | None, Parameter(name="--config", help=_("The configuration file to use."))
-        ] = None,
+        config_file: Annotated[str | None, Parameter(name="--config", help=_("The configuration file to use."))] = None,
     ) -> Any:
         del lang  # chosen before the tree was built, so that the help is translated too
         # Workers and other children must see the same choice, so it travels by the environment.

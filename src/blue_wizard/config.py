@@ -77,9 +77,7 @@ def _state_dir() -> Path:
 class Config(BaseSettings):
     """The whole configuration."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="BLUE_WIZARD_", env_nested_delimiter="__", extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="BLUE_WIZARD_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     cloud: str | None = None
     state_dir: Path = Field(default_factory=_state_dir)

@@ -1,7 +1,7 @@
 """User-visible text: English msgids through gettext, with the catalogue of `locale/`.
 
-    from blue_wizard.text import _
-    _("Server {name} already exists.").format(name=name)
+from blue_wizard.text import _
+_("Server {name} already exists.").format(name=name)
 """
 
 from __future__ import annotations

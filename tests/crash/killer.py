@@ -15,7 +15,7 @@ from typing import Any
 
 from blue_wizard.jobs import actions
 
-STEP, PHASE, MARKER = (os.environ.get("BW_KILL", "::").split(":", 2) + ["", "", ""])[:3]
+STEP, PHASE, MARKER = ([*os.environ.get("BW_KILL", "::").split(":", 2), "", "", ""])[:3]
 _original = actions.find
 
 

@@ -37,7 +37,9 @@ class Lab:
             check=False,
         )
         if code is not None:
-            assert done.returncode == code, f"{args}: exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-6000:]}"
+            assert done.returncode == code, (
+                f"{args}: exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-6000:]}"
+            )
         return done
 
     def json(self, *args: str | Path, code: int | None = 0) -> Any:
@@ -55,9 +57,13 @@ class Lab:
 
     def run(self, *args: str, code: int | None = 0, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         """Run `lab/lab ARGS`."""
-        done = subprocess.run([ROOT / "lab" / "lab", *args], capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            [ROOT / "lab" / "lab", *args], capture_output=True, text=True, timeout=timeout, check=False
+        )
         if code is not None:
-            assert done.returncode == code, f"lab {args}: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            assert done.returncode == code, (
+                f"lab {args}: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            )
         return done
 
     def on(self, host: str, *argv: str, code: int | None = 0) -> str:

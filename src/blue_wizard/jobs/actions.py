@@ -12,6 +12,7 @@ never at memory.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import ClassVar, Protocol, TypeVar
@@ -20,7 +21,7 @@ from blue_wizard.errors import InputError
 from blue_wizard.jobs.model import Json, Outcome
 from blue_wizard.text import _
 
-__all__ = ["Action", "Args", "Context", "action", "find", "load"]
+__all__ = ["Action", "Args", "Context", "action", "find", "load", "report_of", "reporter"]
 
 Args = Mapping[str, Json]
 
@@ -76,6 +77,8 @@ class Action:
 
 
 _A = TypeVar("_A", bound=type[Action])
+_R = TypeVar("_R", bound=Callable[[Mapping[str, Json]], Json])
+_reporters: dict[str, Callable[[Mapping[str, Json]], Json]] = {}
 _registry: dict[str, type[Action]] = {}
 
 
@@ -94,15 +97,36 @@ def action(verb: str) -> Callable[[_A], _A]:
 
 
 def load() -> None:
-    """Import every module that registers actions: those named by the entry points `blue_wizard.actions`."""
+    """Import every module that registers actions: the entry points `blue_wizard.actions`, and a site's own plug-ins.
+
+    BLUE_WIZARD_PLUGINS names modules to import besides, separated by commas.
+    """
     for point in entry_points(group="blue_wizard.actions"):
         importlib.import_module(point.value)
+    for name in filter(None, os.environ.get("BLUE_WIZARD_PLUGINS", "").split(",")):
+        importlib.import_module(name)
+
+
+def reporter(operation: str) -> Callable[[_R], _R]:
+    """Register the function that makes the report of a job of this operation out of the job's view (see client.show)."""
+
+    def register(function: _R) -> _R:
+        _reporters[operation] = function
+        return function
+
+    return register
+
+
+def report_of(view: Mapping[str, Json]) -> Json:
+    """The report of a job, or None when its operation has none."""
+    load()
+    make = _reporters.get(view["operation"])
+    return make(view) if make else None
 
 
 def find(verb: str) -> Action:
     """A fresh action for the verb. Raises InputError when no module registered it."""
-    if verb not in _registry:
-        load()
+    load()
     try:
         return _registry[verb]()
     except KeyError:

@@ -32,7 +32,7 @@ class Risk(StrEnum):
 class State(StrEnum):
     """The state of a job."""
 
-    APPROVED = "approved"
+    PLANNED = "planned"  # waits for an approval
     QUEUED = "queued"
     RUNNING = "running"
     ROLLING_BACK = "rolling-back"
@@ -117,9 +117,7 @@ class Plan:
     def from_json(cls, data: Mapping[str, Json]) -> Plan:
         """The plan that `as_json` gave. Raises KeyError or TypeError when the data is no plan."""
         rest = dict(data)
-        steps = tuple(
-            Step(**{**s, "risk": Risk(s["risk"]), "locks": tuple(s["locks"])}) for s in rest.pop("steps")
-        )
+        steps = tuple(Step(**{**s, "risk": Risk(s["risk"]), "locks": tuple(s["locks"])}) for s in rest.pop("steps"))
         children = tuple(cls.from_json(c) for c in rest.pop("children"))
         preconditions = tuple(Precondition(**p) for p in rest.pop("preconditions"))
         return cls(**rest, steps=steps, children=children, preconditions=preconditions)

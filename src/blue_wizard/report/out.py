@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Output", "bytes_text", "console", "emit", "errors", "plain", "seconds_text", "table"]
 
+# A file or pipe has no width; lines must not be folded there.
+_WIDE = 250
+
 Output = Literal["table", "json", "yaml"]
 
 
@@ -25,14 +28,14 @@ def console() -> Console:
     """The terminal of people's text (stdout)."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def errors() -> Console:
     """The terminal of progress, logs and errors (stderr)."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDE)
 
 
 def plain(value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""The actions that make, fill and start the target server, one kind of object a file."""

@@ -1,0 +1,152 @@
+"""`blue-wizard job ...` and `blue-wizard worker`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from blue_wizard.report.out import Output, emit, plain
+from blue_wizard.text import _
+
+__all__ = ["app", "worker_command"]
+
+app = App(name="job", help=_("Look at jobs, resume, cancel and undo them."), result_action="return_value")
+
+OutputOption = Annotated[Output, Parameter(name=["--output", "-o"], help=_("How to print: table, json or yaml."))]
+YesOption = Annotated[bool, Parameter(name="--yes", negative=(), help=_("Do not ask."))]
+
+
+@app.command(name="list", help=_("All jobs, newest last."))
+def list_(*, output: OutputOption = "table") -> int:
+    """All jobs, newest last."""
+    from blue_wizard.jobs.ledger import Ledger
+    from blue_wizard.report.jobs import jobs_table
+
+    jobs = Ledger().jobs()
+    keys = ("id", "title", "operation", "state", "created", "started", "ended", "error")
+    emit([{k: j[k] for k in keys} for j in jobs], output, lambda: jobs_table(jobs))
+    return 0
+
+
+@app.command(help=_("One job with its steps, outcomes and report."))
+def show(job: str, /, *, output: OutputOption = "table") -> int:
+    """One job with its steps, outcomes and report."""
+    from blue_wizard.jobs import client
+    from blue_wizard.report.jobs import job_tables
+
+    view = client.show(job, report=True)
+    emit(view, output, lambda: job_tables(view))
+    return 0
+
+
+@app.command(help=_("Watch a job until it ends; closing the view does not stop the job."))
+def watch(job: str, /, *, output: OutputOption = "table") -> int:
+    """Watch a job until it ends."""
+    return follow(job, output=output)
+
+
+@app.command(help=_("What happened in a job, as a story."))
+def log(job: str, /, *, output: OutputOption = "table") -> int:
+    """What happened in a job, in order."""
+    from blue_wizard.jobs.ledger import Ledger
+    from blue_wizard.report.jobs import events_text
+
+    ledger = Ledger()
+    jobs = [j["id"] for j in ledger.jobs(root=ledger.job(job)["root"])]
+    events = ledger.events(jobs if job == jobs[0] else [job])
+    emit(plain(events), output, lambda: "\n".join(events_text(events)))
+    return 0
+
+
+@app.command(help=_("Approve a planned job: it starts."))
+def approve(
+    job: str,
+    /,
+    *,
+    digest: Annotated[str | None, Parameter(help=_("The digest of the plan that you looked at."))] = None,
+    detach: Annotated[bool, Parameter(negative=(), help=_("Do not wait for the end."))] = False,
+    output: OutputOption = "table",
+) -> int:
+    """Approve a planned job: it starts."""
+    from blue_wizard.jobs import client
+
+    client.approve(job, digest)
+    client.ensure_worker()
+    return 0 if detach else follow(job, output=output)
+
+
+@app.command(help=_("Carry on with a job whose worker is gone."))
+def resume(job: str, /, *, output: OutputOption = "table") -> int:
+    """Carry on with a job whose worker is gone."""
+    from blue_wizard.jobs import client
+
+    client.resume(job)
+    return follow(job, output=output)
+
+
+@app.command(help=_("Stop a job at its next safe point, and undo what it did."))
+def cancel(job: str, /, *, output: OutputOption = "table") -> int:
+    """Stop a job at its next safe point, and undo what it did."""
+    from blue_wizard.jobs import client
+
+    client.cancel(job)
+    return follow(job, output=output)
+
+
+@app.command(help=_("Undo a job, whether it has ended or not."))
+def rollback(job: str, /, *, yes: YesOption = False, output: OutputOption = "table") -> int:
+    """Undo a job, whether it has ended or not."""
+    from blue_wizard.jobs import client
+
+    view = client.show(job)
+    confirm(_("Undo job {job} ({title})?").format(job=job, title=view["title"]), yes=yes)
+    client.rollback(job)
+    code = follow(job, output=output)
+    # Undoing is what was asked for, so a job that ends cancelled or rolled back is a success.
+    return 0 if code in {0, 5, 130} else code
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask the person at the terminal. Raises Refused without an answer, and InputError when nobody can answer."""
+    import sys
+
+    from blue_wizard.errors import InputError, Refused
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InputError(_("Nobody can be asked here: {question}").format(question=question), _("Say --yes."))
+    from rich.prompt import Confirm
+
+    if not Confirm.ask(question, default=False):
+        raise Refused(_("Not confirmed; nothing was touched."))
+
+
+def follow(job: str, *, output: Output) -> int:
+    """Watch a job until it has ended, print it, and give its exit code."""
+    from blue_wizard.jobs import client
+    from blue_wizard.report.jobs import Watcher, job_tables
+    from blue_wizard.report.out import errors
+
+    try:
+        with Watcher() as watcher:
+            client.wait(job, watcher)
+    except KeyboardInterrupt:
+        text = _("The job goes on. Watch it: blue-wizard job watch {job} · Stop it: blue-wizard job cancel {job}")
+        errors().print(text.format(job=job), markup=False)
+        return 130
+    view = client.show(job, report=True)
+    emit(view, output, lambda: job_tables(view))
+    return client.exit_code(view)
+
+
+def worker_command(
+    *,
+    until_idle: Annotated[bool, Parameter(negative=(), help=_("End when no job is left to do."))] = False,
+) -> int:
+    """Execute jobs until told to stop (SIGTERM: at the next safe point)."""
+    from blue_wizard.jobs import worker
+
+    worker.run(until_idle=until_idle)
+    return 0

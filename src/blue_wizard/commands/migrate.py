@@ -1,0 +1,237 @@
+"""`blue-wizard migrate ...`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from blue_wizard import config
+from blue_wizard.commands.job import OutputOption, YesOption, confirm
+from blue_wizard.errors import InputError, Refused
+from blue_wizard.report.out import Output, emit, plain
+from blue_wizard.text import _
+
+if TYPE_CHECKING:
+    from blue_wizard.jobs.model import Plan
+    from blue_wizard.migrate.convert import Guest
+    from blue_wizard.migrate.machine import Machine
+    from blue_wizard.migrate.sources import Source
+
+__all__ = ["app"]
+
+app = App(name="migrate", help=_("Bring virtual machines into OpenStack."), result_action="return_value")
+
+MatchOption = Annotated[str, Parameter(help=_("Only machines whose name matches this pattern."))]
+
+
+def _source(text: str) -> tuple[str, Source]:
+    """The URL behind what the user wrote, and its source."""
+    from blue_wizard.migrate.sources import open_source
+
+    named = config.load().sources.get(text)
+    url = named.url if named else text
+    return url, open_source(url)
+
+
+@app.command(help=_("The machines of a source: a name of the configuration, a URL, a file or a folder."))
+def discover(source: str, /, *, match: MatchOption = "*", output: OutputOption = "table") -> int:
+    """The machines of a source."""
+    from blue_wizard.report.migrate import machines_table
+
+    machines = list(_source(source)[1].discover(match))
+    emit(plain(machines), output, lambda: machines_table(machines))
+    return 0 if machines else 1
+
+
+@app.command(help=_("Write a wave file: what would be moved, and how. Touches nothing else."))
+def plan(
+    source: str,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help=_("The wave file to write."))],
+    match: MatchOption = "*",
+    map_file: Annotated[
+        Path | None, Parameter(name="--map", help=_("What stands for what: networks, flavors ..."))
+    ] = None,
+    keep_mac: Annotated[bool, Parameter(negative=(), help=_("The server keeps the MAC addresses."))] = False,
+    keep_ip: Annotated[bool, Parameter(negative=(), help=_("The server keeps the IP addresses."))] = False,
+    shutdown: Annotated[
+        bool, Parameter(negative=(), help=_("Consent: machines that run are shut down at the cut-over."))
+    ] = False,
+    convert: Annotated[
+        Literal["auto", "always", "never"], Parameter(help=_("Put virtio drivers into guests without them."))
+    ] = "auto",
+    output: OutputOption = "table",
+) -> int:
+    """Write a wave file."""
+    from blue_wizard.migrate import mapping, planning, site, wave
+    from blue_wizard.migrate.targets.common import ceph_access
+    from blue_wizard.reach import openstack
+    from blue_wizard.report.migrate import wave_table
+
+    url, opened = _source(source)
+    mapped = mapping.read_map(map_file)
+    machines = list(opened.discover(match))
+    if not machines:
+        raise InputError(_("No machine of {source} matches {match}.").format(source=source, match=match))
+    name = openstack.cloud_name()
+    found = site.read(openstack.connect(name), ceph_access(name))
+    wishes = planning.Wishes(mapped=mapped, keep_mac=keep_mac, keep_ip=keep_ip, shutdown=shutdown, convert=convert)
+    made, remarks = planning.make_wave(url, machines, found, wishes, lambda m: _look_inside(opened, m))
+    wave.write(made, out)
+    data = {"wave": str(out), **made.model_dump(mode="json"), "remarks": remarks}
+    emit(data, output, lambda: wave_table(made, remarks, out))
+    return 0
+
+
+def _look_inside(source: Source, machine: Machine) -> Guest:
+    from blue_wizard.migrate import convert
+    from blue_wizard.report.out import errors
+
+    errors().print(_("{name}: looking for its drivers ...").format(name=machine.name), markup=False)
+    boot = next((d for d in machine.disks if d.boot), machine.disks[0])
+    # Sources whose machines run can show a disk that is in use; what is read then need not be consistent.
+    opener = getattr(source, "peek_disk", source.open_disk)
+    with opener(machine.id, boot.id) as disk:
+        return convert.inspect(disk.uri)
+
+
+@app.command(help=_("Run waves: create each server, stop it, import its disks, start it."))
+def run(
+    *waves: Annotated[Path, Parameter(help=_("Wave files."))],
+    plan: Annotated[bool, Parameter(negative=(), help=_("Print the plan and stop."))] = False,
+    yes: YesOption = False,
+    hold: Annotated[
+        bool, Parameter(negative=(), help=_("Write the job down, to be started by: job approve ID."))
+    ] = False,
+    detach: Annotated[bool, Parameter(negative=(), help=_("Do not wait for the end."))] = False,
+    output: OutputOption = "table",
+) -> int:
+    """Run waves."""
+    from blue_wizard.jobs import client
+    from blue_wizard.report.jobs import plan_tables
+    from blue_wizard.report.out import errors
+
+    made = _compile(waves)
+    if plan:
+        emit({**made.as_json(), "digest": made.digest}, output, lambda: plan_tables(made))
+        return 0
+    if not yes and not hold:
+        for part in plan_tables(made):
+            errors().print(part)
+        confirm(_("Run this plan?"), yes=False)
+        # Minutes may have passed over the question.
+        again = _compile(waves)
+        if again.digest != made.digest:
+            raise Refused(_("The plan has changed meanwhile:\n{changes}").format(changes=_changes(made, again)))
+    job = client.submit(made, approved=not hold)
+    errors().print(_("Job {job}").format(job=job), markup=False)
+    if hold:
+        emit(client.show(job), output, lambda: _("Start it: blue-wizard job approve {job}").format(job=job))
+        return 4
+    client.ensure_worker()
+    if detach:
+        emit({"job": job}, output, lambda: _("Watch it: blue-wizard job watch {job}").format(job=job))
+        return 0
+    return _follow(job, output)
+
+
+def _compile(waves: tuple[Path, ...]) -> Plan:
+    from blue_wizard.migrate import operation, wave
+
+    if not waves:
+        raise InputError(_("No wave file was named."), _("Make one: blue-wizard migrate plan SOURCE --out wave.yaml"))
+    return operation.compile_waves([wave.read(path) for path in waves])
+
+
+def _changes(old: Plan, new: Plan) -> str:
+    def steps(plan: Plan) -> dict[str, Any]:
+        return {f"{p.title}/{s.id}": (s.title, dict(s.args)) for p in plan.walk() for s in p.steps}
+
+    before, after = steps(old), steps(new)
+    lines = [f"  - {k}: {before[k][0]}" for k in before if k not in after]
+    lines += [f"  + {k}: {after[k][0]}" for k in after if k not in before]
+    lines += [f"  ~ {k}: {before[k]} -> {after[k]}" for k in before if k in after and before[k] != after[k]]
+    return "\n".join(lines)
+
+
+def _follow(job: str, output: Output) -> int:
+    from blue_wizard.jobs import client
+    from blue_wizard.report.jobs import Watcher
+    from blue_wizard.report.migrate import result_tables
+    from blue_wizard.report.out import errors
+
+    try:
+        with Watcher() as watcher:
+            client.wait(job, watcher)
+    except KeyboardInterrupt:
+        text = _("The job goes on. Watch it: blue-wizard job watch {job} · Stop it: blue-wizard job cancel {job}")
+        errors().print(text.format(job=job), markup=False)
+        return 130
+    view = client.show(job, report=True)
+    emit(view, output, lambda: result_tables([view]))
+    return client.exit_code(view)
+
+
+def _jobs_of(what: str) -> list[str]:
+    """The jobs that a wave file or a job id stands for, newest last."""
+    from blue_wizard.jobs.ledger import Ledger
+    from blue_wizard.migrate import operation, wave
+
+    ledger = Ledger()
+    path = Path(what)
+    if not path.suffix and not path.exists():
+        return [ledger.job(what)["root"]]
+    wanted = wave.read(path).model_dump(mode="json")
+    migrations = [j["id"] for j in ledger.jobs() if j["operation"] == operation.OPERATION]
+    found = [j for j in migrations if wanted in ledger.plan(j).params["waves"]]
+    if not found:
+        raise InputError(_("No job has run {wave} as it stands now.").format(wave=what), _("See: blue-wizard job list"))
+    return found
+
+
+@app.command(help=_("What became of waves or jobs; without a name, of all migrations."))
+def status(*names: Annotated[str, Parameter(help=_("Wave files or job ids."))], output: OutputOption = "table") -> int:
+    """What became of waves or jobs."""
+    from blue_wizard.jobs import client
+    from blue_wizard.jobs.ledger import Ledger
+    from blue_wizard.migrate import operation
+    from blue_wizard.report.migrate import result_tables
+
+    if names:
+        jobs = [_jobs_of(n)[-1] for n in names]
+    else:
+        jobs = [j["id"] for j in Ledger().jobs() if j["operation"] == operation.OPERATION]
+    views = [client.show(j, report=True) for j in dict.fromkeys(jobs)]
+    emit(views, output, lambda: result_tables(views))
+    return max((client.exit_code(v) for v in views), default=0)
+
+
+@app.command(help=_("Undo waves or jobs: the target is gone, the source is as it was."))
+def rollback(
+    *names: Annotated[str, Parameter(help=_("Wave files or job ids."))],
+    yes: YesOption = False,
+    output: OutputOption = "table",
+) -> int:
+    """Undo waves or jobs."""
+    from blue_wizard.jobs import client
+    from blue_wizard.jobs.model import State
+    from blue_wizard.report.jobs import Watcher
+    from blue_wizard.report.migrate import result_tables
+
+    if not names:
+        raise InputError(_("Neither a wave file nor a job was named."))
+    undone = {State.ROLLED_BACK, State.CANCELLED, State.FAILED}
+    jobs = [j for n in names for j in _jobs_of(n) if State(client.show(j)["state"]) not in undone]
+    if jobs:
+        confirm(_("Undo {jobs}?").format(jobs=", ".join(jobs)), yes=yes)
+    for job in jobs:
+        client.rollback(job)
+        with Watcher() as watcher:
+            client.wait(job, watcher)
+    views = [client.show(j, report=True) for j in jobs]
+    emit(views, output, lambda: result_tables(views) if views else _("There is nothing to undo."))
+    codes = [client.exit_code(v) for v in views]
+    return 6 if 6 in codes else 0

@@ -1,0 +1,99 @@
+"""The context that a running action gets: its way to the ledger, and the ledger's way to stop it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+from blue_wizard.errors import Stopped
+from blue_wizard.jobs.ledger import Ledger
+from blue_wizard.jobs.model import Json, Outcome
+from blue_wizard.text import _
+
+__all__ = ["Drained", "StepContext", "draining"]
+
+draining = threading.Event()
+"""Set when the worker was asked to end: long steps stop at the next safe point, unfinished and not undone."""
+
+_PROGRESS_EVERY_S = 0.2
+_SIGNAL_EVERY_S = 1.0
+_RATE_WINDOW_S = 10.0
+
+
+class Drained(BaseException):
+    """The worker ends; the step is left as it is, for the next worker to probe and finish."""
+
+
+class StepContext:
+    """Implements `actions.Context` for one step of one job."""
+
+    def __init__(self, ledger: Ledger, job: str, position: int, step_id: str, *, undoing: bool = False) -> None:
+        self._ledger = ledger
+        self._job = job
+        self._position = position
+        self._step = step_id
+        self._undoing = undoing
+        self._notes: dict[str, Json] = dict(ledger.steps(job)[position]["notes"] or {})
+        self._written = 0.0
+        self._asked = 0.0
+        self._samples: deque[tuple[float, float]] = deque()
+
+    @property
+    def job_id(self) -> str:
+        """The id of the job."""
+        return self._job
+
+    @property
+    def step_id(self) -> str:
+        """The id of the step."""
+        return self._step
+
+    def outcome(self, step_id: str) -> Outcome:
+        """The outcome of an earlier step; KeyError when it has none."""
+        return self._ledger.outcome(self._job, step_id)
+
+    def note(self, key: str, value: Json) -> None:
+        """Keep a fact across crashes."""
+        self._notes[key] = value
+        self._ledger.keep(self._job, self._position, self._notes)
+
+    def noted(self, key: str) -> Json:
+        """What `note` kept, or None."""
+        return self._notes.get(key)
+
+    def progress(self, done: float, total: float, *, unit: str = "B", note: str = "") -> None:
+        """Report progress; the rate is that of the last seconds."""
+        now = time.monotonic()
+        if self._samples and done < self._samples[-1][1]:
+            self._samples.clear()  # another pass began
+        self._samples.append((now, done))
+        while now - self._samples[0][0] > _RATE_WINDOW_S:
+            self._samples.popleft()
+        if now - self._written < _PROGRESS_EVERY_S and done < total:
+            return
+        self._written = now
+        began, first = self._samples[0]
+        rate = (done - first) / (now - began) if now > began else 0.0
+        left = (total - done) / rate if rate > 0 else None
+        self._ledger.set_progress(
+            self._job,
+            self._position,
+            {"done": done, "total": total, "unit": unit, "rate": rate, "left_s": left, "note": note},
+        )
+
+    def event(self, kind: str, message: str, **data: Json) -> None:
+        """Write an event."""
+        self._ledger.event(self._job, self._step, kind, message, data)
+
+    def check_stop(self) -> None:
+        """Raise Stopped when a person asked for it, Drained when the worker ends."""
+        if draining.is_set():
+            raise Drained
+        now = time.monotonic()
+        # An undo is what a cancel asks for, so a cancel does not stop it.
+        if self._undoing or now - self._asked < _SIGNAL_EVERY_S:
+            return
+        self._asked = now
+        if self._ledger.signal(self._job) == "cancel":
+            raise Stopped(_("Stopped on request."))

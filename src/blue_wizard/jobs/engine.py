@@ -1,0 +1,271 @@
+"""One durable workflow that interprets any plan, step by step. The only file that knows the workflow engine (DBOS).
+
+A step of a plan is a durable step of the workflow. What DBOS has recorded is never run again; what it has not is probed
+first, so that an effect that a killed worker left behind is found and not made twice. DBOS' own cancel forbids
+compensation, so cancelling is a signal in the ledger that is read before and inside every step.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from typing import Any, cast
+
+from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOSPortableJSONSerializer as Serializer
+
+from blue_wizard import config
+from blue_wizard.errors import BlueWizardError, Stopped
+from blue_wizard.jobs import actions
+from blue_wizard.jobs.context import Drained, StepContext, draining
+from blue_wizard.jobs.ledger import Ledger
+from blue_wizard.jobs.model import Outcome, State, StepState
+from blue_wizard.text import _
+
+__all__ = ["known", "launch", "parked", "start"]
+
+QUEUE = "children"
+# Recovery only takes up work of the same version; plans are data, so every version can.
+VERSION = "1"
+_ledger: Ledger | None = None
+_parked = threading.Semaphore(0)
+_in_step = 0
+_count = threading.Lock()
+
+
+def launch(executor: str) -> None:
+    """Start the engine in this process and take up the work that a dead one of the same name left."""
+    global _ledger
+    _ledger = Ledger()
+    limits = config.load().limits
+    settings: DBOSConfig = {
+        "name": "blue-wizard",
+        "system_database_url": _database(),
+        "executor_id": executor,
+        "application_version": VERSION,
+        "serializer": Serializer(),
+        "log_level": "WARNING",
+        "notification_listener_polling_interval_sec": 0.2,
+    }
+    DBOS(config=settings)
+    DBOS.launch()
+    DBOS.register_queue(
+        QUEUE,
+        global_concurrency=limits.total,
+        partition_concurrency=limits.per_target,
+        polling_interval_sec=0.2,
+        on_conflict="always_update",
+    )
+
+
+def _database() -> str:
+    url = config.load().database_url
+    # Two files, so that the engine's bookkeeping and the readers of the ledger never wait for each other.
+    return url or f"sqlite:///{config.load().state_dir / 'engine.db'}"
+
+
+def start(job: str, *, undo_round: int = 0) -> None:
+    """Start a job's workflow, or the undoing of one that has ended, unless the engine knows it already."""
+    name = f"{job}/undo/{undo_round}" if undo_round else job
+    if not known(name):
+        with SetWorkflowID(name):
+            DBOS.start_workflow(undo_job if undo_round else run_job, job)
+
+
+def known(workflow: str) -> bool:
+    """True when the engine has a workflow of that id."""
+    return DBOS.get_workflow_status(workflow) is not None
+
+
+def parked(timeout_s: float) -> None:
+    """Wait until no step runs, or every running one has stopped at a safe point (see `draining`)."""
+    with _count:
+        running = _in_step
+    for _one in range(running):
+        if not _parked.acquire(timeout=timeout_s):
+            return
+
+
+def _book() -> Ledger:
+    assert _ledger is not None, "the engine was not launched"
+    return _ledger
+
+
+@DBOS.workflow(name="job")
+def run_job(job: str) -> str:
+    """Run all steps, then all children; undo everything when one of them fails or is stopped. Returns the job's state."""
+    plan = begin(job)
+    error, stopped = "", False
+    for position in range(plan["steps"]):
+        end = run_step(job, position)
+        if end["end"] != "done":
+            error, stopped = end["error"], end["end"] == "stopped"
+            break
+    if not error and plan["children"]:
+        states = run_children(job, plan["children"])
+        return finish_parent(job, states)
+    if not error:
+        return finish(job, State.DONE, "")
+    left = undo_steps(job, plan["steps"])
+    state = State.STUCK if left else State.CANCELLED if stopped else State.FAILED
+    return finish(job, state, error)
+
+
+def run_children(job: str, children: list[dict[str, str]]) -> list[str]:
+    """Put the children on the queue of their targets and wait for all of them; their states."""
+    handles = []
+    for child in children:
+        with SetWorkflowID(child["id"]), SetEnqueueOptions(queue_partition_key=child["target"] or "-"):
+            handles.append(DBOS.enqueue_workflow(QUEUE, run_job, child["id"]))
+    return [cast(str, h.get_result()) for h in handles]
+
+
+def undo_steps(job: str, count: int) -> int:
+    """Undo all steps that were begun, last first; how many could not be undone."""
+    rolling_back(job)
+    return sum(undo_step(job, position) for position in reversed(range(count)))
+
+
+@DBOS.workflow(name="undo")
+def undo_job(job: str) -> str:
+    """Undo a job that has ended, its children first. Returns its state."""
+    plan = tree(job)
+    left = 0
+    for child in reversed(plan["children"]):
+        left += undo_job_steps(child["id"])
+    left += undo_steps(job, plan["steps"])
+    return finish(job, State.STUCK if left else State.ROLLED_BACK, "")
+
+
+def undo_job_steps(child: str) -> int:
+    """Undo one child; how many of its steps could not be undone."""
+    plan = tree(child)
+    left = undo_steps(child, plan["steps"])
+    finish(child, State.STUCK if left else State.ROLLED_BACK, "")
+    return left
+
+
+@DBOS.step(name="begin")
+def begin(job: str) -> dict[str, Any]:
+    """Mark a job as running; its shape."""
+    _book().set_state(job, State.RUNNING)
+    return _shape(job)
+
+
+@DBOS.step(name="tree")
+def tree(job: str) -> dict[str, Any]:
+    """The shape of a job: how many steps, which children."""
+    return _shape(job)
+
+
+def _shape(job: str) -> dict[str, Any]:
+    children = [{"id": c["id"], "target": c["target"]} for c in _book().jobs(parent=job)]
+    return {"steps": len(_book().plan(job).steps), "children": children}
+
+
+@DBOS.step(name="rolling-back")
+def rolling_back(job: str) -> None:
+    """Mark a job as rolling back."""
+    _book().set_state(job, State.ROLLING_BACK)
+
+
+@DBOS.step(name="finish")
+def finish(job: str, state: State, error: str) -> str:
+    """Mark a job as ended."""
+    _book().set_state(job, State(state), error=error)
+    return State(state).value
+
+
+@DBOS.step(name="finish-parent")
+def finish_parent(job: str, states: list[str]) -> str:
+    """End a job by the states of its children: the worst one counts."""
+    order = (State.STUCK, State.FAILED, State.CANCELLED, State.ROLLED_BACK, State.DONE)
+    worst = min((State(s) for s in states), key=order.index)
+    bad = sum(s != State.DONE for s in states)
+    error = _("{bad} of {all} did not succeed").format(bad=bad, all=len(states)) if bad else ""
+    _book().set_state(job, worst, error=error)
+    return worst.value
+
+
+@DBOS.step(name="step")
+def run_step(job: str, position: int) -> dict[str, str]:
+    """Probe, do and verify one step: ``{"end": "done"|"stopped"|"failed", "error": TEXT}``."""
+    book = _book()
+    step = book.plan(job).steps[position]
+    if book.signal(job) == "cancel":
+        return {"end": "stopped", "error": _("Stopped on request.")}
+    book.set_step(job, position, StepState.RUNNING)
+    context = StepContext(book, job, position, step.id)
+    try:
+        with _Running():
+            outcome = _carry_out(context, step.verb, step.args)
+    except Stopped as e:
+        book.set_step(job, position, StepState.FAILED, error=e.message)
+        return {"end": "stopped", "error": e.message}
+    except Exception as e:
+        text = explain(e)
+        book.set_step(job, position, StepState.FAILED, error=text)
+        if not isinstance(e, BlueWizardError):
+            book.event(job, step.id, "traceback", traceback.format_exc(), {})
+        return {"end": "failed", "error": f"{step.title}: {text}"}
+    book.set_step(job, position, StepState.DONE, outcome=dict(outcome))
+    return {"end": "done", "error": ""}
+
+
+def _carry_out(context: StepContext, verb: str, args: actions.Args) -> Outcome:
+    action = actions.find(verb)
+    outcome = action.probe(context, args)
+    if outcome is None:
+        context.check_stop()
+        outcome = action.do(context, args)
+    else:
+        context.event("probe", "already there", outcome=dict(outcome))
+    action.verify(context, args, outcome)
+    return outcome
+
+
+@DBOS.step(name="undo-step")
+def undo_step(job: str, position: int) -> int:
+    """Undo one step if it was begun: 0, or 1 when its effect is left."""
+    book = _book()
+    step = book.plan(job).steps[position]
+    row = book.steps(job)[position]
+    if row["state"] in {StepState.PENDING, StepState.UNDONE}:
+        return 0
+    book.set_step(job, position, StepState.UNDOING)
+    context = StepContext(book, job, position, step.id, undoing=True)
+    try:
+        with _Running():
+            actions.find(step.verb).undo(context, step.args, row["outcome"])
+    except Exception as e:
+        book.set_step(job, position, StepState.LEFT, error=explain(e))
+        if not isinstance(e, BlueWizardError):
+            book.event(job, step.id, "traceback", traceback.format_exc(), {})
+        return 1
+    book.set_step(job, position, StepState.UNDONE)
+    return 0
+
+
+def explain(error: BaseException) -> str:
+    """An exception in one line for people, with its hint where it has one."""
+    if isinstance(error, BlueWizardError):
+        return f"{error.message} {error.hint}".strip()
+    first = (str(error) or type(error).__name__).strip().splitlines()[0]
+    return f"{type(error).__name__}: {first}"
+
+
+class _Running:
+    """Counts the steps in flight; one that drains stays here for good, so that the engine records nothing of it."""
+
+    def __enter__(self) -> None:
+        global _in_step
+        with _count:
+            _in_step += 1
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        global _in_step
+        if kind is Drained or draining.is_set():
+            _parked.release()
+            threading.Event().wait()
+        with _count:
+            _in_step -= 1

@@ -1,0 +1,333 @@
+"""What was done: jobs, their steps, approvals, events and locks. Our own tables, apart from the workflow engine's.
+
+Events are ordered by their own sequence, never by time: clocks jump, and two events can fall into one tick.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from blue_wizard import config
+from blue_wizard.errors import InputError, Refused
+from blue_wizard.jobs.model import Json, Outcome, Plan, State, StepState
+from blue_wizard.text import _
+
+__all__ = ["Ledger", "database_url", "mask"]
+
+_metadata = sa.MetaData()
+_jobs = sa.Table(
+    "jobs",
+    _metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("root", sa.String, index=True),
+    sa.Column("parent", sa.String, index=True),
+    sa.Column("position", sa.Integer),
+    sa.Column("title", sa.String),
+    sa.Column("operation", sa.String),
+    sa.Column("target", sa.String),
+    sa.Column("plan", sa.Text),
+    sa.Column("digest", sa.String),
+    sa.Column("state", sa.String, index=True),
+    sa.Column("signal", sa.String),
+    sa.Column("undo_round", sa.Integer),
+    sa.Column("created", sa.Float),
+    sa.Column("started", sa.Float),
+    sa.Column("ended", sa.Float),
+    sa.Column("error", sa.Text),
+)
+_steps = sa.Table(
+    "steps",
+    _metadata,
+    sa.Column("job", sa.String, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("id", sa.String),
+    sa.Column("state", sa.String),
+    sa.Column("started", sa.Float),
+    sa.Column("ended", sa.Float),
+    sa.Column("outcome", sa.Text),
+    sa.Column("notes", sa.Text),
+    sa.Column("progress", sa.Text),
+    sa.Column("error", sa.Text),
+)
+_approvals = sa.Table(
+    "approvals",
+    _metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("job", sa.String, index=True),
+    sa.Column("digest", sa.String),
+    sa.Column("who", sa.String),
+    sa.Column("origin", sa.String),
+    sa.Column("time", sa.Float),
+)
+_events = sa.Table(
+    "events",
+    _metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("job", sa.String, index=True),
+    sa.Column("step", sa.String),
+    sa.Column("time", sa.Float),
+    sa.Column("kind", sa.String),
+    sa.Column("message", sa.Text),
+    sa.Column("data", sa.Text),
+)
+_locks = sa.Table(
+    "locks",
+    _metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("job", sa.String, index=True),
+)
+
+_SECRET_NAME = re.compile(r"pass(word|wd|phrase)?$|secret|token|api_?key|private_?key|^key$", re.I)
+_SECRET_IN_URL = re.compile(r"(?<=://)([^/\s:@]+):([^/\s@]+)(?=@)")
+
+
+def mask(value: Json, name: str = "") -> Json:
+    """The value without secrets: those of telling names, and passwords inside URLs."""
+    if isinstance(value, Mapping):
+        return {k: mask(v, str(k)) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [mask(v) for v in value]
+    if _SECRET_NAME.search(name) and value:
+        return "***"
+    return _SECRET_IN_URL.sub(r"\1:***", value) if isinstance(value, str) else value
+
+
+def database_url() -> str:
+    """Where the ledger and the engine keep their tables: the setting `database_url`, else SQLite in the state folder."""
+    loaded = config.load()
+    return loaded.database_url or f"sqlite:///{loaded.state_dir / 'ledger.db'}"
+
+
+class Ledger:
+    """The ledger of the configured database. Raises InputError when it can't be opened."""
+
+    def __init__(self, url: str | None = None) -> None:
+        self._url = url or database_url()
+        sqlite = self._url.startswith("sqlite")
+        try:
+            if sqlite:
+                folder = Path(self._url.removeprefix("sqlite:///")).parent
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._engine = sa.create_engine(self._url, connect_args={"timeout": 30} if sqlite else {})
+            if sqlite:
+                sa.event.listen(self._engine, "connect", _tune_sqlite)
+            _metadata.create_all(self._engine)
+        except (sa.exc.SQLAlchemyError, OSError) as e:
+            raise InputError(
+                _("The ledger {url} can't be opened: {error}").format(
+                    url=mask(self._url), error=str(e).splitlines()[0]
+                ),
+                _("Check state_dir or database_url in the configuration, and the free space there."),
+            ) from e
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+    def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        with self._engine.connect() as connection:
+            return [dict(r) for r in connection.execute(query).mappings()]
+
+    # jobs
+
+    def add(self, ids: Mapping[int, str], plan: Plan, state: State, *, locks: Sequence[str]) -> None:
+        """Write a plan and all below it as jobs, with their locks, in one transaction.
+
+        `ids` maps `id(plan)` of each plan of the tree to the id of its job. Raises Refused when a lock is held.
+        """
+        root = ids[id(plan)]
+        with self._write() as w:
+            self._take(w, locks, root)
+            self._add(w, ids, plan, None, 0, root, state)
+
+    def _add(
+        self,
+        w: sa.Connection,
+        ids: Mapping[int, str],
+        plan: Plan,
+        parent: str | None,
+        position: int,
+        root: str,
+        state: State,
+    ) -> None:
+        job = ids[id(plan)]
+        w.execute(
+            _jobs.insert().values(
+                id=job,
+                root=root,
+                parent=parent,
+                position=position,
+                title=plan.title,
+                operation=plan.operation,
+                target=plan.target,
+                plan=json.dumps(plan.as_json()),
+                digest=plan.digest,
+                state=state,
+                signal="",
+                undo_round=0,
+                created=time.time(),
+            )
+        )
+        for i, step in enumerate(plan.steps):
+            w.execute(_steps.insert().values(job=job, position=i, id=step.id, state=StepState.PENDING, notes="{}"))
+        for i, child in enumerate(plan.children):
+            self._add(w, ids, child, job, i, root, state)
+
+    def job(self, job: str) -> dict[str, Any]:
+        """The row of a job. Raises InputError when there is none of that id."""
+        found = self._rows(sa.select(_jobs).where(_jobs.c.id == job))
+        if not found:
+            raise InputError(_("There is no job {job}.").format(job=job), _("See: blue-wizard job list"))
+        return found[0]
+
+    def jobs(
+        self, *, parent: str | None = None, root: str | None = None, states: Sequence[State] = ()
+    ) -> list[dict[str, Any]]:
+        """Jobs without their plans, oldest first: those at the top, those below `parent`, or all of the tree of `root`."""
+        columns = [c for c in _jobs.c if c.name != "plan"]
+        query = sa.select(*columns).order_by(_jobs.c.created, _jobs.c.position)
+        query = query.where(_jobs.c.root == root) if root else query.where(_jobs.c.parent == parent)
+        return self._rows(query.where(_jobs.c.state.in_(states)) if states else query)
+
+    def plan(self, job: str) -> Plan:
+        """The plan of a job."""
+        return Plan.from_json(json.loads(self.job(job)["plan"]))
+
+    def set_state(self, job: str, state: State, *, error: str | None = None) -> None:
+        """Move a job to a state; ended jobs get their time, and the root's locks are given back."""
+        now = time.time()
+        values: dict[str, Any] = {"state": state}
+        if error is not None:
+            values["error"] = error
+        if state.ended:
+            values["ended"] = now
+        with self._write() as w:
+            w.execute(_jobs.update().where(_jobs.c.id == job).values(**values))
+            if state is State.RUNNING:
+                w.execute(_jobs.update().where(_jobs.c.id == job, _jobs.c.started.is_(None)).values(started=now))
+            if state.ended:
+                w.execute(_locks.delete().where(_locks.c.job == job))
+            self._event(w, job, "", "state", state.value, {"error": error} if error else {})
+
+    def signal(self, job: str) -> str:
+        """What a person asked of a running job: "" or "cancel"."""
+        found = self._rows(sa.select(_jobs.c.signal).where(_jobs.c.id == job))
+        return str(found[0]["signal"]) if found else ""
+
+    def send(self, root: str, signal: str) -> None:
+        """Ask something of all jobs of a tree that have not ended."""
+        ended = [s for s in State if s.ended]
+        with self._write() as w:
+            w.execute(_jobs.update().where(_jobs.c.root == root, _jobs.c.state.not_in(ended)).values(signal=signal))
+            self._event(w, root, "", "signal", signal, {})
+
+    def start_undo(self, root: str, locks: Sequence[str]) -> None:
+        """Mark an ended tree for being undone. Raises Refused when a lock that it needs is held."""
+        with self._write() as w:
+            self._take(w, locks, root)
+            w.execute(_jobs.update().where(_jobs.c.root == root).values(undo_round=_jobs.c.undo_round + 1, signal=""))
+            w.execute(_jobs.update().where(_jobs.c.id == root).values(state=State.ROLLING_BACK, ended=None))
+            self._event(w, root, "", "state", State.ROLLING_BACK.value, {})
+
+    # steps
+
+    def steps(self, job: str) -> list[dict[str, Any]]:
+        """The steps of a job in order, their JSON read."""
+        rows = self._rows(sa.select(_steps).where(_steps.c.job == job).order_by(_steps.c.position))
+        for row in rows:
+            for name in ("outcome", "notes", "progress"):
+                row[name] = json.loads(row[name]) if row[name] else None
+        return rows
+
+    def set_step(self, job: str, position: int, state: StepState, **values: Json) -> None:
+        """Move a step to a state; `outcome` and `error` are kept with it."""
+        if "outcome" in values:
+            values["outcome"] = json.dumps(values["outcome"])
+        now = time.time()
+        if state is StepState.RUNNING:
+            values.update(progress=None, error=None)
+        elif state is not StepState.UNDOING:
+            values["ended"] = now
+        where = sa.and_(_steps.c.job == job, _steps.c.position == position)
+        with self._write() as w:
+            w.execute(_steps.update().where(where).values(state=state, **values))
+            if state is StepState.RUNNING:
+                w.execute(_steps.update().where(where, _steps.c.started.is_(None)).values(started=now))
+            step = w.execute(sa.select(_steps.c.id).where(where)).scalar_one()
+            self._event(w, job, step, "step", state.value, {"error": values["error"]} if values.get("error") else {})
+
+    def keep(self, job: str, position: int, notes: Mapping[str, Json]) -> None:
+        """Replace the notes of a step."""
+        where = sa.and_(_steps.c.job == job, _steps.c.position == position)
+        with self._write() as w:
+            w.execute(_steps.update().where(where).values(notes=json.dumps(notes)))
+
+    def set_progress(self, job: str, position: int, progress: Mapping[str, Json]) -> None:
+        """Replace the progress of a step."""
+        where = sa.and_(_steps.c.job == job, _steps.c.position == position)
+        with self._write() as w:
+            w.execute(_steps.update().where(where).values(progress=json.dumps(progress)))
+
+    def outcome(self, job: str, step_id: str) -> Outcome:
+        """The outcome of a step. Raises KeyError when it has none."""
+        query = sa.select(_steps.c.outcome).where(_steps.c.job == job, _steps.c.id == step_id)
+        found = self._rows(query)
+        if not found or not found[0]["outcome"]:
+            raise KeyError(step_id)
+        outcome: Outcome = json.loads(found[0]["outcome"])
+        return outcome
+
+    # approvals, events, locks
+
+    def approve(self, job: str, digest: str, who: str, origin: str) -> None:
+        """Write down who approved which digest, from where."""
+        with self._write() as w:
+            w.execute(_approvals.insert().values(job=job, digest=digest, who=who, origin=origin, time=time.time()))
+            self._event(w, job, "", "approval", f"{who}@{origin}", {"digest": digest})
+
+    def approvals(self, job: str) -> list[dict[str, Any]]:
+        """The approvals of a job."""
+        return self._rows(sa.select(_approvals).where(_approvals.c.job == job).order_by(_approvals.c.seq))
+
+    def event(self, job: str, step: str, kind: str, message: str, data: Mapping[str, Json]) -> None:
+        """Write an event; secrets in it are masked."""
+        with self._write() as w:
+            self._event(w, job, step, kind, message, data)
+
+    def _event(self, w: sa.Connection, job: str, step: str, kind: str, message: str, data: Mapping[str, Json]) -> None:
+        text = json.dumps(mask(data), default=str)
+        w.execute(
+            _events.insert().values(job=job, step=step, time=time.time(), kind=kind, message=mask(message), data=text)
+        )
+
+    def events(self, jobs: Sequence[str], *, after: int = 0) -> list[dict[str, Any]]:
+        """The events of some jobs in order, later than the sequence number `after`."""
+        query = sa.select(_events).where(_events.c.job.in_(jobs), _events.c.seq > after).order_by(_events.c.seq)
+        return [{**row, "data": json.loads(row["data"])} for row in self._rows(query)]
+
+    def _take(self, w: sa.Connection, locks: Sequence[str], job: str) -> None:
+        for name in sorted(set(locks)):
+            held = w.execute(sa.select(_locks.c.job).where(_locks.c.name == name)).scalar_one_or_none()
+            if held is not None and held != job:
+                raise Refused(
+                    _("{name} is in the hands of job {job}.").format(name=name, job=held),
+                    _("Wait for it, or see: blue-wizard job show {job}").format(job=held),
+                )
+            if held is None:
+                w.execute(_locks.insert().values(name=name, job=job))
+
+
+def _tune_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()

@@ -1,0 +1,120 @@
+"""The worker: one process that carries out jobs. Only it launches the engine.
+
+It holds an exclusive lock on its identity, since a second engine under the same name would run live jobs twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import structlog
+
+from blue_wizard import config
+from blue_wizard.errors import Refused
+from blue_wizard.jobs.context import draining
+from blue_wizard.jobs.ledger import Ledger, mask
+from blue_wizard.jobs.model import State
+from blue_wizard.text import _
+
+__all__ = ["alive", "run"]
+
+EXECUTOR = "local"
+_POLL_S = 0.2
+_DRAIN_S = 10.0
+_LIVE = (State.QUEUED, State.RUNNING, State.ROLLING_BACK)
+
+
+def _lock_file() -> Path:
+    folder = config.load().state_dir
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder / "worker.lock"
+
+
+def _try_lock() -> IO[str] | None:
+    file = _lock_file().open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def alive() -> int | None:
+    """The process id of the worker that holds the identity, or None."""
+    held = _try_lock()
+    if held is not None:
+        held.close()
+        return None
+    text = _lock_file().read_text().strip()
+    return int(text) if text.isdigit() else 0
+
+
+def run(*, until_idle: bool) -> None:
+    """Carry out jobs until SIGTERM, or until none is live. Raises Refused when another worker is up."""
+    lock = _try_lock()
+    if lock is None:
+        raise Refused(
+            _("A worker is up already (process {pid}).").format(pid=alive()),
+            _("One is enough: it takes every job."),
+        )
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    log = _logger()
+    wake = threading.Event()
+
+    def drain(number: int, _frame: FrameType | None) -> None:
+        draining.set()
+        wake.set()
+
+    signal.signal(signal.SIGTERM, drain)
+    from blue_wizard.jobs import engine
+
+    engine.launch(EXECUTOR)
+    ledger = Ledger()
+    log.info("worker started", pid=os.getpid())
+    while not draining.is_set():
+        live = ledger.jobs(states=_LIVE)
+        for job in live:
+            if job["state"] == State.QUEUED or job["undo_round"]:
+                engine.start(job["id"], undo_round=job["undo_round"])
+        if until_idle and not live:
+            break
+        wake.wait(_POLL_S)
+    if draining.is_set():
+        log.info("draining")
+        engine.parked(_DRAIN_S)
+    log.info("worker ended")
+    # Threads that were parked inside a step never end; what they left unfinished is probed by the next worker.
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _logger() -> structlog.stdlib.BoundLogger:
+    folder = config.load().state_dir / "log"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    logging.basicConfig(
+        filename=folder / "worker.log", level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    for noisy in ("keystoneauth", "asyncssh", "openstack", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            lambda _logger, _method, entry: mask(entry),
+            structlog.stdlib.render_to_log_kwargs,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger("blue_wizard.worker")
+    return logger

@@ -1,0 +1,118 @@
+"""Which flavor, network and security group of the cloud stands for what the source has. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from blue_wizard.errors import InputError
+from blue_wizard.text import _
+
+__all__ = [
+    "Flavor",
+    "MapFile",
+    "Subnet",
+    "best_flavor",
+    "fitting_subnet",
+    "gib",
+    "network_for",
+    "new_flavor",
+    "problems",
+    "read_map",
+]
+
+GIB = 1 << 30
+
+
+class MapFile(BaseModel):
+    """What ``--map FILE`` may say. Keys are the source's names, values the cloud's (names or ids)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    networks: dict[str, str] = {}
+    default_network: str | None = None
+    flavors: dict[str, str] = {}
+    """Name of a machine to name of a flavor."""
+    security_groups: list[str] = []
+    availability_zone: str | None = None
+    volume_type: str | None = None
+    names: str = "{name}"
+    """A pattern for the servers' names; ``{name}`` is the source's."""
+
+
+def read_map(path: Path | None) -> MapFile:
+    """Read a map file; None gives an empty one. Raises InputError naming the file and the field."""
+    if path is None:
+        return MapFile()
+    try:
+        return MapFile.model_validate(yaml.safe_load(path.read_text()) or {})
+    except OSError as e:
+        raise InputError(_("{file} can't be read: {error}").format(file=path, error=e.strerror)) from e
+    except (ValidationError, yaml.YAMLError) as e:
+        raise InputError(_("{file} can't be used: {problems}").format(file=path, problems=problems(e))) from e
+
+
+def problems(error: ValidationError | yaml.YAMLError) -> str:
+    """A validation error in one line: field and reason of each."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+    return str(error).replace("\n", " ")
+
+
+@dataclass(frozen=True)
+class Flavor:
+    """A flavor of the cloud. `ram` is in MiB, `disk` in GiB."""
+
+    id: str
+    name: str
+    vcpus: int
+    ram: int
+    disk: int
+    extra: bool = False
+    """It has extra specs (pinning, huge pages, GPUs ...), so it is never chosen by itself."""
+
+
+def best_flavor(flavors: Iterable[Flavor], vcpus: int, memory: int) -> Flavor | None:
+    """The smallest flavor that holds the machine, or None. Its disk does not matter: servers boot from volumes."""
+    fitting = [f for f in flavors if f.vcpus >= vcpus and f.ram >= memory and not f.extra]
+    # Twice what is needed is no match, it is a waste that somebody pays for.
+    fitting = [f for f in fitting if f.vcpus <= 2 * vcpus and f.ram <= 2 * memory]
+    return min(fitting, key=lambda f: (f.ram, f.vcpus, f.disk, f.name), default=None)
+
+
+def new_flavor(vcpus: int, memory: int) -> str:
+    """The name of the flavor that is made when none fits."""
+    return f"bw-{vcpus}c-{memory}m"
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A subnet of a network."""
+
+    id: str
+    cidr: str
+
+
+def fitting_subnet(subnets: Sequence[Subnet], address: str) -> Subnet | None:
+    """The subnet that holds the address, or None."""
+    return next((s for s in subnets if ip_address(address) in ip_network(s.cidr)), None)
+
+
+def gib(size: int) -> int:
+    """Bytes as whole GiB, rounded up: Cinder knows no smaller unit."""
+    return max(1, -(-size // GIB))
+
+
+def network_for(name: str, mapped: MapFile, known: Mapping[str, Any]) -> str | None:
+    """The cloud's network for a source's: the map's word, else one of the same name, else the default, else None."""
+    if name in mapped.networks:
+        return mapped.networks[name]
+    if name and name in known:
+        return name
+    return mapped.default_network

@@ -1,0 +1,131 @@
+"""From machines to a wave: what stands for what, before a person edits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from blue_wizard.migrate.convert import Guest
+from blue_wizard.migrate.machine import Machine, Nic, Power
+from blue_wizard.migrate.mapping import MapFile, best_flavor, network_for
+from blue_wizard.migrate.site import Site
+from blue_wizard.migrate.wave import DiskPlan, NicPlan, VmPlan, Wave
+from blue_wizard.text import _
+
+__all__ = ["Wishes", "make_wave"]
+
+Convert = Literal["auto", "always", "never"]
+_BUSES: dict[str, Literal["virtio", "scsi", "sata", "ide"]] = {"ide": "ide", "sata": "sata", "scsi": "scsi"}
+
+
+class Wishes:
+    """What the options of `migrate plan` say."""
+
+    def __init__(
+        self,
+        *,
+        mapped: MapFile,
+        keep_mac: bool = False,
+        keep_ip: bool = False,
+        shutdown: bool = False,
+        convert: Convert = "auto",
+    ) -> None:
+        self.mapped = mapped
+        self.keep_mac = keep_mac
+        self.keep_ip = keep_ip
+        self.shutdown = shutdown
+        self.convert = convert
+
+
+def make_wave(
+    source: str,
+    machines: Sequence[Machine],
+    site: Site,
+    wishes: Wishes,
+    look_inside: Callable[[Machine], Guest],
+) -> tuple[Wave, list[str]]:
+    """The wave, and what a person should know of it. `look_inside` is asked only where it decides something."""
+    remarks: list[str] = []
+    vms = []
+    for machine in machines:
+        remarks += [f"{machine.name}: {w}" for w in machine.warnings]
+        convert, remark = _needs_conversion(machine, wishes, look_inside)
+        remarks += [f"{machine.name}: {r}" for r in remark]
+        if machine.power is Power.ON and not wishes.shutdown:
+            remarks.append(
+                _("{name} runs: the wave is refused until its shutdown is allowed.").format(name=machine.name)
+            )
+        vms.append(_vm(machine, site, wishes, convert, remarks))
+    return Wave(source=source, cloud=site.cloud, vms=vms), remarks
+
+
+def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: list[str]) -> VmPlan:
+    mapped = wishes.mapped
+    chosen = mapped.flavors.get(machine.name)
+    if chosen is None:
+        fitting = best_flavor(site.flavors, machine.vcpus, machine.memory)
+        chosen = fitting.name if fitting else None
+    # Without a conversion, a guest that has no virtio drivers stays on the bus that it knows.
+    emulated = not convert and wishes.convert == "never"
+    return VmPlan(
+        id=machine.id,
+        name=mapped.names.format(name=machine.name),
+        vcpus=machine.vcpus,
+        memory=machine.memory,
+        flavor=chosen,
+        firmware=machine.firmware,
+        secure_boot=machine.secure_boot,
+        disks=[
+            DiskPlan(
+                id=d.id,
+                size=d.size,
+                boot=d.boot,
+                bus=_BUSES.get(d.bus, "virtio") if emulated else "virtio",
+                volume_type=mapped.volume_type,
+            )
+            for d in machine.disks
+        ],
+        nics=[_nic(machine, n, site, wishes, remarks) for n in machine.nics],
+        availability_zone=mapped.availability_zone,
+        convert=convert,
+        shutdown=wishes.shutdown and machine.power is not Power.UNKNOWN,
+    )
+
+
+def _nic(machine: Machine, nic: Nic, site: Site, wishes: Wishes, remarks: list[str]) -> NicPlan:
+    names = {n.name: n for n in site.networks}
+    network = network_for(nic.network, wishes.mapped, names)
+    if network is None:
+        text = _("{name}: no network stands for {network}; fill it in.")
+        remarks.append(text.format(name=machine.name, network=repr(nic.network)))
+    address = nic.addresses[0] if nic.addresses and wishes.keep_ip else None
+    if wishes.keep_ip and not nic.addresses:
+        remarks.append(_("{name}: the address of card {mac} is not known, so none is kept.").format(
+            name=machine.name, mac=nic.mac or "?"
+        ))  # fmt: skip
+    if len(nic.addresses) > 1:
+        text = _("{name}: card {mac} has several addresses ({all}); one is kept at most.")
+        remarks.append(text.format(name=machine.name, mac=nic.mac, all=", ".join(nic.addresses)))
+    return NicPlan(
+        network=network,
+        mac=(nic.mac or None) if wishes.keep_mac else None,
+        fixed_ip=address,  # type: ignore[arg-type]
+        security_groups=list(wishes.mapped.security_groups),
+        source_mac=nic.mac,
+        source_network=nic.network,
+    )
+
+
+def _needs_conversion(
+    machine: Machine, wishes: Wishes, look_inside: Callable[[Machine], Guest]
+) -> tuple[bool, list[str]]:
+    boot = next((d for d in machine.disks if d.boot), machine.disks[0])
+    if wishes.convert != "auto":
+        return wishes.convert == "always", []
+    if boot.bus == "virtio":
+        return False, []
+    guest = look_inside(machine)
+    remarks = list(guest.warnings)
+    if guest.virtio is False:
+        remarks.append(_("{os} has no virtio drivers: it is converted.").format(os=guest.system))
+    return guest.virtio is False, remarks

@@ -1,0 +1,135 @@
+"""What has to hold before anything is made. Pure: judges a wave against what the cloud has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from blue_wizard.errors import InputError, Refused
+from blue_wizard.jobs.model import Precondition
+from blue_wizard.migrate.mapping import fitting_subnet, gib
+from blue_wizard.migrate.site import Site
+from blue_wizard.migrate.wave import NicPlan, VmPlan, Wave
+from blue_wizard.text import _
+
+__all__ = ["Finding", "check", "judge"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One precondition. `input_error` says that the wave is wrong, not the cloud's state."""
+
+    title: str
+    holds: bool
+    detail: str = ""
+    input_error: bool = False
+
+    def as_precondition(self) -> Precondition:
+        """The form that stands in a plan."""
+        return Precondition(self.title, self.holds, self.detail)
+
+
+def check(wave: Wave, site: Site) -> list[Finding]:
+    """All preconditions of a wave that the cloud's state decides."""
+    found = [f for vm in wave.vms for f in _names(vm, site)]
+    bad = [f for f in found if not f.holds]
+    found = bad if bad else [Finding(_("networks, flavors, groups and zones exist"), True)]
+    return [*found, *_quota(wave, site), _space(wave, site)]
+
+
+def judge(findings: Sequence[Finding]) -> None:
+    """Raise InputError or Refused with everything that does not hold; bad input comes first."""
+    bad = [f for f in findings if not f.holds]
+    if not bad:
+        return
+    wrong = [f for f in bad if f.input_error]
+    lines = "".join(f"\n  - {f.title}: {f.detail}" if f.detail else f"\n  - {f.title}" for f in wrong or bad)
+    if wrong:
+        raise InputError(
+            _("The wave can't be run:{problems}").format(problems=lines),
+            _("Nothing was made. Correct the wave file."),
+        )
+    raise Refused(_("The wave is refused:{problems}").format(problems=lines), _("Nothing was made."))
+
+
+def _names(vm: VmPlan, site: Site) -> Iterator[Finding]:
+    def unknown(what: str, name: str) -> Finding:
+        return Finding(
+            _("{vm}: {what} {name} is not there").format(vm=vm.name, what=what, name=repr(name)), False, "", True
+        )
+
+    yield Finding(
+        _("{vm}: the name is free").format(vm=vm.name),
+        vm.name not in site.servers,
+        "" if vm.name not in site.servers else _("a server of this name exists in the project"),
+    )
+    if vm.flavor and site.flavor(vm.flavor) is None:
+        yield unknown(_("flavor"), vm.flavor)
+    if vm.availability_zone and vm.availability_zone not in site.zones:
+        yield unknown(_("availability zone"), vm.availability_zone)
+    for disk in vm.disks:
+        if disk.volume_type and disk.volume_type not in site.volume_types:
+            yield unknown(_("volume type"), disk.volume_type)
+    for nic in vm.nics:
+        yield from _nic(vm, nic, site, unknown)
+
+
+def _nic(vm: VmPlan, nic: NicPlan, site: Site, unknown: object) -> Iterator[Finding]:
+    assert callable(unknown)
+    for group in nic.security_groups:
+        if group not in site.groups:
+            yield unknown(_("security group"), group)
+    if nic.network is None:
+        text = _("{vm}: no network stands for {source}").format(vm=vm.name, source=repr(nic.source_network))
+        yield Finding(text, False, _("name it in the wave or in --map"), True)
+        return
+    network = site.network(nic.network)
+    if network is None:
+        yield unknown(_("network"), nic.network)
+        return
+    taken = site.addresses.get(network.id, frozenset())
+    if nic.mac and nic.mac in taken:
+        yield Finding(_("{vm}: MAC address {mac} is free").format(vm=vm.name, mac=nic.mac), False, _("a port has it"))
+    if nic.fixed_ip:
+        address = str(nic.fixed_ip)
+        if fitting_subnet(network.subnets, address) is None:
+            text = _("{vm}: network {network} has no subnet with {address}")
+            yield Finding(text.format(vm=vm.name, network=network.name, address=address), False, "", True)
+        elif address in taken:
+            yield Finding(
+                _("{vm}: address {address} is free").format(vm=vm.name, address=address), False, _("a port has it")
+            )
+
+
+def _quota(wave: Wave, site: Site) -> Iterator[Finding]:
+    needed = {
+        "instances": len(wave.vms),
+        "cores": sum(_size(vm, site)[0] for vm in wave.vms),
+        "ram": sum(_size(vm, site)[1] for vm in wave.vms),
+        "volumes": sum(len(vm.disks) for vm in wave.vms),
+        "gigabytes": sum(gib(d.size) for vm in wave.vms for d in vm.disks),
+        "ports": sum(len(vm.nics) for vm in wave.vms),
+    }
+    for quota in site.quotas:
+        need = needed.get(quota.name, 0)
+        free = _("no limit") if quota.free is None else str(quota.free)
+        yield Finding(
+            _("quota of {name}").format(name=quota.name),
+            quota.free is None or need <= quota.free,
+            _("{need} needed, {free} free").format(need=need, free=free),
+        )
+
+
+def _size(vm: VmPlan, site: Site) -> tuple[int, int]:
+    flavor = site.flavor(vm.flavor) if vm.flavor else None
+    return (flavor.vcpus, flavor.ram) if flavor else (vm.vcpus, vm.memory)
+
+
+def _space(wave: Wave, site: Site) -> Finding:
+    # The worst case: every disk full. A cluster that fills up while we write stops all of its clients.
+    need = sum(gib(d.size) << 30 for vm in wave.vms for d in vm.disks)
+    return Finding(
+        _("space in pool {pool}").format(pool=site.pool),
+        need <= site.pool_free,
+        _("{need} GiB in the worst case, {free} GiB available").format(need=need >> 30, free=site.pool_free >> 30),
+    )

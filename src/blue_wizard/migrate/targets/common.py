@@ -1,0 +1,83 @@
+"""What the actions share: the mark by which an object is found again after a crash, and waiting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from blue_wizard import config
+from blue_wizard.config import CephAccess
+from blue_wizard.errors import InputError, StepFailed
+from blue_wizard.jobs.actions import Args, Context
+from blue_wizard.reach import openstack
+from blue_wizard.text import _
+
+__all__ = ["KEY", "ceph_access", "cloud_of", "fault_of", "find_server", "mark", "poll", "server_of"]
+
+KEY = "blue_wizard"
+"""The metadata key that carries the mark."""
+
+_T = TypeVar("_T")
+_EVERY_S = 0.5
+
+
+def mark(ctx: Context) -> str:
+    """What an object made by this step carries; unique to the step of the job, and the same after a crash."""
+    return f"job={ctx.job_id} step={ctx.step_id}"
+
+
+def cloud_of(args: Args) -> openstack.Cloud:
+    """The cloud that a step works on."""
+    return openstack.connect(args["cloud"])
+
+
+def ceph_access(cloud: str) -> CephAccess:
+    """How the cloud's volumes are reached in Ceph. Raises InputError when the configuration does not say."""
+    found = config.load().clouds.get(cloud)
+    if found is None or found.ceph is None:
+        raise InputError(
+            _("The configuration does not say how the Ceph cluster of cloud {name} is reached.").format(name=cloud),
+            _("Add clouds: {{{name}: {{ceph: {{conf: ..., client: ..., pool: ...}}}}}} to it.").format(name=cloud),
+        )
+    return found.ceph
+
+
+def find_server(cloud: openstack.Cloud, name: str, marked: str) -> dict[str, Any] | None:
+    """The server of this name that carries the mark."""
+    for server in cloud.list("compute", f"/servers/detail?name={quote(f'^{name}$')}", "servers"):
+        if server["metadata"].get(KEY) == marked:
+            return server
+    return None
+
+
+def server_of(ctx: Context, args: Args) -> dict[str, Any]:
+    """The target server as it is now. Raises StepFailed when it is gone."""
+    server_id = ctx.outcome("server")["server_id"]
+    found = cloud_of(args).get("compute", f"/servers/{server_id}", missing_ok=True)
+    if found is None:
+        raise StepFailed(_("The target server {id} is gone.").format(id=server_id))
+    server: dict[str, Any] = found["server"]
+    return server
+
+
+def poll(
+    ask: Callable[[], _T | None], what: str, *, timeout_s: float, check_stop: Callable[[], None] | None = None
+) -> _T:
+    """The first answer that is not None. Raises StepFailed naming `what` when there is none in time."""
+    end = time.monotonic() + timeout_s
+    while True:
+        answer = ask()
+        if answer is not None:
+            return answer
+        if check_stop:
+            check_stop()
+        if time.monotonic() > end:
+            raise StepFailed(_("Waited {seconds} s in vain for {what}.").format(seconds=round(timeout_s), what=what))
+        time.sleep(_EVERY_S)
+
+
+def fault_of(server: Mapping[str, Any]) -> str:
+    """Nova's own words on a server in ERROR."""
+    return str((server.get("fault") or {}).get("message") or server["status"])

@@ -1,0 +1,117 @@
+"""The wave file: what is going to be moved, and how, in a form that people edit."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from blue_wizard.errors import InputError
+from blue_wizard.migrate.machine import Firmware
+from blue_wizard.migrate.mapping import problems
+from blue_wizard.text import _
+
+__all__ = ["DiskPlan", "NicPlan", "VmPlan", "Wave", "read", "write"]
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Mac = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$", to_lower=True)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DiskPlan(_Strict):
+    """A disk. `size` is in bytes and is the source's; `bus` is what the guest will see it on."""
+
+    id: str
+    size: int = Field(gt=0)
+    boot: bool = False
+    bus: Literal["virtio", "scsi", "sata", "ide"] = "virtio"
+    volume_type: str | None = None
+
+
+class NicPlan(_Strict):
+    """A network card. Without `mac` and `fixed_ip` the cloud chooses them."""
+
+    network: str | None = None
+    mac: Mac | None = None
+    fixed_ip: IPv4Address | IPv6Address | None = None
+    security_groups: list[str] = []
+    source_mac: str = ""
+    source_network: str = ""
+
+
+class VmPlan(_Strict):
+    """A machine. `id` is the source's name for it, `name` the server's."""
+
+    id: str
+    name: Name
+    vcpus: int = Field(gt=0)
+    memory: int = Field(gt=0, description="MiB")
+    flavor: str | None = None
+    """A flavor's name or id; without one a flavor of just this size is made."""
+    firmware: Firmware = Firmware.BIOS
+    secure_boot: bool = False
+    disks: list[DiskPlan] = Field(min_length=1)
+    nics: list[NicPlan] = []
+    availability_zone: str | None = None
+    convert: bool = False
+    shutdown: bool = False
+    """Consent that a machine that runs is shut down at the cut-over."""
+    shutdown_timeout: int = Field(180, gt=0, description="seconds")
+    start: bool = True
+    """False leaves the new server stopped."""
+    verify: Literal["strict", "report"] = "strict"
+    """strict: a server whose addresses do not answer is a failure, and rolled back."""
+    verify_timeout: int = Field(180, gt=0, description="seconds")
+
+
+class Wave(_Strict):
+    """A wave: machines of one source that go into one cloud."""
+
+    version: Literal[1] = 1
+    source: str
+    cloud: str
+    vms: list[VmPlan] = Field(min_length=1)
+
+
+def read(path: Path) -> Wave:
+    """Read a wave file. Raises InputError naming the file, the machine and the field."""
+    try:
+        wave = Wave.model_validate(yaml.safe_load(path.read_text()))
+    except OSError as e:
+        raise InputError(_("{file} can't be read: {error}").format(file=path, error=e.strerror)) from e
+    except (ValidationError, yaml.YAMLError) as e:
+        raise InputError(
+            _("{file} is no usable wave: {problems}").format(file=path, problems=problems(e)),
+            _("Correct it, or make it again: blue-wizard migrate plan SOURCE --out {file}").format(file=path),
+        ) from e
+    names = [vm.name for vm in wave.vms]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise InputError(_("{file}: two machines are called {name}.").format(file=path, name=twice[0]))
+    for vm in wave.vms:
+        if sum(d.boot for d in vm.disks) != 1:
+            raise InputError(_("{file}: {name} needs exactly one boot disk.").format(file=path, name=vm.name))
+    return wave
+
+
+def write(wave: Wave, path: Path) -> None:
+    """Write a wave file, with a word on how to edit it."""
+    body = yaml.safe_dump(
+        wave.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True, width=120
+    )
+    lines = [
+        _("What is going to be moved, and how. Edit it as you like, then: blue-wizard migrate run {file}"),
+        _("Leave out mac and fixed_ip and the cloud chooses them. Without flavor, one of just this size is made."),
+        _("shutdown: true is your consent to shut the machine down at the cut-over. Sizes of disks are bytes."),
+    ]
+    head = "".join(f"# {line.format(file=path)}\n" for line in lines)
+    try:
+        path.write_text(head + body)
+    except OSError as e:
+        raise InputError(_("{file} can't be written: {error}").format(file=path, error=e.strerror)) from e

@@ -1,0 +1,135 @@
+"""Ceph through librados and librbd: what a pool has left, what an RBD image is, snapshots."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from blue_wizard.config import CephAccess
+from blue_wizard.errors import InputError, StepFailed
+from blue_wizard.text import _
+
+__all__ = ["Pool", "open_pool"]
+
+_TIMEOUTS = {"client_mount_timeout": "30", "rados_mon_op_timeout": "30", "rados_osd_op_timeout": "120"}
+
+
+@contextmanager
+def open_pool(access: CephAccess) -> Iterator[Pool]:
+    """The pool of the access, for as long as the context lasts. Raises InputError when the cluster can't be reached."""
+    try:
+        import rados
+        import rbd
+    except ImportError as e:
+        raise InputError(
+            _("The Python module {name} is missing.").format(name=e.name),
+            _("Install the Debian package {name}.").format(name=f"python3-{e.name}"),
+        ) from e
+    try:
+        cluster = rados.Rados(conffile=str(access.conf), rados_id=access.client, conf=_TIMEOUTS)
+        cluster.connect(timeout=30)
+    except (rados.Error, OSError) as e:
+        raise InputError(
+            _("Ceph can't be reached with {conf} as client.{client}: {error}").format(
+                conf=access.conf, client=access.client, error=e
+            ),
+            _("Try: ceph -c {conf} --id {client} -s").format(conf=access.conf, client=access.client),
+        ) from e
+    try:
+        try:
+            io = cluster.open_ioctx(access.pool)
+        except rados.Error as e:
+            raise InputError(
+                _("Ceph has no pool {pool} that client.{client} may use: {error}").format(
+                    pool=access.pool, client=access.client, error=e
+                )
+            ) from e
+        try:
+            yield Pool(access.pool, cluster, io, rbd)
+        finally:
+            io.close()
+    finally:
+        cluster.shutdown()
+
+
+class Pool:
+    """One RBD pool."""
+
+    def __init__(self, name: str, cluster: Any, io: Any, rbd: Any) -> None:
+        self.name = name
+        self._cluster = cluster
+        self._io = io
+        self._rbd = rbd
+
+    def free(self) -> int:
+        """MAX AVAIL in bytes: what can still be stored, replicas and full ratio taken into account (`ceph df`)."""
+        command = json.dumps({"prefix": "df", "format": "json"})
+        status, out, error = self._cluster.mon_command(command, b"")
+        if status != 0:
+            raise StepFailed(_("Ceph does not tell its free space: {error}").format(error=error))
+        pools = {p["name"]: p["stats"] for p in json.loads(out)["pools"]}
+        return int(pools[self.name]["max_avail"])
+
+    def images(self) -> list[str]:
+        """The names of all images."""
+        return list(self._rbd.RBD().list(self._io))
+
+    def size(self, image: str) -> int | None:
+        """The size of an image in bytes, or None when there is none of that name."""
+        try:
+            with self._rbd.Image(self._io, image, read_only=True) as opened:
+                return int(opened.size())
+        except self._rbd.ImageNotFound:
+            return None
+
+    def watchers(self, image: str) -> list[str]:
+        """The addresses of the clients that have the image open for writing, ourselves left out."""
+        with self._rbd.Image(self._io, image, read_only=True) as opened:
+            return [w["addr"] for w in opened.watchers_list()]
+
+    def blank(self, image: str) -> bool:
+        """True when the image holds not one object."""
+        found: list[int] = []
+
+        def seen(_offset: int, length: int, exists: bool) -> None:
+            if exists:
+                found.append(length)
+
+        with self._rbd.Image(self._io, image, read_only=True) as opened:
+            opened.diff_iterate(0, opened.size(), None, seen, whole_object=True)
+        return not found
+
+    def empty(self, image: str) -> None:
+        """Give back all objects of an image: it reads as zeroes afterwards."""
+        with self._rbd.Image(self._io, image) as opened:
+            size = opened.size()
+            opened.resize(0)
+            opened.resize(size)
+
+    def snapshot(self, image: str, name: str) -> None:
+        """Make a snapshot; one of that name that is there already is kept."""
+        with self._rbd.Image(self._io, image) as opened:
+            if name not in self._names(opened):
+                opened.create_snap(name)
+
+    def snapshots(self, image: str) -> list[str]:
+        """The names of an image's snapshots."""
+        with self._rbd.Image(self._io, image, read_only=True) as opened:
+            return self._names(opened)
+
+    def roll_back(self, image: str, name: str) -> None:
+        """Make the image as it was at the snapshot."""
+        with self._rbd.Image(self._io, image) as opened:
+            opened.rollback_to_snap(name)
+
+    def remove_snapshot(self, image: str, name: str) -> None:
+        """Remove a snapshot if it is there."""
+        with self._rbd.Image(self._io, image) as opened:
+            if name in self._names(opened):
+                opened.remove_snap(name)
+
+    @staticmethod
+    def _names(opened: Any) -> list[str]:
+        return [s["name"] for s in opened.list_snaps()]

@@ -1,0 +1,165 @@
+"""Disks as NBD exports: qemu-nbd on a private socket, and what libnbd can tell of an export."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import signal
+import socket as socketlib
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from blue_wizard.errors import InputError, StepFailed
+from blue_wizard.text import _
+
+__all__ = ["connect", "extents", "file_node", "rbd_node", "serve", "uri_of"]
+
+_PR_SET_PDEATHSIG = 1
+_START_TIMEOUT_S = 30.0
+
+
+def file_node(path: Path, fmt: str, *, offset: int = 0, size: int = 0) -> dict[str, Any]:
+    """The block node of a disk image in a file, or in `size` bytes of it from `offset` (a member of a tar)."""
+    file: dict[str, Any] = {"driver": "file", "filename": str(path), "locking": "off"}
+    if size:
+        file = {"driver": "raw", "offset": offset, "size": size, "file": file}
+    return {"driver": fmt, "file": file}
+
+
+def rbd_node(pool: str, image: str, *, conf: Path, client: str) -> dict[str, Any]:
+    """The block node of an RBD image, as the cephx user ``client.CLIENT``."""
+    return {
+        "driver": "raw",
+        "file": {"driver": "rbd", "pool": pool, "image": image, "conf": str(conf), "user": client},
+    }
+
+
+def uri_of(socket: Path) -> str:
+    """The NBD URI of a unix socket's default export."""
+    return f"nbd+unix:///?socket={socket}"
+
+
+def _die_with_parent() -> None:
+    # A killed worker must not leave a writer behind that its successor knows nothing of.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@contextmanager
+def serve(node: Mapping[str, Any], *, writable: bool = False, tcp: bool = False) -> Iterator[str]:
+    """The node as an NBD export for as long as the context lasts; its URI.
+
+    The export is a unix socket that only we can open, or, for clients that know none, a free port on loopback (`tcp`). Raises StepFailed with qemu-nbd's own words when it can't open the node, InputError when it is not installed.
+    """
+    with tempfile.TemporaryDirectory(prefix="bw-nbd-") as folder:
+        socket = Path(folder) / "socket"
+        argv = ["qemu-nbd", "--persistent", "--shared=8"]
+        port = _free_port() if tcp else 0
+        argv += ["--bind=127.0.0.1", f"--port={port}"] if tcp else [f"--socket={socket}"]
+        argv += ["--cache=writeback", "--discard=unmap"] if writable else ["--read-only"]
+        argv.append("json:" + json.dumps(node))
+        try:
+            child = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                preexec_fn=_die_with_parent,
+            )
+        except FileNotFoundError as e:
+            raise InputError(
+                _("qemu-nbd is not installed."), _("Install the Debian package {name}.").format(name="qemu-utils")
+            ) from e
+        try:
+            uri = f"nbd://127.0.0.1:{port}" if tcp else uri_of(socket)
+            _wait_for(child, (lambda: _listens(port)) if tcp else socket.exists)
+            yield uri
+        finally:
+            child.terminate()
+            try:
+                child.wait(20)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            if child.stderr:
+                child.stderr.close()
+
+
+def _free_port() -> int:
+    with socketlib.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    try:
+        socketlib.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _wait_for(child: subprocess.Popen[bytes], ready: Callable[[], bool]) -> None:
+    end = time.monotonic() + _START_TIMEOUT_S
+    while not ready():
+        if child.poll() is not None:
+            words = child.stderr.read().decode(errors="replace").strip() if child.stderr else ""
+            raise StepFailed(
+                _("The disk can't be opened: {error}").format(error=words.splitlines()[-1] if words else "?")
+            )
+        if time.monotonic() > end:
+            raise StepFailed(_("qemu-nbd did not start in {seconds} s.").format(seconds=round(_START_TIMEOUT_S)))
+        time.sleep(0.02)
+
+
+def connect(uri: str, contexts: Sequence[str] = ("base:allocation",)) -> Any:
+    """A libnbd handle on an export. Raises StepFailed when it can't be reached, InputError when libnbd is missing."""
+    try:
+        import nbd
+    except ImportError as e:
+        raise InputError(
+            _("The Python module {name} is missing.").format(name="nbd"),
+            _("Install the Debian package {name}.").format(name="python3-libnbd"),
+        ) from e
+    handle = nbd.NBD()
+    for context in contexts:
+        handle.add_meta_context(context)
+    try:
+        handle.connect_uri(uri)
+    except nbd.Error as e:
+        raise StepFailed(_("The NBD export can't be reached: {error}").format(error=e.string)) from e
+    return handle
+
+
+_MAX_STATUS = 1 << 30
+_ZERO = 2
+
+
+def extents(handle: Any, size: int) -> Iterator[tuple[int, int, bool]]:
+    """The export's block status as (offset, length, reads as zeroes), in order and without gaps, up to `size` bytes.
+
+    Source: the NBD protocol, metadata context ``base:allocation`` (bit 0 hole, bit 1 zero).
+    """
+    if not handle.can_meta_context("base:allocation"):
+        yield 0, size, False
+        return
+    position = 0
+    while position < size:
+        found: list[tuple[int, bool]] = []
+
+        def take(_context: str, _offset: int, entries: list[int], _error: Any, into: Any = found) -> int:
+            into.extend((entries[i], bool(entries[i + 1] & _ZERO)) for i in range(0, len(entries), 2))
+            return 0
+
+        handle.block_status(min(size - position, _MAX_STATUS), position, take)
+        if not found:
+            raise StepFailed(_("The NBD server gave no block status at {offset}.").format(offset=position))
+        for length, zero in found:
+            length = min(length, size - position)
+            if length <= 0:
+                break
+            yield position, length, zero
+            position += length

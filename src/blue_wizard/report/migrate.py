@@ -1,0 +1,94 @@
+"""How machines, waves and migrations look on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blue_wizard.report.jobs import state_text
+from blue_wizard.report.out import bytes_text, seconds_text, table
+from blue_wizard.text import _
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from blue_wizard.migrate.machine import Machine
+    from blue_wizard.migrate.wave import Wave
+
+__all__ = ["machines_table", "result_tables", "wave_table"]
+
+
+def machines_table(machines: Sequence[Machine]) -> Iterable[RenderableType]:
+    """Machines of a source, one a line, and their warnings below."""
+    rows = [
+        (
+            m.name,
+            m.power.value,
+            m.vcpus,
+            f"{m.memory} MiB",
+            m.firmware.value,
+            ", ".join(f"{d.id} {bytes_text(d.size)} {d.format} {d.bus}".strip() for d in m.disks),
+            ", ".join(f"{n.network or '?'} {n.mac} {' '.join(n.addresses)}".strip() for n in m.nics) or None,
+        )
+        for m in machines
+    ]
+    columns = (_("machine"), _("power"), _("vCPUs"), _("memory"), _("firmware"), _("disks"), _("network cards"))
+    yield table(columns, rows)
+    yield from (f"{m.name}: {w}" for m in machines for w in m.warnings)
+
+
+def wave_table(wave: Wave, remarks: Sequence[str], path: Path) -> Iterable[RenderableType]:
+    """What a wave says, and what a person should know of it."""
+    rows = [
+        (
+            vm.id,
+            vm.name,
+            vm.flavor or _("a new one ({vcpus} vCPUs, {memory} MiB)").format(vcpus=vm.vcpus, memory=vm.memory),
+            ", ".join(f"{d.id} {bytes_text(d.size)}" for d in vm.disks),
+            ", ".join(" ".join(x for x in (n.network or "?", n.mac, str(n.fixed_ip or "")) if x) for n in vm.nics)
+            or None,
+            _("yes") if vm.convert else _("no"),
+        )
+        for vm in wave.vms
+    ]
+    columns = (_("machine"), _("server"), _("flavor"), _("disks"), _("networks"), _("converted"))
+    yield table(columns, rows)
+    yield from (f"! {r}" for r in remarks)
+    yield _("Written to {file}. Next: blue-wizard migrate run {file}").format(file=path)
+
+
+def result_tables(views: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType]:
+    """What became of migrations: one line a disk."""
+    rows = []
+    for view in views:
+        for vm in view["report"]["vms"]:
+            for i, disk in enumerate(vm["disks"] or [{}]):
+                rate = disk["moved"] / disk["seconds"] if disk.get("moved") and disk.get("seconds") else None
+                rows.append(
+                    (
+                        vm["name"] if i == 0 else "",
+                        disk.get("source"),
+                        bytes_text(disk.get("size")),
+                        bytes_text(disk.get("moved")),
+                        f"{disk['seconds']:.1f}" if disk.get("seconds") else None,
+                        f"{bytes_text(rate)}/s" if rate else None,
+                        (disk.get("sha256") or "")[:12] or None,
+                        ", ".join(_address(a, vm) for a in vm["addresses"]) if i == 0 else "",
+                        seconds_text(vm["downtime_s"]) if i == 0 else "",
+                        state_text(vm["state"]) if i == 0 else "",
+                    )
+                )
+    columns = (_("VM"), _("source"), _("size"), _("moved"), _("seconds"), _("rate"), "SHA-256", _("addresses"),
+               _("downtime"), _("state"))  # fmt: skip
+    yield table(columns, rows)
+    for view in views:
+        yield from (f"{vm['name']}: {vm['error']}" for vm in view["report"]["vms"] if vm["error"])
+        if view["left"]:
+            yield _("What is left and has to be undone by hand:")
+            yield from (f"  - {line}" for line in view["left"])
+
+
+def _address(address: str, vm: Mapping[str, Any]) -> str:
+    word = vm["answers"].get(address)
+    return {"answers": f"{address} ✓", "silent": f"{address} ✗"}.get(word, address)
