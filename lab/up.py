@@ -89,7 +89,8 @@ def up() -> None:
         say("what an earlier lab has left behind is removed first")
     down()
     check_machine()
-    STATE.mkdir(parents=True, mode=0o700)
+    # dnsmasq gives up root and still reads its files here; what is secret is in files of mode 0600.
+    STATE.mkdir(parents=True, mode=0o711)
     passwords.cache_clear()
     start_parts()
 

@@ -73,7 +73,7 @@ def _ceph_secret(host: Host) -> None:
     key = host.folder / "secret.key"
     key.touch(mode=0o600)
     key.write_text(ceph("auth", "get-key", "client.cinder"))
-    on(host, ["virsh", "secret-set-value", SECRET, "--file", key, "--plain"])
+    on(host, ["virsh", "secret-set-value", SECRET, "--file", key])
     key.unlink()
 
 

@@ -51,6 +51,7 @@ def _database_answers() -> bool:
 def _queue() -> None:
     folder = STATE / "rabbit"
     (folder / "log").mkdir(parents=True, exist_ok=True)
+    (folder / "rabbitmq.conf").touch(mode=0o600)
     (folder / "rabbitmq.conf").write_text(fill("rabbitmq.conf"))
     (folder / "enabled_plugins").write_text("[].\n")
     spawn(CTL, "rabbitmq", ["/usr/lib/rabbitmq/bin/rabbitmq-server"], env=RABBIT)

@@ -66,8 +66,8 @@ class SourceConfig(_Strict):
 class Limits(_Strict):
     """How many jobs run at once: in all, and against one target (a source host, a folder of files)."""
 
-    total: int = Field(4, ge=1)
-    per_target: int = Field(2, ge=1)
+    total: int = Field(default=4, ge=1)
+    per_target: int = Field(default=2, ge=1)
 
 
 def _state_dir() -> Path:

@@ -32,6 +32,9 @@ def _source(text: str) -> tuple[str, Source]:
 
     named = config.load().sources.get(text)
     url = named.url if named else text
+    if "://" not in url:
+        # The worker has another working directory than the person who wrote the path.
+        url = f"files://{Path(url.removeprefix('files:')).expanduser().absolute()}"
     return url, open_source(url)
 
 

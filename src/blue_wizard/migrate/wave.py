@@ -62,12 +62,12 @@ class VmPlan(_Strict):
     convert: bool = False
     shutdown: bool = False
     """Consent that a machine that runs is shut down at the cut-over."""
-    shutdown_timeout: int = Field(180, gt=0, description="seconds")
+    shutdown_timeout: int = Field(default=180, gt=0, description="seconds")
     start: bool = True
     """False leaves the new server stopped."""
     verify: Literal["strict", "report"] = "strict"
     """strict: a server whose addresses do not answer is a failure, and rolled back."""
-    verify_timeout: int = Field(180, gt=0, description="seconds")
+    verify_timeout: int = Field(default=180, gt=0, description="seconds")
 
 
 class Wave(_Strict):

@@ -9,7 +9,7 @@ import asyncio
 import shlex
 import tempfile
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -43,8 +43,11 @@ def _loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def _wait(work: Coroutine[Any, Any, _T], timeout_s: float | None = None) -> _T:
-    return asyncio.run_coroutine_threadsafe(work, _loop()).result(timeout_s)
+def _wait(work: Awaitable[_T]) -> _T:
+    async def await_it() -> _T:
+        return await work
+
+    return asyncio.run_coroutine_threadsafe(await_it(), _loop()).result()
 
 
 class Host:
