@@ -1,0 +1,1 @@
+"""Migration of virtual machines into OpenStack."""

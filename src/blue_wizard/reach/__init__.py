@@ -1,0 +1,1 @@
+"""The ways to the outside: SSH, OpenStack, Ceph, NBD. No decisions are made here."""

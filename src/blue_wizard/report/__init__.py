@@ -1,0 +1,1 @@
+"""How data looks on a terminal and elsewhere."""

@@ -6,6 +6,7 @@ See docs/how-to/add-a-source.md.
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -86,6 +87,8 @@ def _load() -> None:
         importlib.import_module(f"{__name__}.{module.name}")
     for point in entry_points(group="blue_wizard.sources"):
         point.load()
+    for name in filter(None, os.environ.get("BLUE_WIZARD_PLUGINS", "").split(",")):
+        importlib.import_module(name)
 
 
 def open_source(url: str) -> Source:

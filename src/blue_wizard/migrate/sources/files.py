@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from blue_wizard.errors import InputError, StepFailed
-from blue_wizard.facts import qemu_img
+from blue_wizard.facts import qemu_img, vhdx
 from blue_wizard.migrate import ovf
 from blue_wizard.migrate.machine import Disk, Machine, Nic
 from blue_wizard.migrate.sources import Export, source
@@ -148,7 +148,7 @@ def _check_whole(file: Path, info: qemu_img.ImageInfo) -> None:
     )
     if done.returncode in {1, 2}:
         raise _cut_off(file.name, done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "")
-    end = _highest_byte(file, info.format)
+    end = _vhdx_end(file) if info.format == "vhdx" else _highest_byte(file, info.format)
     if end > file.stat().st_size:
         detail = _("its tables reach to byte {end}, the file ends at {size}").format(end=end, size=file.stat().st_size)
         raise _cut_off(file.name, detail)
@@ -162,6 +162,14 @@ def _highest_byte(file: Path, fmt: str) -> int:
         raise _cut_off(file.name, done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "")
     pieces = json.loads(done.stdout or "[]")
     return max((p["offset"] + p["length"] for p in pieces if p.get("data") and "offset" in p), default=0)
+
+
+def _vhdx_end(file: Path) -> int:
+    try:
+        with file.open("rb") as f:
+            return vhdx.last_byte(f)
+    except (ValueError, struct.error) as e:
+        raise _cut_off(file.name, str(e)) from e
 
 
 def _cut_off(name: str, detail: str) -> InputError:

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from blue_wizard.jobs.model import Plan, Precondition, Risk, State, Step
+
+STEP = Step("a", "toy.make", {"name": "x", "deep": {"list": [1, None]}}, "make x", "why", Risk.HIGH, 3, "gone", ("l:1",))
+PLAN = Plan("title", "toy", {"p": 1}, (STEP,), (Plan("kid", "toy", steps=(STEP,), target="t"),), (Precondition("c", True),))
+
+
+def test_json_there_and_back() -> None:
+    assert Plan.from_json(json.loads(json.dumps(PLAN.as_json()))) == PLAN
+
+
+def test_digest_is_of_what_is_done_and_not_of_how_it_is_told() -> None:
+    retold = replace(PLAN, title="other", steps=(replace(STEP, title="other words", seconds=99, why=""),))
+    assert retold.digest == PLAN.digest
+    for changed in (
+        replace(PLAN, steps=(replace(STEP, args={"name": "y"}),)),
+        replace(PLAN, steps=(replace(STEP, verb="toy.other"),)),
+        replace(PLAN, steps=()),
+        replace(PLAN, children=()),
+        replace(PLAN, children=(replace(PLAN.children[0], target="u"),)),
+    ):
+        assert changed.digest != PLAN.digest
+
+
+def test_only_settled_states_have_ended() -> None:
+    live = {State.PLANNED, State.QUEUED, State.RUNNING, State.ROLLING_BACK}
+    assert {s for s in State if not s.ended} == live
