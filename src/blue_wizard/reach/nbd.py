@@ -23,9 +23,12 @@ _PR_SET_PDEATHSIG = 1
 _START_TIMEOUT_S = 30.0
 
 
-def file_node(path: Path, fmt: str, *, offset: int = 0, size: int = 0) -> dict[str, Any]:
-    """The block node of a disk image in a file, or in `size` bytes of it from `offset` (a member of a tar)."""
-    file: dict[str, Any] = {"driver": "file", "filename": str(path), "locking": "off"}
+def file_node(path: Path, fmt: str, *, offset: int = 0, size: int = 0, device: bool = False) -> dict[str, Any]:
+    """The block node of a disk image in a file, or in `size` bytes of it from `offset` (a member of a tar).
+
+    `device` says that the path is a block device. No locks are taken, so a running guest's disk can be looked at.
+    """
+    file: dict[str, Any] = {"driver": "host_device" if device else "file", "filename": str(path), "locking": "off"}
     if size:
         file = {"driver": "raw", "offset": offset, "size": size, "file": file}
     return {"driver": fmt, "file": file}

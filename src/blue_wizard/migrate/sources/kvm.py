@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -146,10 +148,11 @@ class Kvm:
         socket = f"{folder}/socket"
         # `cat` ends when our side goes away, whatever happens to us, and takes qemu-nbd and its socket with it.
         script = (
-            'qemu-nbd --read-only --force-share --persistent --shared=8 --socket="$1" --format="$2" "$3" 2>"$4/error" & '
-            'p=$!; cat >/dev/null; kill $p 2>/dev/null; wait $p; rm -rf "$4"'
+            'qemu-nbd --read-only --persistent --shared=8 --socket="$1" "$2" 2>"$3/error" & '
+            'p=$!; cat >/dev/null; kill $p 2>/dev/null; wait $p; rm -rf "$3"'
         )
-        argv = ["sh", "-c", script, "blue-wizard", socket, disk.format, disk.path, folder]
+        node = nbd.file_node(Path(disk.path), disk.format, device=disk.kind == "block")
+        argv = ["sh", "-c", script, "blue-wizard", socket, "json:" + json.dumps(node), folder]
         with self._host.process(argv):
             self._wait_for(socket, folder, disk.path)
             with self._host.forward(socket) as local:
