@@ -17,7 +17,8 @@ SERVICES = {
     "cinder": ("block-storage", "/v3"),
 }
 FLAVORS = {"m1.nano": (128, 1, 1), "m1.tiny": (256, 1, 1), "m1.small": (1024, 1, 10), "m1.medium": (2048, 2, 20)}
-TENANT_NETWORKS = {"private": "10.1.0.0/24", "storage": "10.2.0.0/24", "legacy": "192.168.122.0/24"}
+TENANT_NETWORKS = {"private": "10.1.0.0/24", "storage": "10.2.0.0/24", "legacy": "192.168.122.0/24",
+                   "legacy-backend": "192.168.150.0/24"}  # fmt: skip
 
 
 def catalog(cloud: Any) -> None:

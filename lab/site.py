@@ -111,4 +111,6 @@ def exports() -> dict[str, str]:
         "OS_CLOUD": "lab",
         "CEPH_CONF": str(STATE / "ceph" / "ceph.conf"),
         "BLUE_WIZARD_CONFIG": str(STATE / "blue-wizard.yaml"),
+        # KVM may be there and not work, inside a virtual machine; libguestfs would wait for it.
+        "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg",
     }

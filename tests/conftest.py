@@ -31,7 +31,7 @@ def _own_configuration(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     """No test reads the configuration, clouds or language of whoever runs it."""
-    if "lab" in request.fixturenames:
+    if "_lab_up" in request.fixturenames:
         yield
         return
     from blue_wizard import config, text
@@ -53,5 +53,5 @@ def _lab_up() -> Iterator[None]:
     if not was_up:
         subprocess.run([lab, "up"], check=True)
     yield
-    if not was_up:
-        subprocess.run([lab, "down"], check=True)
+    # A test may have taken down what its user had left up.
+    subprocess.run([lab, "up" if was_up else "down"], check=True)

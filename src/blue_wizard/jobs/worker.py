@@ -77,8 +77,10 @@ def run(*, until_idle: bool) -> None:
         wake.set()
 
     signal.signal(signal.SIGTERM, drain)
-    from blue_wizard.jobs import engine
+    from blue_wizard.jobs import actions, engine
 
+    # A plug-in that can't be imported should be heard of now and not in the middle of a job.
+    actions.load()
     engine.launch(EXECUTOR)
     ledger = Ledger()
     log.info("worker started", pid=os.getpid())

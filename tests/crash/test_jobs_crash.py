@@ -1,0 +1,155 @@
+"""kill -9 at every point of a job, then resume, or roll back: the same end, and every effect once."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from blue_wizard.errors import Refused
+from blue_wizard.jobs import client
+from blue_wizard.jobs.ledger import Ledger
+from blue_wizard.jobs.model import State
+
+from .conftest import Toy
+
+POINTS = [("a", "before"), ("b", "during"), ("c", "after")]
+ALL_POINTS = [(step, phase) for step in "abc" for phase in ("before", "during", "after")]
+
+
+def _kill_at(monkeypatch: pytest.MonkeyPatch, toy: Toy, step: str, phase: str) -> Path:
+    marker = toy.folder / "killed"
+    monkeypatch.setenv("BW_KILL", f"{step}:{phase}:{marker}")
+    return marker
+
+
+def _points() -> list[object]:
+    return [pytest.param(*p, marks=() if p in POINTS else pytest.mark.slow, id=f"{p[0]}-{p[1]}") for p in ALL_POINTS]
+
+
+@pytest.mark.parametrize(("step", "phase"), _points())
+def test_killed_and_resumed(toy: Toy, monkeypatch: pytest.MonkeyPatch, step: str, phase: str) -> None:
+    marker = _kill_at(monkeypatch, toy, step, phase)
+    job = client.submit(toy.plan(*(toy.step(n, seconds=0.3) for n in "abc")), approved=True)
+    client.ensure_worker()
+    with pytest.raises(client.WorkerGone):
+        client.wait(job)
+    assert marker.read_text() == f"{step} {phase}\n"
+    assert toy.end(job) is State.DONE
+    assert toy.effects() == ["make a", "make b", "make c"]
+
+
+@pytest.mark.parametrize(("step", "phase"), _points())
+def test_killed_and_rolled_back(toy: Toy, monkeypatch: pytest.MonkeyPatch, step: str, phase: str) -> None:
+    _kill_at(monkeypatch, toy, step, phase)
+    job = client.submit(toy.plan(*(toy.step(n, seconds=0.3) for n in "abc")), approved=True)
+    client.ensure_worker()
+    with pytest.raises(client.WorkerGone):
+        client.wait(job)
+    client.rollback(job)
+    assert toy.end(job) is State.CANCELLED
+    assert toy.files() == set()
+    made = [e.split()[1] for e in toy.effects() if e.startswith("make")]
+    unmade = [e.split()[1] for e in toy.effects() if e.startswith("unmake")]
+    assert unmade == made[::-1]
+
+
+def test_killed_in_the_middle_of_an_undo(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = client.submit(toy.plan(*(toy.step(n) for n in "abc")), approved=True)
+    assert toy.end(job) is State.DONE
+    _kill_at(monkeypatch, toy, "b", "undo")
+    client.rollback(job)
+    with pytest.raises(client.WorkerGone):
+        client.wait(job)
+    assert toy.end(job) is State.ROLLED_BACK
+    assert toy.effects()[3:] == ["unmake c", "unmake b", "unmake a"]
+
+
+def test_a_failure_undoes_its_own_partial_effect_too(toy: Toy) -> None:
+    job = client.submit(toy.plan(toy.step("a"), toy.step("b", fail=True), toy.step("c")), approved=True)
+    assert toy.end(job) is State.FAILED
+    assert toy.effects() == ["make a", "make b", "unmake b", "unmake a"]
+    assert client.exit_code(client.show(job)) == 5
+
+
+def test_what_can_not_be_undone_is_listed_and_the_rest_is_undone(toy: Toy) -> None:
+    steps = (toy.step("a"), toy.step("b", sticky=True), toy.step("c", fail=True))
+    job = client.submit(toy.plan(*steps), approved=True)
+    assert toy.end(job) is State.STUCK
+    assert toy.files() == {"b"}
+    view = client.show(job)
+    assert client.exit_code(view) == 6
+    assert view["left"] == ["make b: can't be undone"]
+
+
+def test_cancel_stops_inside_a_long_step_and_undoes(toy: Toy) -> None:
+    job = client.submit(toy.plan(toy.step("a"), toy.step("b", hold=str(toy.folder / "never"))), approved=True)
+    client.ensure_worker()
+    toy.wait_for((toy.folder / "b.begun").exists, "the second step to begin")
+    client.cancel(job)
+    assert toy.end(job) is State.CANCELLED
+    assert toy.effects() == ["make a", "unmake a"]
+    assert client.exit_code(client.show(job)) == 130
+    with pytest.raises(Refused):
+        client.cancel(job)
+
+
+def test_sigterm_drains_and_the_next_worker_carries_on(toy: Toy) -> None:
+    go = toy.folder / "go"
+    job = client.submit(toy.plan(toy.step("a"), toy.step("b", hold=str(go)), toy.step("c")), approved=True)
+    client.ensure_worker()
+    toy.wait_for((toy.folder / "b.begun").exists, "the second step to begin")
+    toy.kill_worker(signal.SIGTERM)
+    assert toy.effects() == ["make a"]
+    go.touch()
+    client.resume(job)
+    assert toy.end(job) is State.DONE
+    assert toy.effects() == ["make a", "make b", "make c"]
+
+
+def test_children_keep_the_limits_and_the_worst_one_counts(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLUE_WIZARD_LIMITS__TOTAL", "3")
+    monkeypatch.setenv("BLUE_WIZARD_LIMITS__PER_TARGET", "1")
+    kids = tuple(
+        toy.plan(toy.step(f"k{i}", seconds=0.4, fail=i == 3), target="t1" if i % 2 else "t2") for i in range(6)
+    )
+    job = client.submit(toy.plan(children=kids), approved=True)
+    assert toy.end(job) is State.FAILED
+    view = client.show(job)
+    assert [c["state"] for c in view["children"]] == ["done", "done", "done", "failed", "done", "done"]
+    spans = {t: sorted(_spans(view, t)) for t in ("t1", "t2")}
+    for found in spans.values():
+        assert all(before[1] <= after[0] for before, after in zip(found, found[1:], strict=False))
+    client.rollback(job)
+    assert toy.end(job) is State.ROLLED_BACK
+    assert toy.files() == set()
+
+
+def _spans(view: dict[str, object], target: str) -> list[tuple[float, float]]:
+    ledger = Ledger()
+    children = [c for c in ledger.jobs(parent=str(view["job"])) if c["target"] == target]
+    return [(c["started"], c["ended"]) for c in children]
+
+
+def test_an_approval_binds_to_the_digest(toy: Toy) -> None:
+    plan = toy.plan(toy.step("a"))
+    job = client.submit(plan, approved=False)
+    assert client.exit_code(client.show(job)) == 4
+    with pytest.raises(Refused):
+        client.approve(job, "0" * 64)
+    client.approve(job, plan.digest)
+    assert toy.end(job) is State.DONE
+    (approval,) = Ledger().approvals(job)
+    assert approval["digest"] == plan.digest
+
+
+def test_a_second_worker_is_refused(toy: Toy) -> None:
+    from blue_wizard.jobs import worker
+
+    job = client.submit(toy.plan(toy.step("a", hold=str(toy.folder / "go"))), approved=True)
+    client.ensure_worker()
+    with pytest.raises(Refused, match=str(worker.alive())):
+        worker.run(until_idle=True)
+    (toy.folder / "go").touch()
+    assert toy.end(job) is State.DONE

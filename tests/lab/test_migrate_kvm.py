@@ -1,0 +1,71 @@
+"""A running KVM guest with two disks and two cards moves into the cloud, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.parts.kvm_guests import GUESTS, IMAGES
+
+from .conftest import Lab, image_sha256, until
+
+pytestmark = pytest.mark.lab
+GUEST = GUESTS["tiny2"]
+MAP = "networks: {default: private, backend: storage}\nsecurity_groups: [open]\n"
+KEEP_MAP = "networks: {default: legacy, backend: legacy-backend}\nsecurity_groups: [open]\n"
+
+
+def _source_answers(lab: Lab) -> bool:
+    return lab.run("guest", GUEST.name, "ping", code=None).returncode == 0
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["new-addresses", "keep-ip-keep-mac"])
+def test_two_disks_two_cards(lab: Lab, tmp_path: Path, keep: bool) -> None:
+    until(lambda: _source_answers(lab), "the source to answer")
+    before = lab.inventory()
+    map_file, wave = tmp_path / "map.yaml", tmp_path / "wave.yaml"
+    map_file.write_text(KEEP_MAP if keep else MAP)
+    options = ["--keep-ip", "--keep-mac"] if keep else []
+    lab.bw("migrate", "plan", "kvm1", "--match", GUEST.name, "--map", map_file, "--shutdown", *options, "--out", wave)
+
+    (vm,) = lab.json("migrate", "run", wave, "--yes")["report"]["vms"]
+
+    assert vm["state"] == "done"
+    cloud = lab.connect()
+    server = cloud.compute.get_server(vm["server_id"])
+    assert (server.name, server.status) == (GUEST.name, "ACTIVE")
+    assert len(vm["addresses"]) == 2
+    assert set(vm["answers"].values()) == {"answers"}
+    ports = list(cloud.network.ports(device_id=server.id))
+    if keep:
+        assert sorted(vm["addresses"]) == sorted(GUEST.address(i) for i in range(2))
+        assert {p.mac_address for p in ports} == {GUEST.mac(i) for i in range(2)}
+    # Our own eyes: its console tells both cards with their addresses, and a ping from the DHCP namespaces returns.
+    console = lab.run("guest", server.id, "wait", "--timeout", "60").stdout
+    assert all(f"ip={a};" in console for a in vm["addresses"])
+    assert lab.run("guest", server.id, "ping").stdout.count("answers") == 2
+    # The tiny guest never writes, so its disks can still be compared, by other programs than the product's.
+    for name, disk in zip(("tiny2", "tiny2-data"), vm["disks"], strict=True):
+        expected = image_sha256(IMAGES / f"{name}.qcow2", "qcow2", tmp_path)
+        assert disk["sha256"] == expected
+        assert lab.rbd_sha256(disk["target"].removeprefix("rbd:"), disk["size"]) == expected
+    assert "shut off" in lab.on("kvm1", "virsh", "-c", "qemu:///system", "domstate", GUEST.name)
+    assert vm["downtime_s"] > 0
+
+    lab.bw("migrate", "rollback", wave, "--yes")
+
+    assert lab.inventory() == before
+    until(lambda: _source_answers(lab), "the source to answer again")
+
+
+def test_a_running_guest_is_not_touched_without_consent(lab: Lab, tmp_path: Path) -> None:
+    until(lambda: _source_answers(lab), "the source to answer")
+    before = lab.inventory()
+    map_file, wave = tmp_path / "map.yaml", tmp_path / "wave.yaml"
+    map_file.write_text(MAP)
+    lab.bw("migrate", "plan", "kvm1", "--match", GUEST.name, "--map", map_file, "--out", wave)
+    refused = lab.bw("migrate", "run", wave, "--yes", code=3)
+    assert GUEST.name in refused.stderr
+    assert lab.inventory() == before
+    assert _source_answers(lab)
