@@ -38,8 +38,10 @@ ip link set lo up
 cards=$(ls /sys/class/net | grep -v '^lo$')
 for d in $cards; do ip link set $d up; udhcpc -i $d -b -S -t 5 -T 2 -A 5 -s /lease >/dev/null 2>&1 & done
 while :; do nc -l -p 22 -e /bin/echo SSH-2.0-lab; done &
-mkdir -p /etc/acpi/PWRF; printf '#!/bin/sh\\necho "LAB: power button"; poweroff -f\\n' > /etc/acpi/PWRF/00000080
-chmod +x /etc/acpi/PWRF/00000080; acpid -c /etc/acpi
+# Nobody types here: whatever comes from an input device is the power button.
+for e in /dev/input/event*; do
+    (dd if=$e bs=24 count=1 of=/dev/null 2>/dev/null && { echo "LAB: power button"; poweroff -f; }) &
+done
 cd /sys/block
 for b in vd? sd? hd?; do
     [ -e $b ] || continue
