@@ -87,7 +87,10 @@ def passwords() -> dict[str, str]:
 
 
 def fill(template: str, **more: object) -> str:
-    """The template `lab/templates/NAME` with ``{{NAME}}`` replaced; a line ``@@part user`` takes in the template `_part`. Raises KeyError for a name that has no value."""
+    """The template `lab/templates/NAME` with ``{{NAME}}`` replaced; a line ``@@part user`` takes in the template `_part`.
+
+    Raises KeyError for a name that has no value.
+    """
     values: dict[str, object] = {
         "IP": CONTROLLER,
         "STATE": STATE,

@@ -55,11 +55,11 @@ def build() -> App:
 
 
 def _language(argv: list[str]) -> str | None:
-    for i, token in enumerate(argv):
-        if token.startswith("--lang="):
-            return token.split("=", 1)[1]
-        if token == "--lang" and i + 1 < len(argv):
-            return argv[i + 1]
+    for word, following in zip(argv, [*argv[1:], None], strict=True):
+        if word.startswith("--lang="):
+            return word.split("=", 1)[1]
+        if word == "--lang":
+            return following
     return None
 
 

@@ -1,8 +1,8 @@
 """A plug-in for workers under test: kills its own worker (-9) at one point of one step, once.
 
-BW_KILL names the point: ``STEP:PHASE:MARKER`` with PHASE ``before`` (nothing done yet), ``during`` (in the middle of `do`), ``after`` (the
-effect is there, nothing recorded yet), ``undo`` (in the middle of `undo`). MARKER is a file that is made just before
-the kill, so that the resumed worker lives, and the test knows that the kill happened.
+BW_KILL names the point: ``STEP:PHASE:MARKER``. PHASE is ``before`` (nothing done yet), ``during`` (in the middle of `do`),
+``after`` (the effect is there, nothing recorded yet) or ``undo`` (in the middle of `undo`). MARKER is a file that is made
+just before the kill, so that the resumed worker lives, and the test knows that the kill happened.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,7 @@ def test_children_keep_the_limits_and_the_worst_one_counts(toy: Toy, monkeypatch
     assert [c["state"] for c in view["children"]] == ["done", "done", "done", "failed", "done", "done"]
     spans = {t: sorted(_spans(view, t)) for t in ("t1", "t2")}
     for found in spans.values():
-        assert all(before[1] <= after[0] for before, after in zip(found, found[1:], strict=False))
+        assert all(before[1] <= after[0] for before, after in pairwise(found))
     client.rollback(job)
     assert toy.end(job) is State.ROLLED_BACK
     assert toy.files() == set()

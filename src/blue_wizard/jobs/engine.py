@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from typing import Any, cast
+from typing import Any
 
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 from dbos import DBOSPortableJSONSerializer as Serializer
@@ -102,7 +102,7 @@ def run_job(job: str) -> str:
             error, stopped = end["error"], end["end"] == "stopped"
             break
     if not error and plan["children"]:
-        states = run_children(job, plan["children"])
+        states = run_children(plan["children"])
         return finish_parent(job, states)
     if not error:
         return finish(job, State.DONE, "")
@@ -111,13 +111,13 @@ def run_job(job: str) -> str:
     return finish(job, state, error)
 
 
-def run_children(job: str, children: list[dict[str, str]]) -> list[str]:
+def run_children(children: list[dict[str, str]]) -> list[str]:
     """Put the children on the queue of their targets and wait for all of them; their states."""
     handles = []
     for child in children:
         with SetWorkflowID(child["id"]), SetEnqueueOptions(queue_partition_key=child["target"] or "-"):
             handles.append(DBOS.enqueue_workflow(QUEUE, run_job, child["id"]))
-    return [cast(str, h.get_result()) for h in handles]
+    return [h.get_result() for h in handles]
 
 
 def undo_steps(job: str, count: int) -> int:

@@ -72,7 +72,7 @@ def run(*, until_idle: bool) -> None:
     log = _logger()
     wake = threading.Event()
 
-    def drain(number: int, _frame: FrameType | None) -> None:
+    def drain(_number: int, _frame: FrameType | None) -> None:
         draining.set()
         wake.set()
 

@@ -56,7 +56,8 @@ def _die_with_parent() -> None:
 def serve(node: Mapping[str, Any], *, writable: bool = False, tcp: bool = False) -> Iterator[str]:
     """The node as an NBD export for as long as the context lasts; its URI.
 
-    The export is a unix socket that only we can open, or, for clients that know none, a free port on loopback (`tcp`). Raises StepFailed with qemu-nbd's own words when it can't open the node, InputError when it is not installed.
+    The export is a unix socket that only we can open, or, for clients that know none, a free port on loopback (`tcp`).
+    Raises StepFailed with qemu-nbd's own words when it can't open the node, InputError when it is not installed.
     """
     with tempfile.TemporaryDirectory(prefix="bw-nbd-") as folder:
         socket = Path(folder) / "socket"

@@ -42,9 +42,7 @@ def test_outcomes_and_notes_survive_another_process(ledger: Ledger, tmp_path: Pa
         other.outcome("j-1", "b")
 
 
-def test_events_keep_their_order_when_the_clock_runs_backwards(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_events_keep_their_order_when_the_clock_runs_backwards(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     _add(ledger, "j-1")
     times = iter([30.0, 20.0, 10.0])
     monkeypatch.setattr("blue_wizard.jobs.ledger.time.time", lambda: next(times))

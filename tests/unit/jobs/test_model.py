@@ -5,8 +5,12 @@ from dataclasses import replace
 
 from blue_wizard.jobs.model import Plan, Precondition, Risk, State, Step
 
-STEP = Step("a", "toy.make", {"name": "x", "deep": {"list": [1, None]}}, "make x", "why", Risk.HIGH, 3, "gone", ("l:1",))
-PLAN = Plan("title", "toy", {"p": 1}, (STEP,), (Plan("kid", "toy", steps=(STEP,), target="t"),), (Precondition("c", True),))
+STEP = Step(
+    "a", "toy.make", {"name": "x", "deep": {"list": [1, None]}}, "make x", "why", Risk.HIGH, 3, "gone", ("l:1",)
+)
+PLAN = Plan(
+    "title", "toy", {"p": 1}, (STEP,), (Plan("kid", "toy", steps=(STEP,), target="t"),), (Precondition("c", True),)
+)
 
 
 def test_json_there_and_back() -> None:

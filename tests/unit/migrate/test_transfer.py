@@ -85,4 +85,7 @@ def test_a_part_of_a_file_is_an_export(tmp_path: Path) -> None:
     file = tmp_path / "archive"
     file.write_bytes(b"h" * 1024 + b"body" * 512 + b"t" * 1024)
     with nbd.serve(nbd.file_node(file, "raw", offset=1024, size=2048)) as uri:
-        assert digest.sha256(uri, 2048, progress=_nothing, check_stop=_nothing) == hashlib.sha256(b"body" * 512).hexdigest()
+        assert (
+            digest.sha256(uri, 2048, progress=_nothing, check_stop=_nothing)
+            == hashlib.sha256(b"body" * 512).hexdigest()
+        )

@@ -144,7 +144,7 @@ class Kvm:
                 )
             )
         size, _used = libvirt_xml.parse_block_info(self._virsh("domblkinfo", machine_id, disk_id))
-        folder = self._host.check(["mktemp", "-d", "/tmp/blue-wizard.XXXXXXXX"]).strip()
+        folder = self._host.check(["mktemp", "-d", "/tmp/blue-wizard.XXXXXXXX"]).strip()  # noqa: S108
         socket = f"{folder}/socket"
         # `cat` ends when our side goes away, whatever happens to us, and takes qemu-nbd and its socket with it.
         script = (
