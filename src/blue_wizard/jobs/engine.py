@@ -22,7 +22,7 @@ from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import Outcome, State, StepState
 from blue_wizard.text import _
 
-__all__ = ["known", "launch", "parked", "start"]
+__all__ = ["idle", "known", "launch", "parked", "start"]
 
 QUEUE = "children"
 # Recovery only takes up work of the same version; plans are data, so every version can.
@@ -75,6 +75,11 @@ def start(job: str, *, undo_round: int = 0) -> None:
 def known(workflow: str) -> bool:
     """True when the engine has a workflow of that id."""
     return DBOS.get_workflow_status(workflow) is not None
+
+
+def idle() -> bool:
+    """True when the engine has nothing to do and nothing to write down any more."""
+    return not DBOS.list_workflows(status=["PENDING", "ENQUEUED"], limit=1, load_input=False, load_output=False)
 
 
 def parked(timeout_s: float) -> None:
@@ -134,22 +139,28 @@ def undo_job(job: str) -> str:
     for child in reversed(plan["children"]):
         left += undo_job_steps(child["id"])
     left += undo_steps(job, plan["steps"])
-    return finish(job, State.STUCK if left else State.ROLLED_BACK, "")
+    return finish_undo(job, State.STUCK if left else State.ROLLED_BACK)
 
 
 def undo_job_steps(child: str) -> int:
     """Undo one child; how many of its steps could not be undone."""
     plan = tree(child)
     left = undo_steps(child, plan["steps"])
-    finish(child, State.STUCK if left else State.ROLLED_BACK, "")
+    finish_undo(child, State.STUCK if left else State.ROLLED_BACK)
     return left
 
 
 @DBOS.step(name="begin")
 def begin(job: str) -> dict[str, Any]:
     """Mark a job as running; its shape."""
-    _book().set_state(job, State.RUNNING)
+    _set_state(job, State.RUNNING)
     return _shape(job)
+
+
+def _set_state(job: str, state: State, error: str | None = None) -> None:
+    # A worker killed between its last entry in the ledger and the engine's is repeated: by then the job may be undone.
+    if not _book().job(job)["undo_round"]:
+        _book().set_state(job, state, error=error)
 
 
 @DBOS.step(name="tree")
@@ -172,7 +183,14 @@ def rolling_back(job: str) -> None:
 @DBOS.step(name="finish")
 def finish(job: str, state: State, error: str) -> str:
     """Mark a job as ended."""
-    _book().set_state(job, State(state), error=error)
+    _set_state(job, State(state), error)
+    return State(state).value
+
+
+@DBOS.step(name="finish-undo")
+def finish_undo(job: str, state: State) -> str:
+    """Mark a job that was undone after its end."""
+    _book().set_state(job, State(state), error="")
     return State(state).value
 
 
@@ -183,7 +201,7 @@ def finish_parent(job: str, states: list[str]) -> str:
     worst = min((State(s) for s in states), key=order.index)
     bad = sum(s != State.DONE for s in states)
     error = _("{bad} of {all} did not succeed").format(bad=bad, all=len(states)) if bad else ""
-    _book().set_state(job, worst, error=error)
+    _set_state(job, worst, error)
     return worst.value
 
 

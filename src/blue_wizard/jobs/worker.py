@@ -89,7 +89,7 @@ def run(*, until_idle: bool) -> None:
         for job in live:
             if job["state"] == State.QUEUED or job["undo_round"]:
                 engine.start(job["id"], undo_round=job["undo_round"])
-        if until_idle and not live:
+        if until_idle and not live and engine.idle():
             break
         wake.wait(_POLL_S)
     if draining.is_set():
