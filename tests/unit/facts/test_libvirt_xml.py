@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from blue_wizard.facts.libvirt_xml import parse_addresses, parse_block_info, parse_domain
+
+DOMAIN = """<domain type='kvm'><name>shop</name><uuid>u-1</uuid><memory unit='KiB'>2097152</memory><vcpu placement='static'>2</vcpu>
+<os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type></os><devices>
+<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/img/a.qcow2'/><target dev='vda' bus='virtio'/>
+<boot order='1'/></disk>
+<disk type='block' device='disk'><driver name='qemu' type='raw'/><source dev='/dev/vg/b'/><target dev='sda' bus='scsi'/></disk>
+<disk type='file' device='cdrom'><source file='/iso/x.iso'/><target dev='hdc' bus='ide'/><readonly/></disk>
+<disk type='network' device='disk'><source protocol='rbd' name='p/i'/><target dev='vdb' bus='virtio'/></disk>
+<interface type='network'><mac address='52:54:00:00:00:01'/><source network='default'/><model type='virtio'/></interface>
+<interface type='bridge'><mac address='52:54:00:00:00:02'/><source bridge='br0'/></interface>
+</devices></domain>"""
+
+
+def test_a_domain() -> None:
+    found = parse_domain(DOMAIN)
+    assert (found.name, found.vcpus, found.memory, found.uefi, found.passthrough) == ("shop", 2, 2048, True, False)
+    assert [(d.device, d.kind, d.path, d.format, d.bus, d.order) for d in found.disks] == [
+        ("vda", "file", "/img/a.qcow2", "qcow2", "virtio", 1),
+        ("sda", "block", "/dev/vg/b", "raw", "scsi", None),
+        ("vdb", "network", "", "raw", "virtio", None),
+    ]
+    assert [(n.network, n.model) for n in found.nics] == [("default", "virtio"), ("br0", "")]
+
+
+@pytest.mark.parametrize(("unit", "amount", "mib"), [("GiB", 3, 3072), ("b", 1 << 30, 1024), ("MiB", 5, 5)])
+def test_memory_units(unit: str, amount: int, mib: int) -> None:
+    assert parse_domain(DOMAIN.replace("unit='KiB'>2097152", f"unit='{unit}'>{amount}")).memory == mib
+
+
+def test_not_a_domain() -> None:
+    with pytest.raises(ValueError, match="network"):
+        parse_domain("<network/>")
+
+
+def test_the_table_of_addresses() -> None:
+    text = """ vnet0      52:54:00:BB:01:01    ipv4         192.168.122.51/24
+ -          -                    ipv4         192.168.122.52/24
+ vnet1      52:54:00:bb:01:02    ipv4         192.168.150.51/24
+"""
+    assert parse_addresses(text) == {"52:54:00:bb:01:01": ["192.168.122.51"], "52:54:00:bb:01:02": ["192.168.150.51"]}
+
+
+def test_sizes() -> None:
+    assert parse_block_info("Capacity:       1610612736\nAllocation:     281030656\nPhysical:       1\n") == (
+        1610612736,
+        281030656,
+    )

@@ -1,0 +1,127 @@
+"""A wave as a plan, and what stands in its way: pure functions on a made-up cloud."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from blue_wizard.errors import InputError, Refused
+from blue_wizard.jobs.actions import find, load
+from blue_wizard.migrate import preconditions
+from blue_wizard.migrate.convert import Guest
+from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
+from blue_wizard.migrate.mapping import Flavor, MapFile, Subnet
+from blue_wizard.migrate.operation import vm_steps
+from blue_wizard.migrate.planning import Wishes, make_wave
+from blue_wizard.migrate.site import Network, Quota, Site
+from blue_wizard.migrate.wave import Wave
+
+GIB = 1 << 30
+SITE = Site(
+    cloud="c",
+    flavors=(Flavor("f1", "small", 1, 1024, 10),),
+    networks=(Network("n1", "net", (Subnet("s1", "10.0.0.0/24"),)),),
+    groups={"default": "g0", "web": "g1"},
+    zones=frozenset({"nova"}),
+    quotas=(Quota("instances", 5), Quota("gigabytes", None)),
+    pool="volumes",
+    pool_free=100 * GIB,
+    addresses={"n1": frozenset({"10.0.0.9", "aa:aa:aa:aa:aa:aa"})},
+    servers=frozenset({"taken"}),
+)
+MACHINE = Machine(
+    id="m",
+    name="m",
+    vcpus=1,
+    memory=900,
+    disks=(Disk("vda", 3 * GIB + 1, "qcow2", "virtio", boot=True), Disk("vdb", GIB, "raw", "virtio")),
+    nics=(Nic("52:54:00:00:00:01", "net", "virtio", ("10.0.0.5",)),),
+    power=Power.ON,
+)
+
+
+def _look(_machine: Machine) -> Guest:
+    raise AssertionError("nobody needs to look into a guest on virtio")
+
+
+def _wave(machine: Machine = MACHINE, **wishes: object) -> Wave:
+    return make_wave("s", [machine], SITE, Wishes(mapped=MapFile(), **wishes), _look)[0]  # type: ignore[arg-type]
+
+
+def test_the_four_steps_in_their_order() -> None:
+    wave = _wave(shutdown=True)
+    verbs = [s.verb for s in vm_steps(wave, wave.vms[0], SITE, Power.ON)]
+    assert verbs == [
+        "neutron.port.create", "cinder.volume.create", "cinder.volume.create", "nova.server.create", "nova.server.stop",
+        "source.power.off", "rbd.disk.import", "rbd.disk.import", "nova.port.attach", "nova.server.start",
+        "migrate.server.verify",
+    ]  # fmt: skip
+
+
+def test_every_verb_of_a_plan_has_an_action() -> None:
+    load()
+    wave = _wave(replace(MACHINE, memory=77), shutdown=True)
+    wave = wave.model_copy(update={"vms": [wave.vms[0].model_copy(update={"convert": True})]})
+    for step in vm_steps(wave, wave.vms[0], SITE, Power.ON):
+        assert find(step.verb).verb == step.verb
+
+
+def test_a_machine_that_is_off_is_not_shut_down_and_one_with_start_false_stays_off() -> None:
+    wave = _wave()
+    vm = wave.vms[0].model_copy(update={"start": False})
+    verbs = {s.verb for s in vm_steps(wave, vm, SITE, Power.OFF)}
+    assert not {"source.power.off", "nova.server.start", "migrate.server.verify"} & verbs
+
+
+def test_volumes_are_rounded_up_and_the_first_disk_boots() -> None:
+    wave = _wave()
+    volumes = [s.args for s in vm_steps(wave, wave.vms[0], SITE, Power.OFF) if s.verb == "cinder.volume.create"]
+    assert [(v["gib"], v["boot"]) for v in volumes] == [(4, True), (1, False)]
+
+
+def test_keeping_addresses() -> None:
+    wave = _wave(keep_ip=True, keep_mac=True)
+    (port,) = [s for s in vm_steps(wave, wave.vms[0], SITE, Power.OFF) if s.verb == "neutron.port.create"]
+    assert (port.args["mac"], port.args["fixed_ip"], port.args["subnet_id"]) == ("52:54:00:00:00:01", "10.0.0.5", "s1")
+    assert _wave().vms[0].nics[0].mac is None
+
+
+def test_uefi_is_carried_over() -> None:
+    wave = _wave(replace(MACHINE, firmware=Firmware.UEFI, secure_boot=True))
+    boot = next(s for s in vm_steps(wave, wave.vms[0], SITE, Power.OFF) if s.id == "volume.0")
+    assert boot.args["image_metadata"]["hw_firmware_type"] == "uefi"
+    assert boot.args["image_metadata"]["os_secure_boot"] == "required"
+
+
+@pytest.mark.parametrize(("virtio", "convert"), [(True, False), (False, True), (None, False)])
+def test_only_a_guest_without_drivers_is_converted(virtio: bool | None, convert: bool) -> None:
+    machine = replace(MACHINE, disks=(replace(MACHINE.disks[0], bus="scsi"),))
+    wave, _remarks = make_wave("s", [machine], SITE, Wishes(mapped=MapFile()), lambda _m: Guest("os", virtio))
+    assert wave.vms[0].convert is convert
+
+
+def test_all_that_holds() -> None:
+    preconditions.judge(preconditions.check(_wave(), SITE))
+
+
+@pytest.mark.parametrize(
+    ("site", "kind", "word"),
+    [
+        (replace(SITE, servers=frozenset({"m"})), Refused, "name"),
+        (replace(SITE, quotas=(Quota("instances", 0),)), Refused, "instances"),
+        (replace(SITE, pool_free=4 * GIB), Refused, "5 GiB"),
+        (replace(SITE, networks=()), InputError, "net"),
+        (replace(SITE, flavors=()), InputError, "small"),
+        (replace(SITE, servers=frozenset({"m"}), flavors=()), InputError, "small"),
+    ],
+)
+def test_what_stands_in_the_way(site: Site, kind: type[Exception], word: str) -> None:
+    with pytest.raises(kind, match=word):
+        preconditions.judge(preconditions.check(_wave(), site))
+
+
+def test_two_networks_of_one_name_are_no_network() -> None:
+    twin = (*SITE.networks, Network("n2", "net", ()))
+    assert replace(SITE, networks=twin).network("net") is None
+    assert replace(SITE, networks=twin).network("n2") is not None
