@@ -46,9 +46,18 @@ def enter(host: Host) -> list[str]:
     return ["nsenter", "-t", str(pid), "-m", "-u", "-n", "-p", "--"]
 
 
-def on(host: Host, argv: Sequence[str | Path], *, check: bool = True, timeout: float = 300) -> str:
-    """Run a command inside the host; its stdout."""
-    return run([*enter(host), *argv], check=check, timeout=timeout)
+def on(
+    host: Host,
+    argv: Sequence[str | Path],
+    *,
+    check: bool = True,
+    timeout: float = 300,
+    stdin: str | None = None,
+    env: dict[str, str] | None = None,
+) -> str:
+    """Run a command inside the host; its stdout. `env` is added to the environment."""
+    full = {**os.environ, **env} if env else None
+    return run([*enter(host), *argv], check=check, timeout=timeout, stdin=stdin, env=full)
 
 
 def spawn(host: Host, name: str, argv: Sequence[str | Path], *, env: dict[str, str] | None = None) -> None:

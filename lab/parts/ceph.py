@@ -51,6 +51,7 @@ def _monitor_answers() -> bool:
 
 def _manager() -> None:
     keyring = FOLDER / "keyring.mgr.x"
+    keyring.touch(mode=0o600)
     keyring.write_text(
         ceph("auth", "get-or-create", "mgr.x", "mon", "allow profile mgr", "osd", "allow *", "mds", "allow *")
     )

@@ -24,7 +24,8 @@ RABBIT = {
 
 def sql(statement: str) -> str:
     """Run SQL as the database's root; what it prints."""
-    return on(CTL, ["mariadb", "--no-defaults", "-uroot", "-S", SOCKET, "-N", "-e", statement])
+    # By stdin: an argv can be read by everybody on the machine.
+    return on(CTL, ["mariadb", "--no-defaults", "-uroot", "-S", SOCKET, "-N"], stdin=statement)
 
 
 def _database() -> None:

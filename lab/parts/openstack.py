@@ -61,7 +61,6 @@ def _databases() -> None:
     keystone = ["keystone-manage", "--config-file", str(config("keystone.conf"))]
     as_root = ["--keystone-user", "root", "--keystone-group", "root"]
     nova = ["nova-manage", "--config-file", str(config("nova.conf"))]
-    cell0 = f"mysql+pymysql://lab:{passwords()['database']}@{CONTROLLER}/nova_cell0"
     neutron = ["neutron-db-manage", "--config-file", str(config("neutron.conf")),
                "--config-file", str(ETC / "neutron" / "ml2.ini"), "upgrade", "heads"]  # fmt: skip
     chains = (
@@ -73,7 +72,7 @@ def _databases() -> None:
         ),
         (
             [*nova, "api_db", "sync"],
-            [*nova, "cell_v2", "map_cell0", "--database_connection", cell0],
+            [*nova, "cell_v2", "map_cell0"],
             [*nova, "cell_v2", "create_cell", "--name", "cell1"],
             [*nova, "db", "sync"],
         ),
@@ -86,10 +85,10 @@ def _databases() -> None:
     with ThreadPoolExecutor(len(chains)) as pool:
         list(pool.map(lambda chain: steps(*chain), chains))
     url = f"http://{CONTROLLER}:{PORTS['keystone']}/v3"
-    # The password travels by the environment: an argv can be read by everybody on the machine.
-    on(CTL, ["env", f"OS_BOOTSTRAP_PASSWORD={passwords()['admin']}", *keystone, "bootstrap",
-             "--bootstrap-region-id", "RegionOne", "--bootstrap-admin-url", url, "--bootstrap-public-url", url,
-             "--bootstrap-internal-url", url])  # fmt: skip
+    bootstrap = [*keystone, "bootstrap", "--bootstrap-region-id", "RegionOne"]
+    for interface in ("admin", "public", "internal"):
+        bootstrap += [f"--bootstrap-{interface}-url", url]
+    on(CTL, bootstrap, env={"OS_BOOTSTRAP_PASSWORD": passwords()["admin"]})
     sql("create database if not exists lab; create table if not exists lab.synced (done int);")
 
 
