@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from blue_wizard.report.out import Output, emit, plain
 from blue_wizard.text import _
 
-__all__ = ["app", "worker_command"]
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["app", "confirm", "follow", "worker_command"]
 
 app = App(name="job", help=_("Look at jobs, resume, cancel and undo them."), result_action="return_value")
 
@@ -123,8 +127,10 @@ def confirm(question: str, *, yes: bool) -> None:
         raise Refused(_("Not confirmed; nothing was touched."))
 
 
-def follow(job: str, *, output: Output) -> int:
-    """Watch a job until it has ended, print it, and give its exit code."""
+def follow(
+    job: str, *, output: Output, human: Callable[[dict[str, Any]], Iterable[RenderableType]] | None = None
+) -> int:
+    """Watch a job until it has ended, print it (by `human`, or step by step), and give its exit code."""
     from blue_wizard.jobs import client
     from blue_wizard.report.jobs import Watcher, job_tables
     from blue_wizard.report.out import errors
@@ -137,7 +143,7 @@ def follow(job: str, *, output: Output) -> int:
         errors().print(text.format(job=job), markup=False)
         return 130
     view = client.show(job, report=True)
-    emit(view, output, lambda: job_tables(view))
+    emit(view, output, lambda: (human or job_tables)(view))
     return client.exit_code(view)
 
 

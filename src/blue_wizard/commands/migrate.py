@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from blue_wizard import config
-from blue_wizard.commands.job import OutputOption, YesOption, confirm
+from blue_wizard.commands.job import OutputOption, YesOption, confirm, follow
 from blue_wizard.errors import InputError, Refused
-from blue_wizard.report.out import Output, emit, plain
+from blue_wizard.report.out import emit, plain
 from blue_wizard.text import _
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def run(
     """Run waves."""
     from blue_wizard.jobs import client
     from blue_wizard.report.jobs import plan_tables
+    from blue_wizard.report.migrate import result_tables
     from blue_wizard.report.out import errors
 
     made = _compile(waves)
@@ -138,7 +139,7 @@ def run(
     if detach:
         emit({"job": job}, output, lambda: _("Watch it: blue-wizard job watch {job}").format(job=job))
         return 0
-    return _follow(job, output)
+    return follow(job, output=output, human=lambda view: result_tables([view]))
 
 
 def _compile(waves: tuple[Path, ...]) -> Plan:
@@ -158,24 +159,6 @@ def _changes(old: Plan, new: Plan) -> str:
     lines += [f"  + {k}: {after[k][0]}" for k in after if k not in before]
     lines += [f"  ~ {k}: {before[k]} -> {after[k]}" for k in before if k in after and before[k] != after[k]]
     return "\n".join(lines)
-
-
-def _follow(job: str, output: Output) -> int:
-    from blue_wizard.jobs import client
-    from blue_wizard.report.jobs import Watcher
-    from blue_wizard.report.migrate import result_tables
-    from blue_wizard.report.out import errors
-
-    try:
-        with Watcher() as watcher:
-            client.wait(job, watcher)
-    except KeyboardInterrupt:
-        text = _("The job goes on. Watch it: blue-wizard job watch {job} · Stop it: blue-wizard job cancel {job}")
-        errors().print(text.format(job=job), markup=False)
-        return 130
-    view = client.show(job, report=True)
-    emit(view, output, lambda: result_tables([view]))
-    return client.exit_code(view)
 
 
 def _jobs_of(what: str) -> list[str]:

@@ -255,7 +255,8 @@ class Ledger:
         now = time.time()
         if state is StepState.RUNNING:
             values.update(progress=None, error=None)
-        elif state is not StepState.UNDOING:
+        elif state in {StepState.DONE, StepState.FAILED}:
+            # What undoing it took is no part of what the step took.
             values["ended"] = now
         where = sa.and_(_steps.c.job == job, _steps.c.position == position)
         with self._write() as w:
