@@ -44,7 +44,7 @@ NETWORK = "[Match]\nName=en* eth*\n[Network]\nDHCP=ipv4\nIPv6AcceptRA=no\nLinkLo
 
 
 def build(out: Path, *, modules: str = "most") -> None:
-    """Write a Debian disk to `out`. `modules` is initramfs-tools' MODULES; "legacy" leaves every virtio driver out."""
+    """Write a Debian disk to `out`. `modules` "legacy" leaves every virtio driver out of its initramfs, "most" has all."""
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         root = Path(scratch) / "root"
         private = ["unshare", "--mount", "--propagation", "private"]
@@ -82,6 +82,7 @@ def _configure(root: Path, *, legacy: bool) -> None:
     put("etc/systemd/system/lab-report.service", UNIT)
     put("etc/resolv.conf", "")
     if legacy:
+        # Only for the image that is made here: whoever makes it again, as virt-v2v does, gets all drivers.
         put("etc/initramfs-tools/conf.d/lab", "MODULES=list\n")
         put("etc/initramfs-tools/modules", "ata_piix\nvmw_pvscsi\nsd_mod\next4\n")
     script = f"""
@@ -91,6 +92,7 @@ echo root:{PASSWORD} | chpasswd
 systemctl enable systemd-networkd lab-report serial-getty@ttyS0 >/dev/null 2>&1
 systemctl mask systemd-timesyncd apt-daily.timer apt-daily-upgrade.timer e2scrub_reap e2scrub_all.timer fstrim.timer dpkg-db-backup.timer getty@tty1 systemd-networkd-wait-online >/dev/null 2>&1
 update-initramfs -u -k all >/dev/null 2>&1
+rm -f /etc/initramfs-tools/conf.d/lab
 rm -rf /var/cache/apt/* /var/lib/apt/lists/* /usr/share/doc/* /usr/share/locale/* /usr/share/man/*
 """  # noqa: E501
     run(["unshare", "--mount", "--propagation", "private", "chroot", root, "sh", "-c", script], timeout=300)
