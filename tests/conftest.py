@@ -43,6 +43,9 @@ def _own_configuration(
     config.load.cache_clear()
     text.use("en")
     yield
+    # The command line hands its choices to its children by the environment; they end with the test.
+    for name in [n for n in os.environ if n.startswith("BLUE_WIZARD_")]:
+        monkeypatch.delenv(name)
     config.load.cache_clear()
 
 
