@@ -45,7 +45,7 @@ def _own_configuration(
     yield
     # The command line hands its choices to its children by the environment; they end with the test.
     for name in [n for n in os.environ if n.startswith("BLUE_WIZARD_")]:
-        monkeypatch.delenv(name)
+        del os.environ[name]
     config.load.cache_clear()
 
 
