@@ -19,10 +19,8 @@ from blue_wizard.text import _
 __all__ = ["Guest", "convert_in_place", "inspect", "parse_inspection"]
 
 _INSPECT_TIMEOUT_S = 300
+# `-i` has mounted the guest's file systems; `inspect-os` would unmount them again.
 _SCRIPT = """
-echo ==os
--inspect-get-roots
--inspect-os
 echo ==etc
 -cat /etc/os-release
 echo ==fstab
@@ -74,7 +72,7 @@ def inspect(uri: str) -> Guest:
             ) from e
         except subprocess.TimeoutExpired:
             return Guest("", None, (_("The look inside took too long; nothing is known of its drivers."),))
-    if "==os" not in done.stdout:
+    if "==etc" not in done.stdout:
         return Guest("", None, (_("No operating system was recognised inside; nothing is known of its drivers."),))
     return parse_inspection(done.stdout)
 

@@ -4,8 +4,7 @@ import pytest
 
 from blue_wizard.migrate.convert import parse_inspection
 
-LINUX = """==os
-==etc
+LINUX = """==etc
 PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
 ==fstab
 {fstab}
@@ -41,5 +40,5 @@ def test_device_names_in_fstab_are_told() -> None:
 
 @pytest.mark.parametrize(("drivers", "virtio"), [("disk.sys\nviostor.sys", True), ("disk.sys", False)])
 def test_drivers_of_windows(drivers: str, virtio: bool) -> None:
-    guest = parse_inspection(f"==os\n==windows\n{drivers}\n")
+    guest = parse_inspection(f"==etc\n==windows\n{drivers}\n")
     assert (guest.system, guest.virtio) == ("Windows", virtio)
