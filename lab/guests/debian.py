@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,8 @@ SIZE = 1536 << 20
 UUID = "7e570002-0000-4000-8000-000000000002"
 PASSWORD = "lab"
 PACKAGES = "linux-image-cloud-amd64,systemd-sysv,udev,dbus,iproute2,iputils-ping,initramfs-tools,kmod,zstd"
+# virt-v2v makes the boot loader's configuration anew, with the guest's own tools.
+LEGACY_PACKAGES = ",grub2-common,grub-pc-bin"
 REPORT = """#!/bin/sh
 # Tells the console what the guest sees, again and again for the first minutes and then at every change.
 said=; n=0
@@ -47,13 +50,22 @@ def build(out: Path, *, modules: str = "most") -> None:
     """Write a Debian disk to `out`. `modules` "legacy" leaves every virtio driver out of its initramfs, "most" has all."""
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         root = Path(scratch) / "root"
+        legacy = modules == "legacy"
         private = ["unshare", "--mount", "--propagation", "private"]
         # The mounts that debootstrap makes vanish with this mount namespace.
         run(
-            [*private, "debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", root, _mirror()],
+            [
+                *private,
+                "debootstrap",
+                "--variant=minbase",
+                f"--include={PACKAGES}{LEGACY_PACKAGES * legacy}",
+                "bookworm",
+                root,
+                _mirror(),
+            ],
             timeout=900,
         )
-        _configure(root, legacy=modules == "legacy")
+        _configure(root, legacy=legacy)
         disk.make(root, out, SIZE, UUID, "console=tty0 console=ttyS0,115200 net.ifnames=1")
 
 
@@ -82,6 +94,7 @@ def _configure(root: Path, *, legacy: bool) -> None:
     put("etc/systemd/system/lab-report.service", UNIT)
     put("etc/resolv.conf", "")
     if legacy:
+        shutil.copytree("/usr/lib/grub/i386-pc", root / "boot" / "grub" / "i386-pc")
         # Only for the image that is made here: whoever makes it again, as virt-v2v does, gets all drivers.
         put("etc/initramfs-tools/conf.d/lab", "MODULES=list\n")
         put("etc/initramfs-tools/modules", "ata_piix\nvmw_pvscsi\nsd_mod\next4\n")
