@@ -80,7 +80,7 @@ def running(host: Host, name: str) -> bool:
     """True while the daemon that `spawn` started lives (a zombie does not)."""
     if first_process(host) is None:
         return False
-    return ok([*enter(host), "sh", "-c", f"p=$(cat /run/lab/{name}.pid) && ! grep -q '^State:.Z' /proc/$p/status"])
+    return ok([*enter(host), "sh", "-c", f"p=$(cat /run/lab/{name}.pid) && grep -q '^State:.[^Z]' /proc/$p/status"])
 
 
 def kill(host: Host, name: str) -> None:
