@@ -92,6 +92,8 @@ def up() -> None:
     # dnsmasq gives up root and still reads its files here; what is secret is in files of mode 0600.
     STATE.mkdir(parents=True, mode=0o711)
     passwords.cache_clear()
+    # Made before the parts start side by side, or two of them would make different ones.
+    passwords()
     start_parts()
 
 
