@@ -90,8 +90,11 @@ def parse_inspection(text: str) -> Guest:
         return Guest("Windows", "viostor.sys" in drivers or "vioscsi.sys" in drivers)
     built_in = re.search(r"^CONFIG_VIRTIO_(BLK|SCSI)=y$|^CONFIG_SCSI_VIRTIO=y$", sections.get("config", ""), re.M)
     module = re.search(r"/virtio_(blk|scsi)\.ko", sections.get("initrd", ""))
-    known = bool(sections.get("config", "").strip() or sections.get("initrd", "").strip())
+    # libguestfs lists nothing of an initrd whose compression it does not know; nothing is not the same as no driver.
+    known = bool(built_in or module or sections.get("initrd", "").strip())
     warnings = []
+    if not known:
+        warnings.append(_("Its initial ramdisk can't be read; nothing is known of its drivers."))
     named = re.findall(r"^(/dev/[shv]d[a-z]\d*)\s", sections.get("fstab", ""), re.M)
     if named:
         warnings.append(

@@ -23,6 +23,7 @@ PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
         ("CONFIG_VIRTIO_BLK=m", "usr/lib/modules/6.1/kernel/drivers/block/virtio_blk.ko", True),
         ("CONFIG_VIRTIO_BLK=m", "usr/lib/modules/6.1/kernel/drivers/scsi/virtio_scsi.ko.xz", True),
         ("CONFIG_VIRTIO_BLK=m", "usr/lib/modules/6.1/kernel/drivers/scsi/vmw_pvscsi.ko", False),
+        ("CONFIG_VIRTIO_BLK=m", "", None),
         ("", "", None),
     ],
 )
