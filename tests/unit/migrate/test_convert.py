@@ -10,8 +10,6 @@ PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
 {fstab}
 ==config
 {config}
-==initrd
-{initrd}
 ==windows
 """
 
@@ -28,18 +26,18 @@ PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
     ],
 )
 def test_drivers_of_linux(config: str, initrd: str, virtio: bool | None) -> None:
-    guest = parse_inspection(LINUX.format(fstab="", config=config, initrd=initrd))
+    guest = parse_inspection(LINUX.format(fstab="", config=config), initrd)
     assert guest.virtio is virtio
     assert guest.system == "Debian GNU/Linux 12 (bookworm)"
 
 
 def test_device_names_in_fstab_are_told() -> None:
-    text = LINUX.format(fstab="/dev/sda1 / ext4\nUUID=1 /x ext4\n", config="CONFIG_VIRTIO_BLK=y", initrd="")
-    (warning,) = parse_inspection(text).warnings
+    text = LINUX.format(fstab="/dev/sda1 / ext4\nUUID=1 /x ext4\n", config="CONFIG_VIRTIO_BLK=y")
+    (warning,) = parse_inspection(text, "").warnings
     assert "/dev/sda1" in warning
 
 
 @pytest.mark.parametrize(("drivers", "virtio"), [("disk.sys\nviostor.sys", True), ("disk.sys", False)])
 def test_drivers_of_windows(drivers: str, virtio: bool) -> None:
-    guest = parse_inspection(f"==etc\n==windows\n{drivers}\n")
+    guest = parse_inspection(f"==etc\n==windows\n{drivers}\n", "")
     assert (guest.system, guest.virtio) == ("Windows", virtio)
