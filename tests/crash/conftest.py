@@ -64,6 +64,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Toy]:
     monkeypatch.setenv("BLUE_WIZARD_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("BLUE_WIZARD_PLUGINS", "toys,killer")
     monkeypatch.setenv("PYTHONPATH", str(HERE))
+    monkeypatch.syspath_prepend(HERE)
     config.load.cache_clear()
     yield Toy(folder)
     pid = worker.alive()

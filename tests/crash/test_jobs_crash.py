@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -143,6 +146,23 @@ def test_an_approval_binds_to_the_digest(toy: Toy) -> None:
     assert toy.end(job) is State.DONE
     (approval,) = Ledger().approvals(job)
     assert approval["digest"] == plan.digest
+
+
+def test_an_approval_is_refused_when_the_plan_would_be_another_one_now(toy: Toy) -> None:
+    toys = importlib.import_module("toys")
+    (toy.folder / "wanted").write_text("a b")
+    job = client.submit(toys.wanted({"folder": str(toy.folder)}), approved=False)
+    (toy.folder / "wanted").write_text("a c")
+    approve = [sys.executable, "-m", "blue_wizard", "job", "approve", job]
+    done = subprocess.run(approve, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "- toys/b: make b" in done.stderr
+    assert "+ toys/c: make c" in done.stderr
+    assert Ledger().job(job)["state"] == State.PLANNED
+    assert toy.effects() == []
+    (toy.folder / "wanted").write_text("a b")
+    assert subprocess.run(approve, capture_output=True, check=False).returncode == 0
+    assert sorted(toy.effects()) == ["make a", "make b"]
 
 
 def test_a_second_worker_is_refused(toy: Toy) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from blue_wizard.errors import StepFailed
-from blue_wizard.jobs.actions import Action, Args, Context, action
-from blue_wizard.jobs.model import Outcome
+from blue_wizard.jobs.actions import Action, Args, Context, action, planner
+from blue_wizard.jobs.model import Json, Outcome, Plan, Step
 
 
 def _write(args: Args, line: str) -> None:
@@ -46,3 +47,12 @@ class Make(Action):
         if file.exists():
             file.unlink()
             _write(args, f"unmake {args['name']}")
+
+
+@planner("toy.wanted")
+def wanted(params: Mapping[str, Json]) -> Plan:
+    """Makes the files that the world asks for: the names in the folder's file `wanted`."""
+    folder = Path(params["folder"])
+    names = (folder / "wanted").read_text().split()
+    steps = tuple(Step(n, "toy.make", {"folder": str(folder), "name": n}, f"make {n}") for n in names)
+    return Plan("toys", "toy.wanted", params=dict(params), steps=steps)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from blue_wizard import config
 from blue_wizard.commands.job import OutputOption, YesOption, confirm, follow
-from blue_wizard.errors import InputError, Refused
+from blue_wizard.errors import InputError
 from blue_wizard.report.out import emit, plain
 from blue_wizard.text import _
 
@@ -114,6 +114,7 @@ def run(
 ) -> int:
     """Run waves."""
     from blue_wizard.jobs import client
+    from blue_wizard.jobs.drift import refuse_drift
     from blue_wizard.report.jobs import plan_tables
     from blue_wizard.report.migrate import result_tables
     from blue_wizard.report.out import errors
@@ -127,9 +128,7 @@ def run(
             errors().print(part)
         confirm(_("Run this plan?"), yes=False)
         # Minutes may have passed over the question.
-        again = _compile(waves)
-        if again.digest != made.digest:
-            raise Refused(_("The plan has changed meanwhile:\n{changes}").format(changes=_changes(made, again)))
+        refuse_drift(made, _compile(waves))
     job = client.submit(made, approved=not hold)
     errors().print(_("Job {job}").format(job=job), markup=False)
     if hold:
@@ -148,17 +147,6 @@ def _compile(waves: tuple[Path, ...]) -> Plan:
     if not waves:
         raise InputError(_("No wave file was named."), _("Make one: blue-wizard migrate plan SOURCE --out wave.yaml"))
     return operation.compile_waves([wave.read(path) for path in waves])
-
-
-def _changes(old: Plan, new: Plan) -> str:
-    def steps(plan: Plan) -> dict[str, Any]:
-        return {f"{p.title}/{s.id}": (s.title, dict(s.args)) for p in plan.walk() for s in p.steps}
-
-    before, after = steps(old), steps(new)
-    lines = [f"  - {k}: {before[k][0]}" for k in before if k not in after]
-    lines += [f"  + {k}: {after[k][0]}" for k in after if k not in before]
-    lines += [f"  ~ {k}: {before[k]} -> {after[k]}" for k in before if k in after and before[k] != after[k]]
-    return "\n".join(lines)
 
 
 def _jobs_of(what: str) -> list[str]:

@@ -18,10 +18,10 @@ from importlib.metadata import entry_points
 from typing import ClassVar, Protocol, TypeVar
 
 from blue_wizard.errors import InputError
-from blue_wizard.jobs.model import Json, Outcome
+from blue_wizard.jobs.model import Json, Outcome, Plan
 from blue_wizard.text import _
 
-__all__ = ["Action", "Args", "Context", "action", "find", "load", "report_of", "reporter"]
+__all__ = ["Action", "Args", "Context", "action", "find", "load", "plan_again", "planner", "report_of", "reporter"]
 
 Args = Mapping[str, Json]
 
@@ -78,6 +78,8 @@ class Action:
 
 _A = TypeVar("_A", bound=type[Action])
 _R = TypeVar("_R", bound=Callable[[Mapping[str, Json]], Json])
+_P = TypeVar("_P", bound=Callable[[Mapping[str, Json]], Plan])
+_planners: dict[str, Callable[[Mapping[str, Json]], Plan]] = {}
 _reporters: dict[str, Callable[[Mapping[str, Json]], Json]] = {}
 _registry: dict[str, type[Action]] = {}
 
@@ -122,6 +124,23 @@ def report_of(view: Mapping[str, Json]) -> Json:
     load()
     make = _reporters.get(view["operation"])
     return make(view) if make else None
+
+
+def planner(operation: str) -> Callable[[_P], _P]:
+    """Register the function that makes the plan of this operation from its `params`, as the world is now. It only reads."""
+
+    def register(function: _P) -> _P:
+        _planners[operation] = function
+        return function
+
+    return register
+
+
+def plan_again(plan: Plan) -> Plan:
+    """The plan as it would be made now; the same one when its operation has no planner. Raises what the planner raises."""
+    load()
+    make = _planners.get(plan.operation)
+    return make(plan.params) if make else plan
 
 
 def find(verb: str) -> Action:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from blue_wizard import config
 from blue_wizard.errors import InputError, Refused, StepFailed
-from blue_wizard.jobs import actions, worker
+from blue_wizard.jobs import actions, drift, worker
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import Json, Plan, State, StepState
 from blue_wizard.text import _
@@ -55,12 +55,15 @@ def submit(plan: Plan, *, approved: bool) -> str:
     locks = [name for p in plan.walk() for s in p.steps for name in s.locks]
     ledger.add(ids, plan, State.PLANNED, locks=locks)
     if approved:
-        approve(root, plan.digest)
+        _let_go(ledger, root)
     return root
 
 
 def approve(job: str, digest: str | None = None) -> None:
-    """Approve a planned job and let it go. Raises Refused when `digest` is not the plan's, or it has begun already."""
+    """Approve a planned job and let it go, when its plan, made again, is still the same.
+
+    Raises Refused when `digest` is not the plan's, when it has begun already, or when things have changed since.
+    """
     ledger = Ledger()
     row = ledger.job(job)
     if row["state"] != State.PLANNED:
@@ -70,6 +73,13 @@ def approve(job: str, digest: str | None = None) -> None:
             _("The plan of job {job} is not the one that was approved.").format(job=job),
             _("Look at it: blue-wizard job show {job}").format(job=job),
         )
+    seen = ledger.plan(job)
+    drift.refuse_drift(seen, actions.plan_again(seen))
+    _let_go(ledger, job)
+
+
+def _let_go(ledger: Ledger, job: str) -> None:
+    row = ledger.job(job)
     ledger.approve(job, row["digest"], getpass.getuser(), socket.gethostname())
     for one in ledger.jobs(root=row["root"]):
         ledger.set_state(one["id"], State.QUEUED)

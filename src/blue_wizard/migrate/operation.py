@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from blue_wizard.errors import BlueWizardError, InputError
-from blue_wizard.jobs.actions import reporter
+from blue_wizard.jobs.actions import planner, reporter
 from blue_wizard.jobs.model import Json, Plan, Risk, Step
 from blue_wizard.migrate import preconditions, site
 from blue_wizard.migrate.machine import Firmware, Power
@@ -19,7 +19,7 @@ from blue_wizard.migrate.wave import DiskPlan, NicPlan, VmPlan, Wave
 from blue_wizard.reach import openstack
 from blue_wizard.text import _
 
-__all__ = ["OPERATION", "actions", "compile_waves", "vm_steps"]
+__all__ = ["OPERATION", "actions", "compile_waves", "plan_again", "vm_steps"]
 
 OPERATION = "migrate.wave"
 VM_OPERATION = "migrate.vm"
@@ -64,6 +64,12 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
         children=tuple(children),
         preconditions=tuple(f.as_precondition() for f in findings),
     )
+
+
+@planner(OPERATION)
+def plan_again(params: Mapping[str, Json]) -> Plan:
+    """The plan of the same waves as things are now. Raises what `compile_waves` raises."""
+    return compile_waves([Wave.model_validate(w) for w in params["waves"]])
 
 
 def _power(source: Source, machine: str) -> Power:
