@@ -17,6 +17,9 @@ __all__ = ["app", "confirm", "follow", "worker_command"]
 
 app = App(name="job", help=_("Look at jobs, resume, cancel and undo them."), result_action="return_value")
 
+audit = App(name="audit", help=_("The ledger as evidence."), result_action="return_value")
+app.command(audit)
+
 OutputOption = Annotated[Output, Parameter(name=["--output", "-o"], help=_("How to print: table, json or yaml."))]
 YesOption = Annotated[bool, Parameter(name="--yes", negative=(), help=_("Do not ask."))]
 
@@ -61,6 +64,23 @@ def log(job: str, /, *, output: OutputOption = "table") -> int:
     events = ledger.events(jobs if job == jobs[0] else [job])
     emit(plain(events), output, lambda: "\n".join(events_text(events)))
     return 0
+
+
+@audit.command(help=_("Check that nothing in the ledger was changed since it was written."))
+def verify(
+    *,
+    known: Annotated[
+        str, Parameter(name="--seal", help=_("A seal that you noted earlier: it must still be there."))
+    ] = "",
+    output: OutputOption = "table",
+) -> int:
+    """Check that nothing in the ledger was changed since it was written."""
+    from blue_wizard.jobs.ledger import Ledger
+    from blue_wizard.report.jobs import audit_text
+
+    verdict = Ledger().audit(known=known)
+    emit(plain(verdict), output, lambda: audit_text(verdict))
+    return 1 if verdict.faults else 0
 
 
 @app.command(help=_("Approve a planned job: it starts."))

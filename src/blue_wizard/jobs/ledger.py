@@ -6,10 +6,10 @@ Events are ordered by their own sequence, never by time: clocks jump, and two ev
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ import sqlalchemy as sa
 
 from blue_wizard import config
 from blue_wizard.errors import InputError, Refused
+from blue_wizard.jobs import audit
+from blue_wizard.jobs.masking import mask
 from blue_wizard.jobs.model import Json, Outcome, Plan, State, StepState
 from blue_wizard.text import _
 
-__all__ = ["Ledger", "database_url", "mask"]
+__all__ = ["Ledger", "database_url"]
 
 _metadata = sa.MetaData()
 _jobs = sa.Table(
@@ -78,26 +80,25 @@ _events = sa.Table(
     sa.Column("message", sa.Text),
     sa.Column("data", sa.Text),
 )
+_seals = sa.Table(
+    "seals",
+    _metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seal", sa.String),
+)
+# One row: whoever writes events holds it, so that seals follow each other on every database.
+_head = sa.Table(
+    "seal_head",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seal", sa.String),
+)
 _locks = sa.Table(
     "locks",
     _metadata,
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("job", sa.String, index=True),
 )
-
-_SECRET_NAME = re.compile(r"pass(word|wd|phrase)?$|secret|token|api_?key|private_?key|^key$", re.I)
-_SECRET_IN_URL = re.compile(r"(?<=://)([^/\s:@]+):([^/\s@]+)(?=@)")
-
-
-def mask(value: Json, name: str = "") -> Json:
-    """The value without secrets: those of telling names, and passwords inside URLs."""
-    if isinstance(value, Mapping):
-        return {k: mask(v, str(k)) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [mask(v) for v in value]
-    if _SECRET_NAME.search(name) and value:
-        return "***"
-    return _SECRET_IN_URL.sub(r"\1:***", value) if isinstance(value, str) else value
 
 
 def database_url() -> str:
@@ -119,7 +120,13 @@ class Ledger:
             self._engine = sa.create_engine(self._url, connect_args={"timeout": 30} if sqlite else {})
             if sqlite:
                 sa.event.listen(self._engine, "connect", _tune_sqlite)
+                sa.event.listen(self._engine, "begin", _begin_sqlite)
+            self._writer = self._engine.execution_options(writes=True)
             _metadata.create_all(self._engine)
+            if not self._rows(sa.select(_head.c.id)):
+                # Another process may be quicker.
+                with suppress(sa.exc.IntegrityError), self._write() as w:
+                    w.execute(_head.insert().values(id=1, seal=audit.FIRST))
         except (sa.exc.SQLAlchemyError, OSError) as e:
             raise InputError(
                 _("The ledger {url} can't be opened: {error}").format(
@@ -130,7 +137,7 @@ class Ledger:
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
-        with self._engine.begin() as connection:
+        with self._writer.begin() as connection:
             yield connection
 
     def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
@@ -177,6 +184,7 @@ class Ledger:
                 created=time.time(),
             )
         )
+        self._event(w, job, "", "state", state, {"digest": plan.digest})
         for i, step in enumerate(plan.steps):
             w.execute(_steps.insert().values(job=job, position=i, id=step.id, state=StepState.PENDING, notes="{}"))
         for i, child in enumerate(plan.children):
@@ -306,8 +314,27 @@ class Ledger:
 
     def _event(self, w: sa.Connection, job: str, step: str, kind: str, message: str, data: Mapping[str, Json]) -> None:
         text = json.dumps(mask(data), default=str)
-        w.execute(
-            _events.insert().values(job=job, step=step, time=time.time(), kind=kind, message=mask(message), data=text)
+        row = {"job": job, "step": step, "time": time.time(), "kind": kind, "message": mask(message), "data": text}
+        previous = w.execute(sa.select(_head.c.seal).where(_head.c.id == 1).with_for_update()).scalar_one()
+        written = w.execute(_events.insert().values(**row)).inserted_primary_key
+        assert written is not None
+        sealed = audit.seal(previous, {**row, "seq": written[0]})
+        w.execute(_seals.insert().values(seq=written[0], seal=sealed))
+        w.execute(_head.update().where(_head.c.id == 1).values(seal=sealed))
+
+    def audit(self, *, known: str = "") -> audit.Verdict:
+        """Check that nothing in the ledger was changed since it was written. `known` is a seal that was noted elsewhere."""
+        with self._engine.connect() as r:
+            # One transaction: what is written meanwhile is not looked at.
+            head = r.execute(sa.select(_head.c.seal).where(_head.c.id == 1)).scalar_one()
+            query = sa.select(_events, _seals.c.seal).join(_seals, _seals.c.seq == _events.c.seq, isouter=True)
+            rows = [dict(row) for row in r.execute(query.order_by(_events.c.seq)).mappings()]
+            plans = [dict(row) for row in r.execute(sa.select(_jobs.c.id, _jobs.c.plan, _jobs.c.digest)).mappings()]
+        digests = [(row["job"], json.loads(row["data"]).get("digest")) for row in rows if row["kind"] == "state"]
+        verdict = audit.check_chain(rows, head=head, known=known)
+        return replace(
+            verdict,
+            faults=verdict.faults + audit.check_plans(plans, {job: digest for job, digest in digests if digest}),
         )
 
     def events(self, jobs: Sequence[str], *, after: int = 0) -> list[dict[str, Any]]:
@@ -328,7 +355,14 @@ class Ledger:
 
 
 def _tune_sqlite(connection: Any, _record: object) -> None:
+    # The driver would begin a transaction only at the first change, after what that change is judged on was read.
+    connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -20,7 +20,8 @@ import structlog
 from blue_wizard import config
 from blue_wizard.errors import Refused
 from blue_wizard.jobs.context import draining
-from blue_wizard.jobs.ledger import Ledger, mask
+from blue_wizard.jobs.ledger import Ledger
+from blue_wizard.jobs.masking import mask
 from blue_wizard.jobs.model import State
 from blue_wizard.text import _
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-__all__ = ["Watcher", "events_text", "job_tables", "jobs_table", "plan_tables"]
+    from blue_wizard.jobs.audit import Verdict
+
+__all__ = ["Watcher", "audit_text", "events_text", "job_tables", "jobs_table", "plan_tables"]
 
 _SIGNS = {
     StepState.PENDING: "·",
@@ -112,6 +114,17 @@ def events_text(events: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     for e in events:
         data = " ".join(f"{k}={v}" for k, v in e["data"].items())
         yield f"{_clock(e['time'])}  {e['job']:<11} {e['step']:<18} {e['kind']:<9} {e['message']} {data}".rstrip()
+
+
+def audit_text(verdict: Verdict) -> Iterable[str]:
+    """What an audit of the ledger found."""
+    yield _("{count} events are sealed.").format(count=verdict.events)
+    if verdict.older:
+        yield _("{count} events are older than the seals: nothing is known of them.").format(count=verdict.older)
+    yield from (f"✗ {fault}" for fault in verdict.faults)
+    if not verdict.faults:
+        yield _("✓ Nothing was changed. The newest seal, to be noted elsewhere:")
+        yield verdict.head
 
 
 class Watcher:
