@@ -17,88 +17,12 @@ import sqlalchemy as sa
 
 from blue_wizard import config
 from blue_wizard.errors import InputError, Refused
-from blue_wizard.jobs import audit
+from blue_wizard.jobs import audit, schema
 from blue_wizard.jobs.masking import mask
 from blue_wizard.jobs.model import Json, Outcome, Plan, State, StepState
 from blue_wizard.text import _
 
 __all__ = ["Ledger", "database_url"]
-
-_metadata = sa.MetaData()
-_jobs = sa.Table(
-    "jobs",
-    _metadata,
-    sa.Column("id", sa.String, primary_key=True),
-    sa.Column("root", sa.String, index=True),
-    sa.Column("parent", sa.String, index=True),
-    sa.Column("position", sa.Integer),
-    sa.Column("title", sa.String),
-    sa.Column("operation", sa.String),
-    sa.Column("target", sa.String),
-    sa.Column("plan", sa.Text),
-    sa.Column("digest", sa.String),
-    sa.Column("state", sa.String, index=True),
-    sa.Column("signal", sa.String),
-    sa.Column("undo_round", sa.Integer),
-    sa.Column("created", sa.Float),
-    sa.Column("started", sa.Float),
-    sa.Column("ended", sa.Float),
-    sa.Column("error", sa.Text),
-)
-_steps = sa.Table(
-    "steps",
-    _metadata,
-    sa.Column("job", sa.String, primary_key=True),
-    sa.Column("position", sa.Integer, primary_key=True),
-    sa.Column("id", sa.String),
-    sa.Column("state", sa.String),
-    sa.Column("started", sa.Float),
-    sa.Column("ended", sa.Float),
-    sa.Column("outcome", sa.Text),
-    sa.Column("notes", sa.Text),
-    sa.Column("progress", sa.Text),
-    sa.Column("error", sa.Text),
-)
-_approvals = sa.Table(
-    "approvals",
-    _metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("job", sa.String, index=True),
-    sa.Column("digest", sa.String),
-    sa.Column("who", sa.String),
-    sa.Column("origin", sa.String),
-    sa.Column("time", sa.Float),
-)
-_events = sa.Table(
-    "events",
-    _metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("job", sa.String, index=True),
-    sa.Column("step", sa.String),
-    sa.Column("time", sa.Float),
-    sa.Column("kind", sa.String),
-    sa.Column("message", sa.Text),
-    sa.Column("data", sa.Text),
-)
-_seals = sa.Table(
-    "seals",
-    _metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("seal", sa.String),
-)
-# One row: whoever writes events holds it, so that seals follow each other on every database.
-_head = sa.Table(
-    "seal_head",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("seal", sa.String),
-)
-_locks = sa.Table(
-    "locks",
-    _metadata,
-    sa.Column("name", sa.String, primary_key=True),
-    sa.Column("job", sa.String, index=True),
-)
 
 
 def database_url() -> str:
@@ -122,11 +46,11 @@ class Ledger:
                 sa.event.listen(self._engine, "connect", _tune_sqlite)
                 sa.event.listen(self._engine, "begin", _begin_sqlite)
             self._writer = self._engine.execution_options(writes=True)
-            _metadata.create_all(self._engine)
-            if not self._rows(sa.select(_head.c.id)):
+            schema.metadata.create_all(self._engine)
+            if not self._rows(sa.select(schema.seal_head.c.id)):
                 # Another process may be quicker.
                 with suppress(sa.exc.IntegrityError), self._write() as w:
-                    w.execute(_head.insert().values(id=1, seal=audit.FIRST))
+                    w.execute(schema.seal_head.insert().values(id=1, seal=audit.FIRST))
         except (sa.exc.SQLAlchemyError, OSError) as e:
             raise InputError(
                 _("The ledger {url} can't be opened: {error}").format(
@@ -168,7 +92,7 @@ class Ledger:
     ) -> None:
         job = ids[id(plan)]
         w.execute(
-            _jobs.insert().values(
+            schema.jobs.insert().values(
                 id=job,
                 root=root,
                 parent=parent,
@@ -186,13 +110,15 @@ class Ledger:
         )
         self._event(w, job, "", "state", state, {"digest": plan.digest})
         for i, step in enumerate(plan.steps):
-            w.execute(_steps.insert().values(job=job, position=i, id=step.id, state=StepState.PENDING, notes="{}"))
+            w.execute(
+                schema.steps.insert().values(job=job, position=i, id=step.id, state=StepState.PENDING, notes="{}")
+            )
         for i, child in enumerate(plan.children):
             self._add(w, ids, child, job, i, root, state)
 
     def job(self, job: str) -> dict[str, Any]:
         """The row of a job. Raises InputError when there is none of that id."""
-        found = self._rows(sa.select(_jobs).where(_jobs.c.id == job))
+        found = self._rows(sa.select(schema.jobs).where(schema.jobs.c.id == job))
         if not found:
             raise InputError(_("There is no job {job}.").format(job=job), _("See: blue-wizard job list"))
         return found[0]
@@ -201,10 +127,10 @@ class Ledger:
         self, *, parent: str | None = None, root: str | None = None, states: Sequence[State] = ()
     ) -> list[dict[str, Any]]:
         """Jobs without their plans, oldest first: those at the top, those below `parent`, or all of the tree of `root`."""
-        columns = [c for c in _jobs.c if c.name != "plan"]
-        query = sa.select(*columns).order_by(_jobs.c.created, _jobs.c.position)
-        query = query.where(_jobs.c.root == root) if root else query.where(_jobs.c.parent == parent)
-        return self._rows(query.where(_jobs.c.state.in_(states)) if states else query)
+        columns = [c for c in schema.jobs.c if c.name != "plan"]
+        query = sa.select(*columns).order_by(schema.jobs.c.created, schema.jobs.c.position)
+        query = query.where(schema.jobs.c.root == root) if root else query.where(schema.jobs.c.parent == parent)
+        return self._rows(query.where(schema.jobs.c.state.in_(states)) if states else query)
 
     def plan(self, job: str) -> Plan:
         """The plan of a job."""
@@ -219,38 +145,50 @@ class Ledger:
         if state.ended:
             values["ended"] = now
         with self._write() as w:
-            w.execute(_jobs.update().where(_jobs.c.id == job).values(**values))
+            w.execute(schema.jobs.update().where(schema.jobs.c.id == job).values(**values))
             if state is State.RUNNING:
-                w.execute(_jobs.update().where(_jobs.c.id == job, _jobs.c.started.is_(None)).values(started=now))
+                w.execute(
+                    schema.jobs.update()
+                    .where(schema.jobs.c.id == job, schema.jobs.c.started.is_(None))
+                    .values(started=now)
+                )
             if state.ended:
-                w.execute(_locks.delete().where(_locks.c.job == job))
+                w.execute(schema.locks.delete().where(schema.locks.c.job == job))
             self._event(w, job, "", "state", state.value, {"error": error} if error else {})
 
     def signal(self, job: str) -> str:
         """What a person asked of a running job: "" or "cancel"."""
-        found = self._rows(sa.select(_jobs.c.signal).where(_jobs.c.id == job))
+        found = self._rows(sa.select(schema.jobs.c.signal).where(schema.jobs.c.id == job))
         return str(found[0]["signal"]) if found else ""
 
     def send(self, root: str, signal: str) -> None:
         """Ask something of all jobs of a tree that have not ended."""
         ended = [s for s in State if s.ended]
         with self._write() as w:
-            w.execute(_jobs.update().where(_jobs.c.root == root, _jobs.c.state.not_in(ended)).values(signal=signal))
+            w.execute(
+                schema.jobs.update()
+                .where(schema.jobs.c.root == root, schema.jobs.c.state.not_in(ended))
+                .values(signal=signal)
+            )
             self._event(w, root, "", "signal", signal, {})
 
     def start_undo(self, root: str, locks: Sequence[str]) -> None:
         """Mark an ended tree for being undone. Raises Refused when a lock that it needs is held."""
         with self._write() as w:
             self._take(w, locks, root)
-            w.execute(_jobs.update().where(_jobs.c.root == root).values(undo_round=_jobs.c.undo_round + 1, signal=""))
-            w.execute(_jobs.update().where(_jobs.c.id == root).values(state=State.ROLLING_BACK, ended=None))
+            w.execute(
+                schema.jobs.update()
+                .where(schema.jobs.c.root == root)
+                .values(undo_round=schema.jobs.c.undo_round + 1, signal="")
+            )
+            w.execute(schema.jobs.update().where(schema.jobs.c.id == root).values(state=State.ROLLING_BACK, ended=None))
             self._event(w, root, "", "state", State.ROLLING_BACK.value, {})
 
     # steps
 
     def steps(self, job: str) -> list[dict[str, Any]]:
         """The steps of a job in order, their JSON read."""
-        rows = self._rows(sa.select(_steps).where(_steps.c.job == job).order_by(_steps.c.position))
+        rows = self._rows(sa.select(schema.steps).where(schema.steps.c.job == job).order_by(schema.steps.c.position))
         for row in rows:
             for name in ("outcome", "notes", "progress"):
                 row[name] = json.loads(row[name]) if row[name] else None
@@ -266,29 +204,29 @@ class Ledger:
         elif state in {StepState.DONE, StepState.FAILED}:
             # What undoing it took is no part of what the step took.
             values["ended"] = now
-        where = sa.and_(_steps.c.job == job, _steps.c.position == position)
+        where = sa.and_(schema.steps.c.job == job, schema.steps.c.position == position)
         with self._write() as w:
-            w.execute(_steps.update().where(where).values(state=state, **values))
+            w.execute(schema.steps.update().where(where).values(state=state, **values))
             if state is StepState.RUNNING:
-                w.execute(_steps.update().where(where, _steps.c.started.is_(None)).values(started=now))
-            step = w.execute(sa.select(_steps.c.id).where(where)).scalar_one()
+                w.execute(schema.steps.update().where(where, schema.steps.c.started.is_(None)).values(started=now))
+            step = w.execute(sa.select(schema.steps.c.id).where(where)).scalar_one()
             self._event(w, job, step, "step", state.value, {"error": values["error"]} if values.get("error") else {})
 
     def keep(self, job: str, position: int, notes: Mapping[str, Json]) -> None:
         """Replace the notes of a step."""
-        where = sa.and_(_steps.c.job == job, _steps.c.position == position)
+        where = sa.and_(schema.steps.c.job == job, schema.steps.c.position == position)
         with self._write() as w:
-            w.execute(_steps.update().where(where).values(notes=json.dumps(notes)))
+            w.execute(schema.steps.update().where(where).values(notes=json.dumps(notes)))
 
     def set_progress(self, job: str, position: int, progress: Mapping[str, Json]) -> None:
         """Replace the progress of a step."""
-        where = sa.and_(_steps.c.job == job, _steps.c.position == position)
+        where = sa.and_(schema.steps.c.job == job, schema.steps.c.position == position)
         with self._write() as w:
-            w.execute(_steps.update().where(where).values(progress=json.dumps(progress)))
+            w.execute(schema.steps.update().where(where).values(progress=json.dumps(progress)))
 
     def outcome(self, job: str, step_id: str) -> Outcome:
         """The outcome of a step. Raises KeyError when it has none."""
-        query = sa.select(_steps.c.outcome).where(_steps.c.job == job, _steps.c.id == step_id)
+        query = sa.select(schema.steps.c.outcome).where(schema.steps.c.job == job, schema.steps.c.id == step_id)
         found = self._rows(query)
         if not found or not found[0]["outcome"]:
             raise KeyError(step_id)
@@ -300,12 +238,16 @@ class Ledger:
     def approve(self, job: str, digest: str, who: str, origin: str) -> None:
         """Write down who approved which digest, from where."""
         with self._write() as w:
-            w.execute(_approvals.insert().values(job=job, digest=digest, who=who, origin=origin, time=time.time()))
+            w.execute(
+                schema.approvals.insert().values(job=job, digest=digest, who=who, origin=origin, time=time.time())
+            )
             self._event(w, job, "", "approval", f"{who}@{origin}", {"digest": digest})
 
     def approvals(self, job: str) -> list[dict[str, Any]]:
         """The approvals of a job."""
-        return self._rows(sa.select(_approvals).where(_approvals.c.job == job).order_by(_approvals.c.seq))
+        return self._rows(
+            sa.select(schema.approvals).where(schema.approvals.c.job == job).order_by(schema.approvals.c.seq)
+        )
 
     def event(self, job: str, step: str, kind: str, message: str, data: Mapping[str, Json]) -> None:
         """Write an event; secrets in it are masked."""
@@ -315,21 +257,28 @@ class Ledger:
     def _event(self, w: sa.Connection, job: str, step: str, kind: str, message: str, data: Mapping[str, Json]) -> None:
         text = json.dumps(mask(data), default=str)
         row = {"job": job, "step": step, "time": time.time(), "kind": kind, "message": mask(message), "data": text}
-        previous = w.execute(sa.select(_head.c.seal).where(_head.c.id == 1).with_for_update()).scalar_one()
-        written = w.execute(_events.insert().values(**row)).inserted_primary_key
+        previous = w.execute(
+            sa.select(schema.seal_head.c.seal).where(schema.seal_head.c.id == 1).with_for_update()
+        ).scalar_one()
+        written = w.execute(schema.events.insert().values(**row)).inserted_primary_key
         assert written is not None
         sealed = audit.seal(previous, {**row, "seq": written[0]})
-        w.execute(_seals.insert().values(seq=written[0], seal=sealed))
-        w.execute(_head.update().where(_head.c.id == 1).values(seal=sealed))
+        w.execute(schema.seals.insert().values(seq=written[0], seal=sealed))
+        w.execute(schema.seal_head.update().where(schema.seal_head.c.id == 1).values(seal=sealed))
 
     def audit(self, *, known: str = "") -> audit.Verdict:
         """Check that nothing in the ledger was changed since it was written. `known` is a seal that was noted elsewhere."""
         with self._engine.connect() as r:
             # One transaction: what is written meanwhile is not looked at.
-            head = r.execute(sa.select(_head.c.seal).where(_head.c.id == 1)).scalar_one()
-            query = sa.select(_events, _seals.c.seal).join(_seals, _seals.c.seq == _events.c.seq, isouter=True)
-            rows = [dict(row) for row in r.execute(query.order_by(_events.c.seq)).mappings()]
-            plans = [dict(row) for row in r.execute(sa.select(_jobs.c.id, _jobs.c.plan, _jobs.c.digest)).mappings()]
+            head = r.execute(sa.select(schema.seal_head.c.seal).where(schema.seal_head.c.id == 1)).scalar_one()
+            query = sa.select(schema.events, schema.seals.c.seal).join(
+                schema.seals, schema.seals.c.seq == schema.events.c.seq, isouter=True
+            )
+            rows = [dict(row) for row in r.execute(query.order_by(schema.events.c.seq)).mappings()]
+            plans = [
+                dict(row)
+                for row in r.execute(sa.select(schema.jobs.c.id, schema.jobs.c.plan, schema.jobs.c.digest)).mappings()
+            ]
         digests = [(row["job"], json.loads(row["data"]).get("digest")) for row in rows if row["kind"] == "state"]
         verdict = audit.check_chain(rows, head=head, known=known)
         return replace(
@@ -339,19 +288,23 @@ class Ledger:
 
     def events(self, jobs: Sequence[str], *, after: int = 0) -> list[dict[str, Any]]:
         """The events of some jobs in order, later than the sequence number `after`."""
-        query = sa.select(_events).where(_events.c.job.in_(jobs), _events.c.seq > after).order_by(_events.c.seq)
+        query = (
+            sa.select(schema.events)
+            .where(schema.events.c.job.in_(jobs), schema.events.c.seq > after)
+            .order_by(schema.events.c.seq)
+        )
         return [{**row, "data": json.loads(row["data"])} for row in self._rows(query)]
 
     def _take(self, w: sa.Connection, locks: Sequence[str], job: str) -> None:
         for name in sorted(set(locks)):
-            held = w.execute(sa.select(_locks.c.job).where(_locks.c.name == name)).scalar_one_or_none()
+            held = w.execute(sa.select(schema.locks.c.job).where(schema.locks.c.name == name)).scalar_one_or_none()
             if held is not None and held != job:
                 raise Refused(
                     _("{name} is in the hands of job {job}.").format(name=name, job=held),
                     _("Wait for it, or see: blue-wizard job show {job}").format(job=held),
                 )
             if held is None:
-                w.execute(_locks.insert().values(name=name, job=job))
+                w.execute(schema.locks.insert().values(name=name, job=job))
 
 
 def _tune_sqlite(connection: Any, _record: object) -> None:

@@ -1,0 +1,83 @@
+"""The tables of the ledger: jobs, their steps, approvals, events with their seals, and locks."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+__all__ = ["approvals", "events", "jobs", "locks", "metadata", "seal_head", "seals", "steps"]
+
+metadata = sa.MetaData()
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("root", sa.String, index=True),
+    sa.Column("parent", sa.String, index=True),
+    sa.Column("position", sa.Integer),
+    sa.Column("title", sa.String),
+    sa.Column("operation", sa.String),
+    sa.Column("target", sa.String),
+    sa.Column("plan", sa.Text),
+    sa.Column("digest", sa.String),
+    sa.Column("state", sa.String, index=True),
+    sa.Column("signal", sa.String),
+    sa.Column("undo_round", sa.Integer),
+    sa.Column("created", sa.Float),
+    sa.Column("started", sa.Float),
+    sa.Column("ended", sa.Float),
+    sa.Column("error", sa.Text),
+)
+steps = sa.Table(
+    "steps",
+    metadata,
+    sa.Column("job", sa.String, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("id", sa.String),
+    sa.Column("state", sa.String),
+    sa.Column("started", sa.Float),
+    sa.Column("ended", sa.Float),
+    sa.Column("outcome", sa.Text),
+    sa.Column("notes", sa.Text),
+    sa.Column("progress", sa.Text),
+    sa.Column("error", sa.Text),
+)
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("job", sa.String, index=True),
+    sa.Column("digest", sa.String),
+    sa.Column("who", sa.String),
+    sa.Column("origin", sa.String),
+    sa.Column("time", sa.Float),
+)
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("job", sa.String, index=True),
+    sa.Column("step", sa.String),
+    sa.Column("time", sa.Float),
+    sa.Column("kind", sa.String),
+    sa.Column("message", sa.Text),
+    sa.Column("data", sa.Text),
+)
+seals = sa.Table(
+    "seals",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seal", sa.String),
+)
+# One row: whoever writes events holds it, so that seals follow each other on every database.
+seal_head = sa.Table(
+    "seal_head",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seal", sa.String),
+)
+locks = sa.Table(
+    "locks",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("job", sa.String, index=True),
+)
