@@ -162,3 +162,21 @@ def test_a_broken_or_hostile_ova(
     done = lab.bw("migrate", "discover", file, code=2)
     assert word in done.stderr
     assert "web.ova" in done.stderr
+
+
+def test_a_held_job_is_judged_again_when_it_is_approved(lab: Lab, images: Path, tmp_path: Path) -> None:
+    before = lab.inventory()
+    ova, map_file, wave = tmp_path / "web.ova", tmp_path / "map.yaml", tmp_path / "wave.yaml"
+    ova.write_bytes((images / "web.ova").read_bytes())
+    map_file.write_text(MAP)
+    lab.bw("migrate", "plan", ova, "--map", map_file, "--convert", "never", "--out", wave)
+    job = lab.json("migrate", "run", wave, "--hold", code=4)["job"]
+    ova.write_bytes(ova.read_bytes()[:-4096])
+    refused = lab.bw("job", "approve", job, code=None)
+    assert refused.returncode in {2, 3}
+    assert "web" in refused.stderr
+    assert lab.json("job", "show", job)["state"] == "planned"
+    ova.write_bytes((images / "web.ova").read_bytes())
+    assert lab.json("job", "approve", job)["state"] == "done"
+    lab.bw("migrate", "rollback", job, "--yes")
+    assert lab.inventory() == before
