@@ -35,7 +35,7 @@ def _ours(conf: Path, source: Path, size: int, *, hashed: bool) -> None:
     access = CephAccess(conf=conf, client="cinder", pool=POOL)
     node = nbd.rbd_node(POOL, IMAGE, conf=conf, client=access.client)
     with nbd.serve(nbd.file_node(source, "vmdk")) as disk, nbd.serve(node, writable=True) as target:
-        transfer.copy(disk, target, size=size, blank=True, progress=_nothing, check_stop=_nothing)
+        transfer.copy(disk, target, size=size, blank=True, progress=_nothing, pause_point=_nothing)
         if hashed:
             hashes = {digest.sha256(u, size, progress=_nothing, check_stop=_nothing) for u in (disk, target)}
             assert len(hashes) == 1, "the copy differs from its source"

@@ -87,6 +87,8 @@ class Config(BaseSettings):
     clouds: dict[str, CloudConfig] = {}
     sources: dict[str, SourceConfig] = {}
     limits: Limits = Limits()
+    second_person: bool = False
+    """Every job needs the approval of two different people before it begins."""
 
     @classmethod
     def settings_customise_sources(

@@ -6,6 +6,7 @@ import importlib
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from blue_wizard.errors import Refused
 from blue_wizard.jobs import client
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import State
+from blue_wizard.jobs.model import Gate, State
 
 from .conftest import Toy
 
@@ -84,7 +85,7 @@ def test_what_can_not_be_undone_is_listed_and_the_rest_is_undone(toy: Toy) -> No
     assert toy.files() == {"b"}
     view = client.show(job)
     assert client.exit_code(view) == 6
-    assert view["left"] == ["make b: can't be undone"]
+    assert view["left"] == [{"title": "make b", "error": "can't be undone", "by_hand": "rm b"}]
 
 
 def test_cancel_stops_inside_a_long_step_and_undoes(toy: Toy) -> None:
@@ -174,3 +175,63 @@ def test_a_second_worker_is_refused(toy: Toy) -> None:
         worker.run(until_idle=True)
     (toy.folder / "go").touch()
     assert toy.end(job) is State.DONE
+
+
+def test_a_question_outlives_its_worker_and_is_asked_once(toy: Toy) -> None:
+    ask = replace(toy.step("b"), gate=Gate("Is the disk in?"))
+    job = client.submit(toy.plan(toy.step("a"), ask, toy.step("c")), approved=True)
+    client.ensure_worker()
+    assert client.wait(job) is State.WAITING
+    assert client.exit_code(client.show(job)) == 4
+    toy.kill_worker()
+    client.resume(job)
+    assert client.wait(job) is State.WAITING
+    toy.kill_worker(signal.SIGTERM)
+    client.answer(job, "yes")
+    assert toy.end(job) is State.DONE
+    assert toy.effects() == ["make a", "make b", "make c"]
+    assert [e["kind"] for e in Ledger().events([job]) if e["kind"] in {"gate", "answer"}] == ["gate", "answer"]
+
+
+def test_a_no_undoes_what_was_done_before_the_question(toy: Toy) -> None:
+    kids = tuple(toy.plan(toy.step(n), replace(toy.step(f"{n}2"), gate=Gate(f"{n}?")), target=n) for n in "ab")
+    job = client.submit(toy.plan(children=kids), approved=True)
+    client.ensure_worker()
+    client.wait(job)
+    toy.wait_for(lambda: len(Ledger().gates(root=job)) == 2, "both to ask")
+    client.answer(f"{job}.1", "yes")
+    client.answer(job, "no")
+    assert toy.end(job) is State.CANCELLED
+    assert [c["state"] for c in client.show(job)["children"]] == [State.DONE, State.CANCELLED]
+    assert toy.files() == {"a", "a2"}
+
+
+def test_a_pause_inside_a_long_step_outlives_its_worker(toy: Toy) -> None:
+    go = toy.folder / "go"
+    job = client.submit(toy.plan(toy.step("a", hold=str(go), pauses=True), toy.step("b")), approved=True)
+    client.ensure_worker()
+    toy.wait_for((toy.folder / "a.begun").exists, "the first step to begin")
+    client.pause(job)
+    assert client.wait(job) is State.PAUSED
+    go.touch()
+    toy.kill_worker()
+    client.ensure_worker()
+    assert client.wait(job) is State.PAUSED
+    assert toy.effects() == []
+    client.resume(job)
+    assert toy.end(job) is State.DONE
+    assert toy.effects() == ["make a", "make b"]
+
+
+def test_a_paused_job_can_be_cancelled(toy: Toy) -> None:
+    never = str(toy.folder / "never")
+    job = client.submit(toy.plan(toy.step("a"), toy.step("b", hold=never, pauses=True)), approved=True)
+    client.ensure_worker()
+    toy.wait_for((toy.folder / "b.begun").exists, "the second step to begin")
+    client.pause(job)
+    client.wait(job)
+    with pytest.raises(Refused):
+        client.approve(job)
+    client.cancel(job)
+    assert toy.end(job) is State.CANCELLED
+    assert toy.effects() == ["make a", "unmake a"]

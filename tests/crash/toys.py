@@ -18,7 +18,8 @@ def _write(args: Args, line: str) -> None:
 
 @action("toy.make")
 class Make(Action):
-    """Makes a file, slowly; `hold` names a file that it waits for, `fail` lets it fail after its effect."""
+    """Makes a file, slowly; `hold` names a file that it waits for, `pauses` lets it pause there,
+    `fail` lets it fail after its effect."""
 
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
         file = Path(args["folder"]) / args["name"]
@@ -30,7 +31,7 @@ class Make(Action):
             begun = Path(args["folder"]) / f"{args['name']}.begun"
             begun.touch()
             while not Path(hold).exists():
-                ctx.check_stop()
+                (ctx.pause_point if args.get("pauses") else ctx.check_stop)()
                 time.sleep(0.05)
         ctx.event("effect", "make", file=str(file))
         file.touch()
@@ -47,6 +48,9 @@ class Make(Action):
         if file.exists():
             file.unlink()
             _write(args, f"unmake {args['name']}")
+
+    def by_hand(self, ctx: Context, args: Args, outcome: Outcome | None) -> str:
+        return f"rm {args['name']}"
 
 
 @planner("toy.wanted")

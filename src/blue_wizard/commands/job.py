@@ -13,7 +13,7 @@ from blue_wizard.text import _
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["app", "confirm", "follow", "worker_command"]
+__all__ = ["app", "confirm", "follow", "second_person", "worker_command"]
 
 app = App(name="job", help=_("Look at jobs, resume, cancel and undo them."), result_action="return_value")
 
@@ -95,14 +95,43 @@ def approve(
     """Approve a planned job: it starts."""
     from blue_wizard.jobs import client
 
-    client.approve(job, digest)
+    if not client.approve(job, digest):
+        return second_person(job, output=output)
     client.ensure_worker()
     return 0 if detach else follow(job, output=output)
 
 
-@app.command(help=_("Carry on with a job whose worker is gone."))
+@app.command(help=_("Answer the question that a job waits with."))
+def answer(
+    job: str,
+    text: Annotated[str, Parameter(help=_("yes, no, or what the question asks for."))],
+    /,
+    *,
+    detach: Annotated[bool, Parameter(negative=(), help=_("Do not wait for the end."))] = False,
+    output: OutputOption = "table",
+) -> int:
+    """Answer the question that a job waits with."""
+    from blue_wizard.jobs import client
+
+    client.answer(job, text)
+    return 0 if detach else follow(job, output=output)
+
+
+@app.command(help=_("Let a job rest at its next safe point; nothing is undone."))
+def pause(job: str, /, *, output: OutputOption = "table") -> int:
+    """Let a job rest at its next safe point; nothing is undone."""
+    from blue_wizard.jobs import client
+    from blue_wizard.jobs.model import State
+
+    client.pause(job)
+    code = follow(job, output=output, through_rest=False)
+    # Resting is what was asked for; a job that was quicker than the pause has its own code.
+    return code if State(client.show(job)["state"]).ended else 0
+
+
+@app.command(help=_("Carry on with a job that is paused, or whose worker is gone."))
 def resume(job: str, /, *, output: OutputOption = "table") -> int:
-    """Carry on with a job whose worker is gone."""
+    """Carry on with a job that is paused, or whose worker is gone."""
     from blue_wizard.jobs import client
 
     client.resume(job)
@@ -131,6 +160,15 @@ def rollback(job: str, /, *, yes: YesOption = False, output: OutputOption = "tab
     return 0 if code in {0, 5, 130} else code
 
 
+def second_person(job: str, *, output: Output) -> int:
+    """Say that a job waits for its second approval; the exit code."""
+    from blue_wizard.jobs import client
+
+    text = _("A second person has to approve it: blue-wizard job approve {job}").format(job=job)
+    emit(client.show(job), output, lambda: text)
+    return 4
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Ask the person at the terminal. Raises Refused without an answer, and InputError when nobody can answer."""
     import sys
@@ -148,16 +186,23 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def follow(
-    job: str, *, output: Output, human: Callable[[dict[str, Any]], Iterable[RenderableType]] | None = None
+    job: str,
+    *,
+    output: Output,
+    human: Callable[[dict[str, Any]], Iterable[RenderableType]] | None = None,
+    through_rest: bool | None = None,
 ) -> int:
-    """Watch a job until it has ended, print it (by `human`, or step by step), and give its exit code."""
+    """Watch a job until it has ended, print it (by `human`, or step by step), and give its exit code.
+
+    A job that waits for a person is watched on where somebody sits at the terminal, unless `through_rest` says otherwise.
+    """
     from blue_wizard.jobs import client
     from blue_wizard.report.jobs import Watcher, job_tables
     from blue_wizard.report.out import errors
 
     try:
         with Watcher() as watcher:
-            client.wait(job, watcher)
+            client.wait(job, watcher, through_rest=watcher.live if through_rest is None else through_rest)
     except KeyboardInterrupt:
         text = _("The job goes on. Watch it: blue-wizard job watch {job} · Stop it: blue-wizard job cancel {job}")
         errors().print(text.format(job=job), markup=False)

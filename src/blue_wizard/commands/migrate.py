@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from blue_wizard import config
-from blue_wizard.commands.job import OutputOption, YesOption, confirm, follow
+from blue_wizard.commands.job import OutputOption, YesOption, confirm, follow, second_person
 from blue_wizard.errors import InputError
 from blue_wizard.report.out import emit, plain
 from blue_wizard.text import _
@@ -115,6 +115,7 @@ def run(
     """Run waves."""
     from blue_wizard.jobs import client
     from blue_wizard.jobs.drift import refuse_drift
+    from blue_wizard.jobs.model import State
     from blue_wizard.report.jobs import plan_tables
     from blue_wizard.report.migrate import result_tables
     from blue_wizard.report.out import errors
@@ -134,6 +135,8 @@ def run(
     if hold:
         emit(client.show(job), output, lambda: _("Start it: blue-wizard job approve {job}").format(job=job))
         return 4
+    if client.show(job)["state"] == State.PLANNED:
+        return second_person(job, output=output)
     client.ensure_worker()
     if detach:
         emit({"job": job}, output, lambda: _("Watch it: blue-wizard job watch {job}").format(job=job))

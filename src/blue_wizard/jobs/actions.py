@@ -40,6 +40,9 @@ class Context(Protocol):
     def outcome(self, step_id: str) -> Outcome:
         """The outcome of an earlier step of this job; KeyError when it has none."""
 
+    def answer(self) -> str | None:
+        """What a person answered to this step's gate; None when it has none."""
+
     def note(self, key: str, value: Json) -> None:
         """Keep a small fact of this step across crashes at once (before an effect that needs it for its undo)."""
 
@@ -54,6 +57,12 @@ class Context(Protocol):
 
     def check_stop(self) -> None:
         """Raise Stopped when a person asked the job to stop; long steps call it at least every second."""
+
+    def pause_point(self, hold: Callable[[bool], None] | None = None) -> None:
+        """Like `check_stop`, and stay here while the job is paused: for steps that move data, at least every second.
+
+        `hold` is called with True when the rest begins and with False when it ends.
+        """
 
 
 class Action:
@@ -74,6 +83,10 @@ class Action:
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
         """Take the effect back, also a partial one (`outcome` is None when `do` never returned)."""
+
+    def by_hand(self, ctx: Context, args: Args, outcome: Outcome | None) -> str:
+        """The command that would undo it by hand, for a person to read when `undo` could not; "" when there is none."""
+        return ""
 
 
 _A = TypeVar("_A", bound=type[Action])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -13,17 +11,19 @@ from collections.abc import Callable, Mapping
 
 from blue_wizard import config
 from blue_wizard.errors import InputError, Refused, StepFailed
-from blue_wizard.jobs import actions, drift, worker
+from blue_wizard.jobs import actions, drift, people, worker
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import Json, Plan, State, StepState
 from blue_wizard.text import _
 
 __all__ = [
     "WorkerGone",
+    "answer",
     "approve",
     "cancel",
     "ensure_worker",
     "exit_code",
+    "pause",
     "resume",
     "rollback",
     "show",
@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+_REST_S = 1.5
 _EXIT = {
     State.PLANNED: 4,
     State.DONE: 0,
@@ -45,6 +46,7 @@ _EXIT = {
 def submit(plan: Plan, *, approved: bool) -> str:
     """Write the plan as a job, approved by whoever runs this process or waiting for it; the id of the job.
 
+    Where the setting `second_person` asks for two approvals, it waits for the second one in both cases.
     Raises Refused when a lock of the plan is held by another job.
     """
     ledger = Ledger()
@@ -55,14 +57,15 @@ def submit(plan: Plan, *, approved: bool) -> str:
     locks = [name for p in plan.walk() for s in p.steps for name in s.locks]
     ledger.add(ids, plan, State.PLANNED, locks=locks)
     if approved:
-        _let_go(ledger, root)
+        _consent(ledger, root)
     return root
 
 
-def approve(job: str, digest: str | None = None) -> None:
-    """Approve a planned job and let it go, when its plan, made again, is still the same.
+def approve(job: str, digest: str | None = None) -> bool:
+    """Approve a planned job and let it go, when its plan, made again, is still the same. False: it waits for one more person.
 
-    Raises Refused when `digest` is not the plan's, when it has begun already, or when things have changed since.
+    Raises Refused when `digest` is not the plan's, when it has begun already, when things have changed since, or when a
+    second person has to approve it and this one did already.
     """
     ledger = Ledger()
     row = ledger.job(job)
@@ -75,14 +78,24 @@ def approve(job: str, digest: str | None = None) -> None:
         )
     seen = ledger.plan(job)
     drift.refuse_drift(seen, actions.plan_again(seen))
-    _let_go(ledger, job)
+    return _consent(ledger, job)
 
 
-def _let_go(ledger: Ledger, job: str) -> None:
-    row = ledger.job(job)
-    ledger.approve(job, row["digest"], getpass.getuser(), socket.gethostname())
+def _consent(ledger: Ledger, job: str) -> bool:
+    row, who = ledger.job(job), people.who()
+    before = {a["who"] for a in ledger.approvals(job) if a["digest"] == row["digest"]}
+    needed = 2 if config.load().second_person else 1
+    if needed > 1 and who in before:
+        raise Refused(
+            _("{who} has approved job {job} already: a second person has to.").format(who=who, job=job),
+            _("They say: blue-wizard job approve {job}").format(job=job),
+        )
+    ledger.approve(job, row["digest"], who, people.origin())
+    if len(before | {who}) < needed:
+        return False
     for one in ledger.jobs(root=row["root"]):
         ledger.set_state(one["id"], State.QUEUED)
+    return True
 
 
 def ensure_worker() -> None:
@@ -109,16 +122,33 @@ def ensure_worker() -> None:
     raise StepFailed(_("The worker did not start."), _("Its output is in {file}.").format(file=folder / "worker.out"))
 
 
-def wait(job: str, on_update: Callable[[dict[str, Json]], None] | None = None, *, poll_s: float = 0.3) -> State:
-    """Watch a job until it has ended; its state. Raises StepFailed when the worker is gone before that."""
+def wait(
+    job: str,
+    on_update: Callable[[dict[str, Json]], None] | None = None,
+    *,
+    poll_s: float = 0.3,
+    through_rest: bool = False,
+) -> State:
+    """Watch a job until it has ended, or rests: paused, or waiting for an answer; its state.
+
+    With `through_rest` a job that rests is watched on. Raises StepFailed when the worker is gone before the end.
+    """
     ledger = Ledger()
     missing_since: float | None = None
+    resting_since: float | None = None
     while True:
         if on_update:
             on_update(show(job, ledger=ledger))
         state = State(ledger.job(job)["state"])
         if state.ended or state is State.PLANNED:
             return state
+        if through_rest or not _rests(ledger, job):
+            resting_since = None
+        else:
+            # A part that is queued may take the place of one that has just come to rest.
+            resting_since = resting_since or time.monotonic()
+            if time.monotonic() - resting_since > _REST_S:
+                return state
         if worker.alive() is None:
             # A worker takes a moment to end after its last job, and to start.
             missing_since = missing_since or time.monotonic()
@@ -130,6 +160,14 @@ def wait(job: str, on_update: Callable[[dict[str, Json]], None] | None = None, *
         else:
             missing_since = None
         time.sleep(poll_s)
+
+
+def _rests(ledger: Ledger, job: str) -> bool:
+    """True when some part of the job waits for a person, and none is at work."""
+    rows = [r for r in ledger.jobs(root=ledger.job(job)["root"]) if not State(r["state"]).ended]
+    parents = {r["parent"] for r in rows}
+    working = [r for r in rows if r["id"] not in parents and r["state"] in {State.RUNNING, State.ROLLING_BACK}]
+    return not working and any(r["state"] in {State.WAITING, State.PAUSED} for r in rows)
 
 
 class WorkerGone(StepFailed):
@@ -155,11 +193,53 @@ def cancel(job: str) -> None:
     ensure_worker()
 
 
+def pause(job: str) -> None:
+    """Ask a job to rest at its next safe point, nothing undone. Raises Refused when it does not run."""
+    ledger = Ledger()
+    row = ledger.job(job)
+    if State(row["state"]).ended or row["state"] in {State.PLANNED, State.ROLLING_BACK} or row["signal"] == "cancel":
+        raise Refused(_("Job {job} can't be paused: it is {state}.").format(job=job, state=row["state"]))
+    ledger.send(row["root"], "pause")
+    ensure_worker()
+
+
 def resume(job: str) -> None:
-    """Let a worker carry on with a job. Raises Refused when there is nothing to carry on with."""
-    row = Ledger().job(job)
+    """Let a worker carry on with a job that is paused, or whose worker is gone. Raises Refused when it has ended."""
+    ledger = Ledger()
+    row = ledger.job(job)
     if State(row["state"]).ended:
         raise Refused(_("Job {job} has ended already: it is {state}.").format(job=job, state=row["state"]))
+    if row["signal"] == "pause":
+        ledger.send(row["root"], "")
+    ensure_worker()
+
+
+def answer(job: str, text: str) -> None:
+    """Answer the question that a job, or a part of it, waits with.
+
+    Raises Refused when it asks nothing or has its answer, InputError when the question does not take this one, or when
+    several parts ask and the id of one is needed.
+    """
+    ledger = Ledger()
+    row = ledger.job(job)
+    asked = ledger.gates(root=job) if row["parent"] is None else ledger.gates(job=job)
+    if not asked:
+        raise Refused(
+            _("Job {job} asks nothing.").format(job=job), _("See: blue-wizard job show {job}").format(job=job)
+        )
+    still = [g for g in asked if g["answer"] is None and not State(ledger.job(g["job"])["state"]).ended]
+    if len(still) > 1:
+        raise InputError(
+            _("Several parts of job {job} ask: {jobs}.").format(job=job, jobs=", ".join(g["job"] for g in still)),
+            _("Name the part: blue-wizard job answer PART {answer}").format(answer=text),
+        )
+    gate = (still or asked)[-1]
+    if text not in {"yes", "no"} and not gate["text"]:
+        raise InputError(
+            _("{answer!r} is no answer to: {question}").format(answer=text, question=gate["question"]),
+            _("Say yes or no."),
+        )
+    ledger.answer(gate["job"], gate["position"], text, people.who(), people.origin())
     ensure_worker()
 
 
@@ -210,6 +290,7 @@ def show(job: str, *, ledger: Ledger | None = None, report: bool = False) -> dic
             "outcome": r["outcome"],
             "progress": r["progress"],
             "error": r["error"],
+            "by_hand": r["by_hand"] or "",
         }
         for s, r in zip(plan.steps, book.steps(job), strict=True)
     ]
@@ -228,14 +309,22 @@ def show(job: str, *, ledger: Ledger | None = None, report: bool = False) -> dic
         "params": dict(plan.params),
         "steps": steps,
         "children": children,
-        "left": [f"{s['title']}: {s['error']}" for s in steps if s["state"] == StepState.LEFT]
+        "left": [{k: s[k] for k in ("title", "error", "by_hand")} for s in steps if s["state"] == StepState.LEFT]
         + [x for c in children for x in c["left"]],
-        "gate": None,
+        "gate": _open_gate(book, row) or next((c["gate"] for c in children if c["gate"]), None),
         "report": None,
     }
     if report:
         view["report"] = actions.report_of(view)
     return view
+
+
+def _open_gate(ledger: Ledger, row: Mapping[str, Json]) -> dict[str, Json] | None:
+    if State(row["state"]).ended:
+        return None
+    keys = ("job", "step", "question", "asked", "deadline", "otherwise")
+    still = [{k: g[k] for k in keys} for g in ledger.gates(job=row["id"]) if g["answer"] is None]
+    return still[0] if still else None
 
 
 def exit_code(view: Mapping[str, Json]) -> int:

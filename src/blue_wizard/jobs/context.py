@@ -5,24 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 
 from blue_wizard.errors import Stopped
+from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import Json, Outcome
+from blue_wizard.jobs.waiting import rest_while_paused
 from blue_wizard.text import _
 
-__all__ = ["Drained", "StepContext", "draining"]
-
-draining = threading.Event()
-"""Set when the worker was asked to end: long steps stop at the next safe point, unfinished and not undone."""
+__all__ = ["StepContext"]
 
 _PROGRESS_EVERY_S = 0.2
 _SIGNAL_EVERY_S = 1.0
 _RATE_WINDOW_S = 10.0
-
-
-class Drained(BaseException):
-    """The worker ends; the step is left as it is, for the next worker to probe and finish."""
 
 
 class StepContext:
@@ -37,6 +33,8 @@ class StepContext:
         self._notes: dict[str, Json] = dict(ledger.steps(job)[position]["notes"] or {})
         self._written = 0.0
         self._asked = 0.0
+        self._rested = 0.0
+        self._resting = threading.Lock()
         self._samples: deque[tuple[float, float]] = deque()
 
     @property
@@ -82,6 +80,11 @@ class StepContext:
             {"done": done, "total": total, "unit": unit, "rate": rate, "left_s": left, "note": note},
         )
 
+    def answer(self) -> str | None:
+        """The answer to this step's own question."""
+        found = [g for g in self._ledger.gates(job=self._job) if g["position"] == self._position]
+        return found[0]["answer"] if found else None
+
     def event(self, kind: str, message: str, **data: Json) -> None:
         """Write an event."""
         self._ledger.event(self._job, self._step, kind, message, data)
@@ -97,3 +100,15 @@ class StepContext:
         self._asked = now
         if self._ledger.signal(self._job) == "cancel":
             raise Stopped(_("Stopped on request."))
+
+    def pause_point(self, hold: Callable[[bool], None] | None = None) -> None:
+        """Stay here while the job is paused; else as `check_stop`."""
+        self.check_stop()
+        now = time.monotonic()
+        if self._undoing or now - self._rested < _SIGNAL_EVERY_S:
+            return
+        self._rested = now
+        # Steps that work with several threads rest with all of them; one tells the ledger.
+        with self._resting:
+            if rest_while_paused(self._ledger, self._job, hold=hold):
+                self._samples.clear()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
@@ -17,9 +18,11 @@ from dbos import DBOSPortableJSONSerializer as Serializer
 from blue_wizard import config
 from blue_wizard.errors import BlueWizardError, Stopped
 from blue_wizard.jobs import actions
-from blue_wizard.jobs.context import Drained, StepContext, draining
+from blue_wizard.jobs.context import StepContext
+from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import Outcome, State, StepState
+from blue_wizard.jobs.model import Outcome, State, Step, StepState
+from blue_wizard.jobs.waiting import answer_to, rest_while_paused
 from blue_wizard.text import _
 
 __all__ = ["idle", "known", "launch", "parked", "start"]
@@ -210,8 +213,11 @@ def run_step(job: str, position: int) -> dict[str, str]:
     """Probe, do and verify one step: ``{"end": "done"|"stopped"|"failed", "error": TEXT}``."""
     book = _book()
     step = book.plan(job).steps[position]
-    if book.signal(job) == "cancel":
-        return {"end": "stopped", "error": _("Stopped on request.")}
+    try:
+        with _Running():
+            _wait_for_leave(book, job, position, step)
+    except Stopped as e:
+        return {"end": "stopped", "error": e.message}
     book.set_step(job, position, StepState.RUNNING)
     context = StepContext(book, job, position, step.id)
     try:
@@ -228,6 +234,14 @@ def run_step(job: str, position: int) -> dict[str, str]:
         return {"end": "failed", "error": f"{step.title}: {text}"}
     book.set_step(job, position, StepState.DONE, outcome=dict(outcome))
     return {"end": "done", "error": ""}
+
+
+def _wait_for_leave(book: Ledger, job: str, position: int, step: Step) -> None:
+    if book.signal(job) == "cancel":
+        raise Stopped(_("Stopped on request."))
+    rest_while_paused(book, job)
+    if step.gate:
+        answer_to(book, job, position, step.id, step.gate)
 
 
 def _carry_out(context: StepContext, verb: str, args: actions.Args) -> Outcome:
@@ -256,12 +270,19 @@ def undo_step(job: str, position: int) -> int:
         with _Running():
             actions.find(step.verb).undo(context, step.args, row["outcome"])
     except Exception as e:
-        book.set_step(job, position, StepState.LEFT, error=explain(e))
+        book.set_step(job, position, StepState.LEFT, error=explain(e), by_hand=_by_hand(context, step, row["outcome"]))
         if not isinstance(e, BlueWizardError):
             book.event(job, step.id, "traceback", traceback.format_exc(), {})
         return 1
     book.set_step(job, position, StepState.UNDONE)
     return 0
+
+
+def _by_hand(context: StepContext, step: Step, outcome: Outcome | None) -> str:
+    # It helps with a failure, so it must never become one.
+    with suppress(Exception):
+        return actions.find(step.verb).by_hand(context, step.args, outcome)
+    return ""
 
 
 def explain(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from blue_wizard import config
 from blue_wizard.errors import InputError, Refused
 from blue_wizard.jobs import audit, schema
 from blue_wizard.jobs.masking import mask
-from blue_wizard.jobs.model import Json, Outcome, Plan, State, StepState
+from blue_wizard.jobs.model import Gate, Json, Outcome, Plan, State, StepState
 from blue_wizard.text import _
 
 __all__ = ["Ledger", "database_url"]
@@ -46,7 +46,7 @@ class Ledger:
                 sa.event.listen(self._engine, "connect", _tune_sqlite)
                 sa.event.listen(self._engine, "begin", _begin_sqlite)
             self._writer = self._engine.execution_options(writes=True)
-            schema.metadata.create_all(self._engine)
+            schema.make(self._engine)
             if not self._rows(sa.select(schema.seal_head.c.id)):
                 # Another process may be quicker.
                 with suppress(sa.exc.IntegrityError), self._write() as w:
@@ -157,7 +157,7 @@ class Ledger:
             self._event(w, job, "", "state", state.value, {"error": error} if error else {})
 
     def signal(self, job: str) -> str:
-        """What a person asked of a running job: "" or "cancel"."""
+        """What a person asked of a running job: "", "pause" or "cancel"."""
         found = self._rows(sa.select(schema.jobs.c.signal).where(schema.jobs.c.id == job))
         return str(found[0]["signal"]) if found else ""
 
@@ -195,7 +195,7 @@ class Ledger:
         return rows
 
     def set_step(self, job: str, position: int, state: StepState, **values: Json) -> None:
-        """Move a step to a state; `outcome` and `error` are kept with it."""
+        """Move a step to a state; `outcome`, `error` and `by_hand` are kept with it."""
         if "outcome" in values:
             values["outcome"] = json.dumps(values["outcome"])
         now = time.time()
@@ -232,6 +232,56 @@ class Ledger:
             raise KeyError(step_id)
         outcome: Outcome = json.loads(found[0]["outcome"])
         return outcome
+
+    # gates
+
+    def ask(self, job: str, position: int, step: str, gate: Gate) -> dict[str, Any]:
+        """Write down the question of a step, unless that was done before; its row."""
+        where = sa.and_(schema.gates.c.job == job, schema.gates.c.position == position)
+        with self._write() as w:
+            found = w.execute(sa.select(schema.gates).where(where)).mappings().one_or_none()
+            if found is None:
+                now = time.time()
+                row = {"step": step, "question": gate.question, "text": gate.text, "otherwise": gate.otherwise}
+                deadline = now + gate.deadline_s if gate.deadline_s is not None else None
+                w.execute(schema.gates.insert().values(job=job, position=position, asked=now, deadline=deadline, **row))
+                self._event(w, job, step, "gate", gate.question, {"deadline": deadline, "otherwise": gate.otherwise})
+                found = w.execute(sa.select(schema.gates).where(where)).mappings().one()
+            return dict(found)
+
+    def gates(self, *, job: str | None = None, root: str | None = None) -> list[dict[str, Any]]:
+        """The questions that a job, or all jobs of a tree, have asked, the oldest first."""
+        query = sa.select(schema.gates).order_by(schema.gates.c.asked)
+        if job is not None:
+            query = query.where(schema.gates.c.job == job)
+        if root is not None:
+            query = query.where(schema.gates.c.job.in_(sa.select(schema.jobs.c.id).where(schema.jobs.c.root == root)))
+        return self._rows(query)
+
+    def answer(self, job: str, position: int, answer: str, who: str, origin: str) -> None:
+        """Answer a question. Raises Refused when it has its answer already."""
+        where = sa.and_(schema.gates.c.job == job, schema.gates.c.position == position)
+        values = {"answer": answer, "who": who, "origin": origin, "answered": time.time()}
+        with self._write() as w:
+            changed = w.execute(schema.gates.update().where(where, schema.gates.c.answer.is_(None)).values(**values))
+            row = w.execute(sa.select(schema.gates).where(where)).mappings().one()
+            if not changed.rowcount:
+                raise Refused(
+                    _("The question of job {job} was answered already: {answer}, by {who}.").format(
+                        job=job, answer=row["answer"], who=row["who"]
+                    ),
+                    _("See: blue-wizard job log {job}").format(job=job),
+                )
+            self._event(w, job, row["step"], "answer", answer, {"who": who, "from": origin})
+
+    def move_deadline(self, job: str, position: int, seconds: float) -> None:
+        """Shift the deadline of a question: the clock was set."""
+        where = sa.and_(schema.gates.c.job == job, schema.gates.c.position == position)
+        with self._write() as w:
+            moved = schema.gates.c.deadline + seconds
+            w.execute(schema.gates.update().where(where, schema.gates.c.deadline.is_not(None)).values(deadline=moved))
+            step = w.execute(sa.select(schema.gates.c.step).where(where)).scalar_one()
+            self._event(w, job, step, "clock", "the clock was set", {"seconds": seconds})
 
     # approvals, events, locks
 

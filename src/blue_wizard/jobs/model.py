@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Json", "Outcome", "Plan", "Precondition", "Progress", "Risk", "State", "Step", "StepState"]
+__all__ = ["Gate", "Json", "Outcome", "Plan", "Precondition", "Progress", "Risk", "State", "Step", "StepState"]
 
 
 Json = Any
@@ -35,6 +35,8 @@ class State(StrEnum):
     PLANNED = "planned"  # waits for an approval
     QUEUED = "queued"
     RUNNING = "running"
+    WAITING = "waiting"  # a person has to answer a question
+    PAUSED = "paused"  # rests at a safe point until it is resumed
     ROLLING_BACK = "rolling-back"
     DONE = "done"
     FAILED = "failed"  # failed, and everything was rolled back
@@ -73,6 +75,21 @@ class Precondition:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """A question that a person answers before a step begins: "yes" lets it begin, "no" stops the job.
+
+    After `deadline_s` seconds without an answer `otherwise` counts ("yes" or "no"); without a deadline it waits for good.
+    `remind_s` writes a reminder every so many seconds. With `text` any other answer lets the step begin too, and is its own.
+    """
+
+    question: str
+    deadline_s: float | None = None
+    remind_s: float | None = None
+    otherwise: str = "no"
+    text: bool = False
+
+
+@dataclass(frozen=True)
 class Step:
     """One step: `verb` names the action, `args` are its arguments (JSON, no secrets).
 
@@ -89,6 +106,7 @@ class Step:
     seconds: float | None = None
     irreversible: str = ""
     locks: tuple[str, ...] = ()
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +135,7 @@ class Plan:
     def from_json(cls, data: Mapping[str, Json]) -> Plan:
         """The plan that `as_json` gave. Raises KeyError or TypeError when the data is no plan."""
         rest = dict(data)
-        steps = tuple(Step(**{**s, "risk": Risk(s["risk"]), "locks": tuple(s["locks"])}) for s in rest.pop("steps"))
+        steps = tuple(_step(s) for s in rest.pop("steps"))
         children = tuple(cls.from_json(c) for c in rest.pop("children"))
         preconditions = tuple(Precondition(**p) for p in rest.pop("preconditions"))
         return cls(**rest, steps=steps, children=children, preconditions=preconditions)
@@ -132,7 +150,7 @@ class Plan:
         return {
             "operation": self.operation,
             "target": self.target,
-            "steps": [[s.id, s.verb, json.loads(json.dumps(s.args)), sorted(s.locks)] for s in self.steps],
+            "steps": [_step_essence(s) for s in self.steps],
             "children": [c._essence() for c in self.children],
         }
 
@@ -141,6 +159,17 @@ class Plan:
         yield self
         for child in self.children:
             yield from child.walk()
+
+
+def _step(data: Mapping[str, Json]) -> Step:
+    gate = Gate(**data["gate"]) if data.get("gate") else None
+    return Step(**{**data, "risk": Risk(data["risk"]), "locks": tuple(data["locks"]), "gate": gate})
+
+
+def _step_essence(step: Step) -> list[Json]:
+    essence: list[Json] = [step.id, step.verb, json.loads(json.dumps(step.args)), sorted(step.locks)]
+    # Who approves has to know who will be asked, and what counts when nobody answers.
+    return [*essence, asdict(step.gate)] if step.gate else essence
 
 
 @dataclass(frozen=True)

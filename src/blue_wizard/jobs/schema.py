@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-__all__ = ["approvals", "events", "jobs", "locks", "metadata", "seal_head", "seals", "steps"]
+__all__ = ["approvals", "events", "gates", "jobs", "locks", "make", "metadata", "seal_head", "seals", "steps"]
 
 metadata = sa.MetaData()
 jobs = sa.Table(
@@ -40,6 +40,23 @@ steps = sa.Table(
     sa.Column("notes", sa.Text),
     sa.Column("progress", sa.Text),
     sa.Column("error", sa.Text),
+    sa.Column("by_hand", sa.Text),
+)
+gates = sa.Table(
+    "gates",
+    metadata,
+    sa.Column("job", sa.String, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("step", sa.String),
+    sa.Column("question", sa.Text),
+    sa.Column("text", sa.Boolean),
+    sa.Column("otherwise", sa.String),
+    sa.Column("asked", sa.Float),
+    sa.Column("deadline", sa.Float),
+    sa.Column("answer", sa.Text),
+    sa.Column("who", sa.String),
+    sa.Column("origin", sa.String),
+    sa.Column("answered", sa.Float),
 )
 approvals = sa.Table(
     "approvals",
@@ -81,3 +98,16 @@ locks = sa.Table(
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("job", sa.String, index=True),
 )
+
+
+def make(engine: sa.Engine) -> None:
+    """Make the tables that are missing, and the columns that a ledger of an older version does not have yet."""
+    metadata.create_all(engine)
+    inspector = sa.inspect(engine)
+    for table in metadata.sorted_tables:
+        there = {c["name"] for c in inspector.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(engine.dialect)
+                with engine.begin() as connection:
+                    connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")

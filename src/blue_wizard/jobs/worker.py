@@ -19,7 +19,7 @@ import structlog
 
 from blue_wizard import config
 from blue_wizard.errors import Refused
-from blue_wizard.jobs.context import draining
+from blue_wizard.jobs.draining import draining
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.masking import mask
 from blue_wizard.jobs.model import State
@@ -30,7 +30,7 @@ __all__ = ["alive", "run"]
 EXECUTOR = "local"
 _POLL_S = 0.2
 _DRAIN_S = 10.0
-_LIVE = (State.QUEUED, State.RUNNING, State.ROLLING_BACK)
+_LIVE = (State.QUEUED, State.RUNNING, State.WAITING, State.PAUSED, State.ROLLING_BACK)
 
 
 def _lock_file() -> Path:

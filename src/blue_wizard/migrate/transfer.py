@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from blue_wizard.errors import InputError, StepFailed
-from blue_wizard.reach.nbd import connect, extents
+from blue_wizard.reach.nbd import connect, die_with_parent, extents
 from blue_wizard.text import _
 
 __all__ = ["Copied", "allocated", "copy"]
@@ -40,13 +41,13 @@ def copy(
     size: int,
     blank: bool,
     progress: Callable[[int, int], None],
-    check_stop: Callable[[], None],
+    pause_point: Callable[[Callable[[bool], None]], None],
 ) -> Copied:
     """Copy the source's `size` bytes over the target's first ones.
 
     `blank` says that the target reads as zeroes everywhere, so that holes need not be written. `progress` is told
-    (bytes done, bytes in all) of what holds data. Raises StepFailed with nbdcopy's own words; what `check_stop` raises
-    ends the copy within a second.
+    (bytes done, bytes in all) of what holds data. Raises StepFailed with nbdcopy's own words; what `pause_point` raises
+    ends the copy within a second, and while it does not return nothing is copied (see `Context.pause_point`).
     """
     moved = allocated(source, size)
     began = time.monotonic()
@@ -62,6 +63,7 @@ def copy(
                     stdout=subprocess.DEVNULL,
                     stderr=words,
                     pass_fds=(writer,),
+                    preexec_fn=die_with_parent,
                 )
             except FileNotFoundError as e:
                 raise InputError(
@@ -72,7 +74,7 @@ def copy(
             os.set_blocking(reader, False)
             try:
                 while child.poll() is None:
-                    check_stop()
+                    pause_point(lambda rests: child.send_signal(signal.SIGSTOP if rests else signal.SIGCONT))
                     share = _last_share(reader)
                     if share is not None:
                         progress(int(moved * share), moved)

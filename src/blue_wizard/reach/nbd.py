@@ -17,7 +17,7 @@ from typing import Any
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.text import _
 
-__all__ = ["connect", "extents", "file_node", "rbd_node", "serve", "uri_of"]
+__all__ = ["connect", "die_with_parent", "extents", "file_node", "rbd_node", "serve", "uri_of"]
 
 _PR_SET_PDEATHSIG = 1
 _START_TIMEOUT_S = 30.0
@@ -47,7 +47,8 @@ def uri_of(socket: Path) -> str:
     return f"nbd+unix:///?socket={socket}"
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Between fork and exec: the child ends (-9) when the thread that started it does."""
     # A killed worker must not leave a writer behind that its successor knows nothing of.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -72,7 +73,7 @@ def serve(node: Mapping[str, Any], *, writable: bool = False, tcp: bool = False)
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         except FileNotFoundError as e:
             raise InputError(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from blue_wizard.jobs.model import Plan, Risk, StepState
+from blue_wizard.jobs.model import Plan, Risk, State, StepState
 from blue_wizard.report.out import bytes_text, errors, seconds_text, table
 from blue_wizard.text import _
 
@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from blue_wizard.jobs.audit import Verdict
 
-__all__ = ["Watcher", "audit_text", "events_text", "job_tables", "jobs_table", "plan_tables"]
+__all__ = [
+    "Watcher",
+    "audit_text",
+    "events_text",
+    "gate_lines",
+    "job_tables",
+    "jobs_table",
+    "left_lines",
+    "plan_tables",
+]
 
 _SIGNS = {
     StepState.PENDING: "·",
@@ -31,6 +40,8 @@ _SIGNS = {
 
 def plan_tables(plan: Plan) -> Iterable[RenderableType]:
     """A plan as a person reads it: what, where, why, how long, what can't be undone, what stands in the way."""
+    from rich.text import Text
+
     for one in plan.walk():
         if one.steps:
             rows = [
@@ -39,6 +50,9 @@ def plan_tables(plan: Plan) -> Iterable[RenderableType]:
             ]
             columns = ("#", _("step"), _("why"), _("risk"), _("about"), _("can't be undone"))
             yield table(columns, rows, title=one.title)
+            for i, s in enumerate(one.steps, start=1):
+                if s.gate:
+                    yield Text(_("Before step {number} it asks: {question}").format(number=i, question=s.gate.question))
     checks = [p for one in plan.walk() for p in one.preconditions]
     if checks:
         rows2 = [("✓" if p.holds else "✗", p.title, p.detail or None) for p in checks]
@@ -64,6 +78,8 @@ def state_text(state: str) -> str:
         "planned": _("waits for approval"),
         "queued": _("queued"),
         "running": _("running"),
+        "waiting": _("waits for an answer"),
+        "paused": _("paused"),
         "rolling-back": _("rolling back"),
         "done": _("done"),
         "failed": _("failed, rolled back"),
@@ -79,20 +95,44 @@ def _clock(seconds: float | None) -> str:
 
 def job_tables(view: Mapping[str, Any]) -> Iterable[RenderableType]:
     """A job with its steps and children."""
-    state = state_text(view["state"])
+    from rich.text import Text
+
+    job, state = view["job"], state_text(view["state"])
     rows = [
         (_SIGNS[StepState(s["state"])], s["title"], seconds_text(s["took_s"]), progress_text(s) or s["error"] or None)
         for s in view["steps"]
     ]
-    title = f"{view['job']}  {view['title']}  [{state}]"
+    title = f"{job}  {view['title']}  [{state}]"
     yield table(("", _("step"), _("took"), _("note")), rows, title=title.replace("[", "\\["))
     if view["error"]:
         yield _("Error: {error}").format(error=view["error"])
     for child in view["children"]:
-        yield from job_tables(child)
+        # What is asked or left below is told once, at the end.
+        yield from job_tables({**child, "gate": None, "left": []})
+    if view["state"] == State.PAUSED:
+        yield Text(_("Carry on: blue-wizard job resume {job} · Undo: blue-wizard job rollback {job}").format(job=job))
+    if view["gate"]:
+        yield Text("\n".join(gate_lines(view["gate"])))
     if view["left"]:
-        yield _("What is left and has to be undone by hand:")
-        yield from (f"  - {line}" for line in view["left"])
+        yield Text("\n".join(left_lines(view["left"])))
+
+
+def gate_lines(gate: Mapping[str, Any]) -> Iterable[str]:
+    """A question that a job waits with, how to answer it, and what counts without an answer."""
+    yield f"? {gate['question']}"
+    yield _("  Answer: blue-wizard job answer {job} yes|no").format(job=gate["job"])
+    if gate["deadline"]:
+        text = _("  Without an answer until {time}: {otherwise}")
+        yield text.format(time=_clock(gate["deadline"]), otherwise=gate["otherwise"])
+
+
+def left_lines(left: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    """What could not be undone, with the command that would do it by hand where one is known."""
+    yield _("What is left and has to be undone by hand:")
+    for one in left:
+        yield f"  - {one['title']}: {one['error']}"
+        if one["by_hand"]:
+            yield f"      {one['by_hand']}"
 
 
 def progress_text(step: Mapping[str, Any]) -> str:
@@ -146,6 +186,11 @@ class Watcher:
         if self._console.is_terminal:
             self._live.stop()
 
+    @property
+    def live(self) -> bool:
+        """True when a person watches a view that moves."""
+        return bool(self._console.is_terminal)
+
     def __call__(self, view: Mapping[str, Any]) -> None:
         """Take a new view of the job."""
         if self._console.is_terminal:
@@ -153,6 +198,7 @@ class Watcher:
 
             self._live.update(Group(*job_tables(view)))
             return
+        self._tell_gate(view["gate"])
         for job in _flat(view):
             for step in job["steps"]:
                 key = f"{job['job']}/{step['id']}"
@@ -165,6 +211,11 @@ class Watcher:
                     note = progress_text(step) or step["error"] or ""
                     sign = _SIGNS[StepState(step["state"])]
                     self._console.print(f"{job['title']}: {sign} {step['title']} {note}".rstrip(), markup=False)
+
+    def _tell_gate(self, gate: Mapping[str, Any] | None) -> None:
+        if gate and self._said.get(f"{gate['job']}/gate") != gate["step"]:
+            self._said[f"{gate['job']}/gate"] = gate["step"]
+            self._console.print("\n".join(gate_lines(gate)), markup=False)
 
 
 def _flat(view: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

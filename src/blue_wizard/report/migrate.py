@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blue_wizard.report.jobs import state_text
+from blue_wizard.report.jobs import left_lines, state_text
 from blue_wizard.report.out import bytes_text, seconds_text, table
 from blue_wizard.text import _
 
@@ -85,8 +85,7 @@ def result_tables(views: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType
     for view in views:
         yield from (f"{vm['name']}: {vm['error']}" for vm in view["report"]["vms"] if vm["error"])
         if view["left"]:
-            yield _("What is left and has to be undone by hand:")
-            yield from (f"  - {line}" for line in view["left"])
+            yield from left_lines(view["left"])
 
 
 def _address(address: str, vm: Mapping[str, Any]) -> str:

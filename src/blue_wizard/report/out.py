@@ -67,7 +67,8 @@ def emit(data: Any, output: Output, human: Callable[[], RenderableType | Iterabl
     out = console()
     parts = [rendered] if isinstance(rendered, str) or hasattr(rendered, "__rich_console__") else rendered
     for part in parts:  # type: ignore[union-attr]
-        out.print(part)
+        # What clouds and people wrote is no markup.
+        out.print(part, markup=not isinstance(part, str))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:

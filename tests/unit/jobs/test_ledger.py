@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,14 @@ def test_unreadable_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(InputError, match=r"ledger\.db"):
         Ledger(f"sqlite:///{tmp_path}/ledger.db")
+
+
+def test_a_ledger_of_an_older_version_gets_what_it_lacks(ledger: Ledger, tmp_path: Path) -> None:
+    _add(ledger, "j-1")
+    with sqlite3.connect(tmp_path / "ledger.db") as old:
+        old.execute("ALTER TABLE steps DROP COLUMN by_hand")
+        old.execute("DROP TABLE gates")
+    again = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    again.set_step("j-1", 0, StepState.LEFT, by_hand="rm it")
+    assert [s["by_hand"] for s in again.steps("j-1")] == ["rm it", None]
+    assert again.gates(job="j-1") == []

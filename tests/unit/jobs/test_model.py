@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from blue_wizard.jobs.model import Plan, Precondition, Risk, State, Step
+from blue_wizard.jobs.model import Gate, Plan, Precondition, Risk, State, Step
 
 STEP = Step(
     "a", "toy.make", {"name": "x", "deep": {"list": [1, None]}}, "make x", "why", Risk.HIGH, 3, "gone", ("l:1",)
@@ -23,6 +23,7 @@ def test_digest_is_of_what_is_done_and_not_of_how_it_is_told() -> None:
     for changed in (
         replace(PLAN, steps=(replace(STEP, args={"name": "y"}),)),
         replace(PLAN, steps=(replace(STEP, verb="toy.other"),)),
+        replace(PLAN, steps=(replace(STEP, gate=Gate("sure?")),)),
         replace(PLAN, steps=()),
         replace(PLAN, children=()),
         replace(PLAN, children=(replace(PLAN.children[0], target="u"),)),
@@ -31,5 +32,5 @@ def test_digest_is_of_what_is_done_and_not_of_how_it_is_told() -> None:
 
 
 def test_only_settled_states_have_ended() -> None:
-    live = {State.PLANNED, State.QUEUED, State.RUNNING, State.ROLLING_BACK}
+    live = {State.PLANNED, State.QUEUED, State.RUNNING, State.WAITING, State.PAUSED, State.ROLLING_BACK}
     assert {s for s in State if not s.ended} == live

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,7 +49,7 @@ def test_a_copy_is_equal_and_leaves_holes_alone(content: Path, tmp_path: Path) -
         nbd.serve(nbd.file_node(target, "qcow2"), writable=True) as sink,
     ):
         copied = transfer.copy(
-            source, sink, size=SIZE, blank=True, progress=lambda d, t: reports.append((d, t)), check_stop=_nothing
+            source, sink, size=SIZE, blank=True, progress=lambda d, t: reports.append((d, t)), pause_point=_nothing
         )
         hashes = [digest.sha256(u, SIZE, progress=_nothing, check_stop=_nothing) for u in (source, sink)]
         assert digest.rest_is_zero(sink, SIZE, 8 << 20, check_stop=_nothing)
@@ -70,7 +74,7 @@ def test_what_lies_beyond_the_end_is_seen(content: Path) -> None:
 
 
 def test_a_stop_ends_the_copy(content: Path, tmp_path: Path) -> None:
-    def stop() -> None:
+    def stop(_hold: object) -> None:
         raise Stopped("stop")
 
     with (
@@ -78,7 +82,7 @@ def test_a_stop_ends_the_copy(content: Path, tmp_path: Path) -> None:
         nbd.serve(nbd.file_node(_blank(tmp_path, 8 << 20), "qcow2"), writable=True) as sink,
         pytest.raises(Stopped),
     ):
-        transfer.copy(source, sink, size=SIZE, blank=True, progress=_nothing, check_stop=stop)
+        transfer.copy(source, sink, size=SIZE, blank=True, progress=_nothing, pause_point=stop)
 
 
 def test_a_part_of_a_file_is_an_export(tmp_path: Path) -> None:
@@ -89,3 +93,34 @@ def test_a_part_of_a_file_is_an_export(tmp_path: Path) -> None:
             digest.sha256(uri, 2048, progress=_nothing, check_stop=_nothing)
             == hashlib.sha256(b"body" * 512).hexdigest()
         )
+
+
+def test_nothing_moves_while_a_copy_is_paused(tmp_path: Path) -> None:
+    states: list[str] = []
+    children = Path(f"/proc/{os.getpid()}/task/{threading.get_native_id()}/children")
+
+    def copier() -> str:
+        for pid in children.read_text().split():
+            if Path(f"/proc/{pid}/comm").read_text().strip() == "nbdcopy":
+                return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return "gone"
+
+    def pause_once(hold: Callable[[bool], None]) -> None:
+        if not states:
+            hold(True)
+            end = time.monotonic() + 5
+            while copier() not in {"T", "gone"} and time.monotonic() < end:
+                time.sleep(0.01)
+            states.append(copier())
+            hold(False)
+
+    file = tmp_path / "big.raw"
+    with file.open("wb") as f:
+        f.write(os.urandom(1 << 20) * 256)
+    with (
+        nbd.serve(nbd.file_node(file, "raw")) as source,
+        nbd.serve(nbd.file_node(_blank(tmp_path, 256 << 20), "qcow2"), writable=True) as sink,
+    ):
+        copied = transfer.copy(source, sink, size=256 << 20, blank=True, progress=_nothing, pause_point=pause_once)
+    assert states == ["T"]
+    assert copied.moved == 256 << 20

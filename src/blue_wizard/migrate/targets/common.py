@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -14,7 +15,17 @@ from blue_wizard.jobs.actions import Args, Context
 from blue_wizard.reach import openstack
 from blue_wizard.text import _
 
-__all__ = ["KEY", "ceph_access", "cloud_of", "fault_of", "find_server", "mark", "poll", "server_of"]
+__all__ = [
+    "KEY",
+    "by_openstack",
+    "ceph_access",
+    "cloud_of",
+    "fault_of",
+    "find_server",
+    "mark",
+    "poll",
+    "server_of",
+]
 
 KEY = "blue_wizard"
 """The metadata key that carries the mark."""
@@ -81,3 +92,9 @@ def poll(
 def fault_of(server: Mapping[str, Any]) -> str:
     """Nova's own words on a server in ERROR."""
     return str((server.get("fault") or {}).get("message") or server["status"])
+
+
+def by_openstack(args: Args, *words: str) -> str:
+    """A command of the openstack client for a person, on the cloud of `args`."""
+    cloud = ["--os-cloud", args["cloud"]] if args["cloud"] else []
+    return shlex.join(["openstack", *cloud, *words])

@@ -84,7 +84,7 @@ class ImportDisk(Action):
                 size=disk.size,
                 blank=True,
                 progress=lambda done, total: ctx.progress(done, total, note=_("copy")),
-                check_stop=ctx.check_stop,
+                pause_point=ctx.pause_point,
             )
             sha256 = _both_hashes(ctx, disk.uri, target, disk.size, args["disk"])
         return {
@@ -108,7 +108,7 @@ def _both_hashes(ctx: Context, source: str, target: str, size: int, name: str) -
             if speaks:
                 ctx.progress(done, size, note=_("verify"))
 
-        return digest.sha256(uri, size, progress=progress, check_stop=ctx.check_stop)
+        return digest.sha256(uri, size, progress=progress, check_stop=ctx.pause_point)
 
     with ThreadPoolExecutor(2) as threads:
         hashes = [threads.submit(one, source, speaks=False), threads.submit(one, target, speaks=True)]

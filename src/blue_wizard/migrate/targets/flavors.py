@@ -6,7 +6,7 @@ from typing import Any
 
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
-from blue_wizard.migrate.targets.common import cloud_of, mark
+from blue_wizard.migrate.targets.common import by_openstack, cloud_of, mark
 from blue_wizard.text import _
 
 __all__ = ["CreateFlavor"]
@@ -56,3 +56,7 @@ class CreateFlavor(Action):
             return
         ctx.event("effect", "delete flavor", name=args["name"])
         cloud.delete("compute", f"/flavors/{found['id']}")
+
+    def by_hand(self, ctx: Context, args: Args, outcome: Outcome | None) -> str:
+        """Delete it."""
+        return by_openstack(args, "flavor", "delete", args["name"])

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
-from blue_wizard.migrate.targets.common import cloud_of, mark, poll, server_of
+from blue_wizard.migrate.targets.common import by_openstack, cloud_of, mark, poll, server_of
 from blue_wizard.text import _
 
 __all__ = ["AttachPort", "CreatePort"]
@@ -58,6 +58,10 @@ class CreatePort(Action):
         for port in self._find(ctx, args):
             ctx.event("effect", "delete port", port=port["id"])
             cloud_of(args).delete("network", f"/ports/{port['id']}")
+
+    def by_hand(self, ctx: Context, args: Args, outcome: Outcome | None) -> str:
+        """Delete it."""
+        return by_openstack(args, "port", "delete", outcome["port_id"]) if outcome else ""
 
 
 @action("nova.port.attach")

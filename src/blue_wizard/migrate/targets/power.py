@@ -49,6 +49,14 @@ class PowerOff(Action):
             ctx.event("effect", "start source", machine=args["machine"])
             control.start(args["machine"])
 
+    def by_hand(self, ctx: Context, args: Args, outcome: Outcome | None) -> str:
+        """Start it, where we shut it down."""
+        return (
+            _("start {machine} at {source}").format(machine=args["machine"], source=args["source"])
+            if ctx.noted("was") == Power.ON.value
+            else ""
+        )
+
 
 def _settle(control: PowerControl, machine: str, *, seconds: float = 20.0) -> None:
     end = time.monotonic() + seconds

@@ -7,7 +7,16 @@ from typing import Any
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
-from blue_wizard.migrate.targets.common import KEY, cloud_of, fault_of, find_server, mark, poll, server_of
+from blue_wizard.migrate.targets.common import (
+    KEY,
+    by_openstack,
+    cloud_of,
+    fault_of,
+    find_server,
+    mark,
+    poll,
+    server_of,
+)
 from blue_wizard.text import _
 
 __all__ = ["CreateServer", "StartServer", "StopServer"]
@@ -83,6 +92,10 @@ class CreateServer(Action):
                 _("server {name} to be deleted").format(name=args["name"]),
                 timeout_s=_TIMEOUT_S,
             )
+
+    def by_hand(self, ctx: Context, args: Args, outcome: Outcome | None) -> str:
+        """Delete it."""
+        return by_openstack(args, "server", "delete", outcome["server_id"] if outcome else args["name"])
 
 
 class _Switch(Action):

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
-from blue_wizard.migrate.targets.common import KEY, cloud_of, mark, poll
+from blue_wizard.migrate.targets.common import KEY, by_openstack, cloud_of, mark, poll
 from blue_wizard.text import _
 
 __all__ = ["CreateVolume"]
@@ -82,6 +82,10 @@ class CreateVolume(Action):
                 _("volume {id} to be deleted").format(id=volume["id"]),
                 timeout_s=_TIMEOUT_S,
             )
+
+    def by_hand(self, ctx: Context, args: Args, outcome: Outcome | None) -> str:
+        """Delete it, whatever state it is in."""
+        return by_openstack(args, "volume", "delete", "--force", outcome["volume_id"]) if outcome else ""
 
     def _exists(self, args: Args, path: str) -> bool:
         found = cloud_of(args).get("block_storage", path, missing_ok=True)

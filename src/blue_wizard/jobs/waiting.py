@@ -1,0 +1,99 @@
+"""Where a job rests: at a gate until a person answers, or at a safe point until it is resumed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from blue_wizard.errors import Stopped
+from blue_wizard.jobs.draining import Drained, draining
+from blue_wizard.jobs.ledger import Ledger
+from blue_wizard.jobs.model import Gate, State
+from blue_wizard.text import _
+
+__all__ = ["NOBODY", "Clock", "answer_to", "rest_while_paused"]
+
+NOBODY = "-"
+"""Who answered a question when its deadline did."""
+
+_POLL_S = 0.5
+_JUMP_S = 30.0
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The clocks that deadlines are judged by: the wall's, which people set, and one that only runs (seconds)."""
+
+    wall: Callable[[], float] = time.time
+    steady: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME)
+    sleep: Callable[[float], None] = time.sleep
+
+
+def rest_while_paused(ledger: Ledger, job: str, *, hold: Callable[[bool], None] | None = None) -> bool:
+    """Stay here while the job is to pause; True when it was. `hold` is told when the rest begins (True) and ends (False).
+
+    Raises Stopped when it is cancelled meanwhile, Drained when the worker ends.
+    """
+    if ledger.signal(job) != "pause":
+        return False
+    ledger.set_state(job, State.PAUSED)
+    if hold:
+        hold(True)
+    try:
+        while ledger.signal(job) == "pause":
+            if draining.wait(_POLL_S):
+                raise Drained
+    finally:
+        if hold:
+            hold(False)
+    if ledger.signal(job) == "cancel":
+        raise Stopped(_("Stopped on request."))
+    ledger.set_state(job, State.RUNNING)
+    return True
+
+
+def answer_to(ledger: Ledger, job: str, position: int, step: str, gate: Gate, *, clock: Clock | None = None) -> str:
+    """Ask a step's question and wait for the answer, for days if need be.
+
+    Raises Stopped when the answer is "no" or the job is cancelled, Drained when the worker ends. A wall clock that is set
+    while we wait moves the deadline with it: nobody loses the time to answer, or waits longer, because of that.
+    """
+    time_ = clock or Clock()
+    row = ledger.ask(job, position, step, gate)
+    if row["answer"] is None:
+        ledger.set_state(job, State.WAITING)
+        _wait_for_answer(ledger, row, gate, time_)
+        row = ledger.ask(job, position, step, gate)
+        ledger.set_state(job, State.RUNNING)
+    if row["answer"] == "no":
+        if row["who"] == NOBODY:
+            raise Stopped(_("Nobody answered in time: {question}").format(question=gate.question))
+        raise Stopped(_("{who} said no: {question}").format(who=row["who"], question=gate.question))
+    return str(row["answer"])
+
+
+def _wait_for_answer(ledger: Ledger, row: dict[str, object], gate: Gate, clock: Clock) -> None:
+    job, position = str(row["job"]), int(str(row["position"]))
+    offset = clock.wall() - clock.steady()
+    reminded = clock.steady()
+    while True:
+        (now,) = [g for g in ledger.gates(job=job) if g["position"] == position]
+        if now["answer"] is not None:
+            return
+        if ledger.signal(job) == "cancel":
+            raise Stopped(_("Stopped on request."))
+        jump = clock.wall() - clock.steady() - offset
+        if abs(jump) > _JUMP_S:
+            offset += jump
+            ledger.move_deadline(job, position, jump)
+            continue
+        if now["deadline"] is not None and clock.wall() >= now["deadline"]:
+            ledger.answer(job, position, gate.otherwise, NOBODY, "deadline")
+            return
+        if gate.remind_s is not None and clock.steady() - reminded >= gate.remind_s:
+            reminded = clock.steady()
+            ledger.event(job, str(row["step"]), "reminder", gate.question, {})
+        if draining.is_set():
+            raise Drained
+        clock.sleep(_POLL_S)
