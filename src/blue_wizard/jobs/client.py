@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from blue_wizard import config
 from blue_wizard.errors import InputError, Refused, StepFailed
 from blue_wizard.jobs import actions, drift, people, worker
+from blue_wizard.jobs.lease import BEAT_S, Watch, steady
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import Json, Plan, State, StepState
 from blue_wizard.text import _
@@ -100,7 +101,7 @@ def _consent(ledger: Ledger, job: str) -> bool:
 
 def ensure_worker() -> None:
     """Start a worker that ends when it is idle, unless one is up. Raises StepFailed when it does not start."""
-    if worker.alive() is not None:
+    if worker.alive() is not None or _beats_elsewhere(Ledger()):
         return
     folder = config.load().state_dir / "log"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -122,6 +123,21 @@ def ensure_worker() -> None:
     raise StepFailed(_("The worker did not start."), _("Its output is in {file}.").format(file=folder / "worker.out"))
 
 
+def _elsewhere(ledger: Ledger) -> list[dict[str, Json]]:
+    return [w for w in ledger.workers() if w["seat"] != worker.seat()] if ledger.shared else []
+
+
+def _beats_elsewhere(ledger: Ledger) -> bool:
+    """True when a worker of another machine is seen alive."""
+    first = {w["id"]: w["beats"] for w in _elsewhere(ledger)}
+    end = steady() + BEAT_S + 1
+    while first and steady() < end:
+        if any(w["beats"] != first.get(w["id"]) for w in _elsewhere(ledger)):
+            return True
+        time.sleep(0.2)
+    return False
+
+
 def wait(
     job: str,
     on_update: Callable[[dict[str, Json]], None] | None = None,
@@ -136,6 +152,7 @@ def wait(
     ledger = Ledger()
     missing_since: float | None = None
     resting_since: float | None = None
+    watch = Watch()
     while True:
         if on_update:
             on_update(show(job, ledger=ledger))
@@ -149,7 +166,9 @@ def wait(
             resting_since = resting_since or time.monotonic()
             if time.monotonic() - resting_since > _REST_S:
                 return state
-        if worker.alive() is None:
+        others = _elsewhere(ledger)
+        dead = watch.dead(others)
+        if worker.alive() is None and len(dead) == len(others):
             # A worker takes a moment to end after its last job, and to start.
             missing_since = missing_since or time.monotonic()
             if time.monotonic() - missing_since > 3:
@@ -164,10 +183,14 @@ def wait(
 
 def _rests(ledger: Ledger, job: str) -> bool:
     """True when some part of the job waits for a person, and none is at work."""
-    rows = [r for r in ledger.jobs(root=ledger.job(job)["root"]) if not State(r["state"]).ended]
+    row = ledger.job(job)
+    rows = [r for r in ledger.jobs(root=row["root"]) if not State(r["state"]).ended]
     parents = {r["parent"] for r in rows}
     working = [r for r in rows if r["id"] not in parents and r["state"] in {State.RUNNING, State.ROLLING_BACK}]
-    return not working and any(r["state"] in {State.WAITING, State.PAUSED} for r in rows)
+    asking = {g["job"] for g in ledger.gates(root=row["root"]) if g["answer"] is None}
+    # What was answered or resumed a moment ago still has its old state.
+    resting = [r for r in rows if r["id"] in asking or (r["state"] == State.PAUSED and r["signal"] == "pause")]
+    return not working and bool(resting)
 
 
 class WorkerGone(StepFailed):

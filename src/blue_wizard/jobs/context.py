@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from blue_wizard.errors import Stopped
+from blue_wizard.jobs import lease
 from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import Json, Outcome
@@ -91,6 +92,8 @@ class StepContext:
 
     def check_stop(self) -> None:
         """Raise Stopped when a person asked for it, Drained when the worker ends."""
+        if hold := lease.hold:
+            hold()
         if draining.is_set():
             raise Drained
         now = time.monotonic()

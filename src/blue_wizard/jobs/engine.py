@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +18,7 @@ from dbos import DBOSPortableJSONSerializer as Serializer
 
 from blue_wizard import config
 from blue_wizard.errors import BlueWizardError, Stopped
-from blue_wizard.jobs import actions
+from blue_wizard.jobs import actions, lease
 from blue_wizard.jobs.context import StepContext
 from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.ledger import Ledger
@@ -25,9 +26,10 @@ from blue_wizard.jobs.model import Outcome, State, Step, StepState
 from blue_wizard.jobs.waiting import answer_to, rest_while_paused
 from blue_wizard.text import _
 
-__all__ = ["idle", "known", "launch", "parked", "start"]
+__all__ = ["adopt", "idle", "known", "launch", "parked", "start"]
 
 QUEUE = "children"
+TOP = "top"
 # Recovery only takes up work of the same version; plans are data, so every version can.
 VERSION = "1"
 _ledger: Ledger | None = None
@@ -37,7 +39,7 @@ _count = threading.Lock()
 
 
 def launch(executor: str) -> None:
-    """Start the engine in this process and take up the work that a dead one of the same name left."""
+    """Start the engine in this process under a name that no other process has or had."""
     global _ledger
     _ledger = Ledger()
     limits = config.load().limits
@@ -52,6 +54,8 @@ def launch(executor: str) -> None:
     }
     DBOS(config=settings)
     DBOS.launch()
+    # The ledger admits the jobs of the top, since those that rest must not keep others away.
+    DBOS.register_queue(TOP, polling_interval_sec=0.2, on_conflict="always_update")
     DBOS.register_queue(
         QUEUE,
         global_concurrency=limits.total,
@@ -71,8 +75,17 @@ def start(job: str, *, undo_round: int = 0) -> None:
     """Start a job's workflow, or the undoing of one that has ended, unless the engine knows it already."""
     name = f"{job}/undo/{undo_round}" if undo_round else job
     if not known(name):
+        # By way of a queue: of several workers exactly one takes it, and the name keeps it from being queued twice.
         with SetWorkflowID(name):
-            DBOS.start_workflow(undo_job if undo_round else run_job, job)
+            DBOS.enqueue_workflow(TOP, undo_job if undo_round else run_job, job)
+
+
+def adopt(workers: Collection[str]) -> int:
+    """Put the work of all but these workers back on its queues, where a living one takes it; how much that was."""
+    pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+    gone = sorted({w.executor_id for w in pending if w.executor_id} - set(workers))
+    # Only this call checks, in the database, that the work is still in the hands of the dead.
+    return len(DBOS._recover_pending_workflows(gone)) if gone else 0
 
 
 def known(workflow: str) -> bool:
@@ -99,7 +112,7 @@ def _book() -> Ledger:
     return _ledger
 
 
-@DBOS.workflow(name="job")
+@DBOS.workflow(name="job", max_recovery_attempts=None)
 def run_job(job: str) -> str:
     """Run all steps, then all children; undo everything when one of them fails or is stopped. Returns the job's state."""
     plan = begin(job)
@@ -134,7 +147,7 @@ def undo_steps(job: str, count: int) -> int:
     return sum(undo_step(job, position) for position in reversed(range(count)))
 
 
-@DBOS.workflow(name="undo")
+@DBOS.workflow(name="undo", max_recovery_attempts=None)
 def undo_job(job: str) -> str:
     """Undo a job that has ended, its children first. Returns its state."""
     plan = tree(job)
@@ -237,6 +250,8 @@ def run_step(job: str, position: int) -> dict[str, str]:
 
 
 def _wait_for_leave(book: Ledger, job: str, position: int, step: Step) -> None:
+    if lease.hold:
+        lease.hold()
     if book.signal(job) == "cancel":
         raise Stopped(_("Stopped on request."))
     rest_while_paused(book, job)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -22,13 +23,19 @@ from blue_wizard.jobs.masking import mask
 from blue_wizard.jobs.model import Gate, Json, Outcome, Plan, State, StepState
 from blue_wizard.text import _
 
-__all__ = ["Ledger", "database_url"]
+__all__ = ["Ledger", "database_url", "driver_url"]
 
 
 def database_url() -> str:
     """Where the ledger and the engine keep their tables: the setting `database_url`, else SQLite in the state folder."""
     loaded = config.load()
-    return loaded.database_url or f"sqlite:///{loaded.state_dir / 'ledger.db'}"
+    return driver_url(loaded.database_url) if loaded.database_url else f"sqlite:///{loaded.state_dir / 'ledger.db'}"
+
+
+def driver_url(url: str) -> str:
+    """A libpq URL (``postgresql://...``) with the driver that is installed with us."""
+    scheme, rest = url.split("://", 1)
+    return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else url
 
 
 class Ledger:
@@ -41,7 +48,11 @@ class Ledger:
             if sqlite:
                 folder = Path(self._url.removeprefix("sqlite:///")).parent
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._engine = sa.create_engine(self._url, connect_args={"timeout": 30} if sqlite else {})
+            self._engine = (
+                sa.create_engine(self._url, connect_args={"timeout": 30})
+                if sqlite
+                else sa.create_engine(self._url, pool_size=10, max_overflow=50, pool_pre_ping=True)
+            )
             if sqlite:
                 sa.event.listen(self._engine, "connect", _tune_sqlite)
                 sa.event.listen(self._engine, "begin", _begin_sqlite)
@@ -59,9 +70,17 @@ class Ledger:
                 _("Check state_dir or database_url in the configuration, and the free space there."),
             ) from e
 
+    @property
+    def shared(self) -> bool:
+        """True when workers on other machines may use this ledger too."""
+        return not self._url.startswith("sqlite")
+
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
         with self._writer.begin() as connection:
+            if connection.dialect.name != "sqlite":
+                # One writer after the other, as SQLite has it by itself: what a change is judged on can't move.
+                connection.execute(sa.select(schema.seal_head.c.id).with_for_update())
             yield connection
 
     def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
@@ -232,6 +251,59 @@ class Ledger:
             raise KeyError(step_id)
         outcome: Outcome = json.loads(found[0]["outcome"])
         return outcome
+
+    # admission
+
+    def admit(self, total: int, per_target: int) -> None:
+        """Let queued jobs of the top begin, the oldest first, as long as the limits are kept. What rests does not count."""
+        top = schema.jobs.c.parent.is_(None)
+        with self._write() as w:
+            at_work = (State.QUEUED, State.RUNNING, State.ROLLING_BACK)
+            query = sa.select(schema.jobs.c.target).where(
+                top, schema.jobs.c.admitted, schema.jobs.c.undo_round == 0, schema.jobs.c.state.in_(at_work)
+            )
+            busy = Counter(w.execute(query).scalars())
+            free = total - busy.total()
+            if free <= 0:
+                return
+            queued = (
+                sa.select(schema.jobs.c.id, schema.jobs.c.target)
+                .where(top, schema.jobs.c.state == State.QUEUED, schema.jobs.c.admitted.is_not(True))
+                .order_by(schema.jobs.c.created, schema.jobs.c.id)
+            )
+            for job, target in w.execute(queued).all():
+                if target and busy[target] >= per_target:
+                    continue
+                busy[target] += 1
+                w.execute(schema.jobs.update().where(schema.jobs.c.id == job).values(admitted=True))
+                free -= 1
+                if not free:
+                    return
+
+    # workers
+
+    def sit_down(self, worker: str, seat: str, host: str, pid: int) -> None:
+        """Write a worker down; an earlier one on its seat is gone, since a seat has a lock."""
+        row = {"id": worker, "seat": seat, "host": host, "pid": pid, "started": time.time(), "beats": 0}
+        with self._write() as w:
+            w.execute(schema.workers.delete().where(schema.workers.c.seat == seat))
+            w.execute(schema.workers.insert().values(**row))
+
+    def beat(self, worker: str) -> bool:
+        """Say that a worker lives; False when it was taken for dead, and its jobs are in other hands."""
+        with self._write() as w:
+            beats = schema.workers.c.beats + 1
+            changed = w.execute(schema.workers.update().where(schema.workers.c.id == worker).values(beats=beats))
+            return bool(changed.rowcount)
+
+    def strike_off(self, worker: str) -> None:
+        """Take a worker off the list: whoever is not on it is dead, and its jobs are taken over."""
+        with self._write() as w:
+            w.execute(schema.workers.delete().where(schema.workers.c.id == worker))
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The workers on the list, the oldest first."""
+        return self._rows(sa.select(schema.workers).order_by(schema.workers.c.started))
 
     # gates
 

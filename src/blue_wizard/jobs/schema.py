@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-__all__ = ["approvals", "events", "gates", "jobs", "locks", "make", "metadata", "seal_head", "seals", "steps"]
+__all__ = [
+    "approvals",
+    "events",
+    "gates",
+    "jobs",
+    "locks",
+    "make",
+    "metadata",
+    "seal_head",
+    "seals",
+    "steps",
+    "workers",
+]
 
 metadata = sa.MetaData()
+_MAKING = 7_100_500
 jobs = sa.Table(
     "jobs",
     metadata,
@@ -26,6 +39,7 @@ jobs = sa.Table(
     sa.Column("started", sa.Float),
     sa.Column("ended", sa.Float),
     sa.Column("error", sa.Text),
+    sa.Column("admitted", sa.Boolean),
 )
 steps = sa.Table(
     "steps",
@@ -98,16 +112,29 @@ locks = sa.Table(
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("job", sa.String, index=True),
 )
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("seat", sa.String),
+    sa.Column("host", sa.String),
+    sa.Column("pid", sa.Integer),
+    sa.Column("started", sa.Float),
+    sa.Column("beats", sa.Integer),
+)
 
 
 def make(engine: sa.Engine) -> None:
     """Make the tables that are missing, and the columns that a ledger of an older version does not have yet."""
-    metadata.create_all(engine)
-    inspector = sa.inspect(engine)
-    for table in metadata.sorted_tables:
-        there = {c["name"] for c in inspector.get_columns(table.name)}
-        for column in table.columns:
-            if column.name not in there:
-                kind = column.type.compile(engine.dialect)
-                with engine.begin() as connection:
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # Two that begin at once would both find no table, and one would fail.
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MAKING})")
+        metadata.create_all(connection)
+        inspector = sa.inspect(connection)
+        for table in metadata.sorted_tables:
+            there = {c["name"] for c in inspector.get_columns(table.name)}
+            for column in table.columns:
+                if column.name not in there:
+                    kind = column.type.compile(engine.dialect)
                     connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")

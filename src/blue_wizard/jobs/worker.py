@@ -8,7 +8,9 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import secrets
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -20,14 +22,14 @@ import structlog
 from blue_wizard import config
 from blue_wizard.errors import Refused
 from blue_wizard.jobs.draining import draining
+from blue_wizard.jobs.lease import BEAT_S, Pulse, Watch, steady
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.masking import mask
 from blue_wizard.jobs.model import State
 from blue_wizard.text import _
 
-__all__ = ["alive", "run"]
+__all__ = ["alive", "run", "seat"]
 
-EXECUTOR = "local"
 _POLL_S = 0.2
 _DRAIN_S = 10.0
 _LIVE = (State.QUEUED, State.RUNNING, State.WAITING, State.PAUSED, State.ROLLING_BACK)
@@ -60,7 +62,7 @@ def alive() -> int | None:
 
 
 def run(*, until_idle: bool) -> None:
-    """Carry out jobs until SIGTERM, or until none is live. Raises Refused when another worker is up."""
+    """Carry out jobs until SIGTERM, or until none is live. Raises Refused when another worker is up on this seat."""
     lock = _try_lock()
     if lock is None:
         raise Refused(
@@ -78,17 +80,32 @@ def run(*, until_idle: bool) -> None:
         wake.set()
 
     signal.signal(signal.SIGTERM, drain)
-    from blue_wizard.jobs import actions, engine
+    from blue_wizard.jobs import actions, engine, lease
 
     # A plug-in that can't be imported should be heard of now and not in the middle of a job.
     actions.load()
-    engine.launch(EXECUTOR)
     ledger = Ledger()
-    log.info("worker started", pid=os.getpid())
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    ledger.sit_down(name, seat(), socket.gethostname(), os.getpid())
+    pulse = Pulse(lambda: ledger.beat(name), lambda: _give_up(log, name), shared=ledger.shared)
+    lease.hold = pulse.hold
+    pulse.start()
+    engine.launch(name)
+    log.info("worker started", worker=name, pid=os.getpid())
+    limits, others = config.load().limits, Watch()
+    looked = -BEAT_S
     while not draining.is_set():
+        if steady() - looked >= BEAT_S:
+            looked = steady()
+            for dead in others.dead(ledger.workers()):
+                log.warning("a worker is dead", worker=dead)
+                ledger.strike_off(dead)
+            if count := engine.adopt([w["id"] for w in ledger.workers()]):
+                log.info("took over", workflows=count)
+        ledger.admit(limits.total, limits.per_target)
         live = ledger.jobs(states=_LIVE)
         for job in live:
-            if job["state"] == State.QUEUED or job["undo_round"]:
+            if (job["state"] == State.QUEUED and job["admitted"]) or job["undo_round"]:
                 engine.start(job["id"], undo_round=job["undo_round"])
         if until_idle and not live and engine.idle():
             break
@@ -96,11 +113,27 @@ def run(*, until_idle: bool) -> None:
     if draining.is_set():
         log.info("draining")
         engine.parked(_DRAIN_S)
+    pulse.stop()
+    ledger.strike_off(name)
     log.info("worker ended")
     # Threads that were parked inside a step never end; what they left unfinished is probed by the next worker.
     logging.shutdown()
     sys.stdout.flush()
     os._exit(0)
+
+
+def seat() -> str:
+    """What the lock of `alive` stands for: this machine's state folder."""
+    machine = Path("/etc/machine-id")
+    name = machine.read_text().strip() if machine.is_file() else socket.gethostname()
+    return f"{name}:{config.load().state_dir.resolve()}"
+
+
+def _give_up(log: structlog.stdlib.BoundLogger, name: str) -> None:
+    # Others carry on with our jobs by now: whatever this process still does would be done twice.
+    log.error("this worker was taken for dead, or can't reach the database: it ends", worker=name)
+    logging.shutdown()
+    os._exit(1)
 
 
 def _logger() -> structlog.stdlib.BoundLogger:

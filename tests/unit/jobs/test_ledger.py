@@ -96,3 +96,30 @@ def test_a_ledger_of_an_older_version_gets_what_it_lacks(ledger: Ledger, tmp_pat
     again.set_step("j-1", 0, StepState.LEFT, by_hand="rm it")
     assert [s["by_hand"] for s in again.steps("j-1")] == ["rm it", None]
     assert again.gates(job="j-1") == []
+
+
+def _top(ledger: Ledger, job: str, target: str) -> None:
+    plan = Plan(job, "toy", target=target)
+    ledger.add({id(plan): job}, plan, State.QUEUED, locks=[])
+
+
+def _admitted(ledger: Ledger) -> list[str]:
+    ledger.admit(total=3, per_target=2)
+    return [j["id"] for j in ledger.jobs() if j["admitted"]]
+
+
+def test_jobs_begin_in_order_and_within_the_limits(ledger: Ledger) -> None:
+    for number, target in enumerate(["x", "x", "x", "y", "y", ""]):
+        _top(ledger, f"j-{number}", target)
+    assert _admitted(ledger) == ["j-0", "j-1", "j-3"]
+    assert _admitted(ledger) == ["j-0", "j-1", "j-3"]
+    ledger.set_state("j-1", State.DONE)
+    assert _admitted(ledger) == ["j-0", "j-1", "j-2", "j-3"]
+
+
+def test_a_job_that_rests_keeps_nobody_away(ledger: Ledger) -> None:
+    for number in range(4):
+        _top(ledger, f"j-{number}", "x" if number < 2 else "")
+    assert len(_admitted(ledger)) == 3
+    ledger.set_state("j-0", State.WAITING)
+    assert len(_admitted(ledger)) == 4
