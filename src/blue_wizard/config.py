@@ -87,6 +87,8 @@ class Config(BaseSettings):
     clouds: dict[str, CloudConfig] = {}
     sources: dict[str, SourceConfig] = {}
     limits: Limits = Limits()
+    invariant_every_s: float = Field(default=5.0, ge=0.1)
+    """How often the invariants of running jobs are sampled."""
     second_person: bool = False
     """Every job needs the approval of two different people before it begins."""
 

@@ -6,6 +6,7 @@ import importlib
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from blue_wizard.errors import Refused
 from blue_wizard.jobs import client
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import Gate, State
+from blue_wizard.jobs.model import Gate, Invariant, State
 
 from .conftest import Toy
 
@@ -235,3 +236,28 @@ def test_a_paused_job_can_be_cancelled(toy: Toy) -> None:
     client.cancel(job)
     assert toy.end(job) is State.CANCELLED
     assert toy.effects() == ["make a", "unmake a"]
+
+
+def test_a_broken_invariant_pauses_the_job_and_a_person_decides(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLUE_WIZARD_INVARIANT_EVERY_S", "0.2")
+    go = toy.folder / "go"
+    plan = toy.plan(toy.step("a"), toy.step("b", hold=str(go), pauses=True), toy.step("c"))
+    calm = Invariant("the house is calm", "toy.calm", {"folder": str(toy.folder)})
+    job = client.submit(replace(plan, invariant=calm), approved=True)
+    client.ensure_worker()
+    toy.wait_for((toy.folder / "b.begun").exists, "the second step to begin")
+    (toy.folder / "fire").touch()
+    assert client.wait(job) is State.PAUSED
+    assert client.show(job)["reason"] == "the house is calm: there is a fire"
+    client.resume(job)
+    toy.wait_for(lambda: Ledger().job(job)["state"] == State.RUNNING, "the job to go on")
+    # Whoever resumed it knows of this fire; a new one is another matter.
+    time.sleep(1)
+    assert Ledger().job(job)["state"] == State.RUNNING
+    (toy.folder / "fire").unlink()
+    time.sleep(1)
+    (toy.folder / "fire").touch()
+    assert client.wait(job) is State.PAUSED
+    client.rollback(job)
+    assert toy.end(job) is State.CANCELLED
+    assert toy.files() == {"fire"}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from blue_wizard.errors import StepFailed
-from blue_wizard.jobs.actions import Action, Args, Context, action, planner
+from blue_wizard.jobs.actions import Action, Args, Context, action, invariant, planner
 from blue_wizard.jobs.model import Json, Outcome, Plan, Step
 
 
@@ -60,3 +60,9 @@ def wanted(params: Mapping[str, Json]) -> Plan:
     names = (folder / "wanted").read_text().split()
     steps = tuple(Step(n, "toy.make", {"folder": str(folder), "name": n}, f"make {n}") for n in names)
     return Plan("toys", "toy.wanted", params=dict(params), steps=steps)
+
+
+@invariant("toy.calm")
+def calm(args: Args, begun: Collection[str]) -> str:
+    """Broken while the folder has a file `fire` and no step called `water` has begun."""
+    return "there is a fire" if "water" not in begun and (Path(args["folder"]) / "fire").exists() else ""

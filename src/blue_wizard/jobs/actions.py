@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import entry_points
 from typing import ClassVar, Protocol, TypeVar
 
@@ -21,7 +21,20 @@ from blue_wizard.errors import InputError
 from blue_wizard.jobs.model import Json, Outcome, Plan
 from blue_wizard.text import _
 
-__all__ = ["Action", "Args", "Context", "action", "find", "load", "plan_again", "planner", "report_of", "reporter"]
+__all__ = [
+    "Action",
+    "Args",
+    "Context",
+    "action",
+    "find",
+    "invariant",
+    "load",
+    "plan_again",
+    "planner",
+    "report_of",
+    "reporter",
+    "sampler",
+]
 
 Args = Mapping[str, Json]
 
@@ -89,12 +102,16 @@ class Action:
         return ""
 
 
+Sampler = Callable[[Args, Collection[str]], str]
+"""(args, ids of the steps that have begun) -> what is broken, in words; "" when the invariant holds."""
+
 _A = TypeVar("_A", bound=type[Action])
 _R = TypeVar("_R", bound=Callable[[Mapping[str, Json]], Json])
 _P = TypeVar("_P", bound=Callable[[Mapping[str, Json]], Plan])
 _planners: dict[str, Callable[[Mapping[str, Json]], Plan]] = {}
 _reporters: dict[str, Callable[[Mapping[str, Json]], Json]] = {}
 _registry: dict[str, type[Action]] = {}
+_samplers: dict[str, Sampler] = {}
 
 
 def action(verb: str) -> Callable[[_A], _A]:
@@ -154,6 +171,22 @@ def plan_again(plan: Plan) -> Plan:
     load()
     make = _planners.get(plan.operation)
     return make(plan.params) if make else plan
+
+
+def invariant(check: str) -> Callable[[Sampler], Sampler]:
+    """Register what samples an invariant (see `model.Invariant`). It only reads; what it raises means "could not look"."""
+
+    def register(function: Sampler) -> Sampler:
+        _samplers[check] = function
+        return function
+
+    return register
+
+
+def sampler(check: str) -> Sampler | None:
+    """What samples an invariant; None when no module registered it."""
+    load()
+    return _samplers.get(check)
 
 
 def find(verb: str) -> Action:

@@ -324,6 +324,7 @@ def show(job: str, *, ledger: Ledger | None = None, report: bool = False) -> dic
         "operation": row["operation"],
         "state": row["state"],
         "error": row["error"] or "",
+        "reason": row["reason"] or "",
         "created": row["created"],
         "started": row["started"],
         "ended": row["ended"],

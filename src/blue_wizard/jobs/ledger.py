@@ -175,21 +175,26 @@ class Ledger:
                 w.execute(schema.locks.delete().where(schema.locks.c.job == job))
             self._event(w, job, "", "state", state.value, {"error": error} if error else {})
 
+    def running(self) -> list[dict[str, Any]]:
+        """The jobs at every level that run (`id`, `root`, `signal`)."""
+        columns = (schema.jobs.c.id, schema.jobs.c.root, schema.jobs.c.signal)
+        return self._rows(sa.select(*columns).where(schema.jobs.c.state == State.RUNNING))
+
     def signal(self, job: str) -> str:
         """What a person asked of a running job: "", "pause" or "cancel"."""
         found = self._rows(sa.select(schema.jobs.c.signal).where(schema.jobs.c.id == job))
         return str(found[0]["signal"]) if found else ""
 
-    def send(self, root: str, signal: str) -> None:
-        """Ask something of all jobs of a tree that have not ended."""
+    def send(self, root: str, signal: str, reason: str = "") -> None:
+        """Ask something of all jobs of a tree that have not ended, and say why."""
         ended = [s for s in State if s.ended]
         with self._write() as w:
             w.execute(
                 schema.jobs.update()
                 .where(schema.jobs.c.root == root, schema.jobs.c.state.not_in(ended))
-                .values(signal=signal)
+                .values(signal=signal, reason=reason)
             )
-            self._event(w, root, "", "signal", signal, {})
+            self._event(w, root, "", "signal", signal, {"reason": reason} if reason else {})
 
     def start_undo(self, root: str, locks: Sequence[str]) -> None:
         """Mark an ended tree for being undone. Raises Refused when a lock that it needs is held."""

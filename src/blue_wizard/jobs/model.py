@@ -13,7 +13,19 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Gate", "Json", "Outcome", "Plan", "Precondition", "Progress", "Risk", "State", "Step", "StepState"]
+__all__ = [
+    "Gate",
+    "Invariant",
+    "Json",
+    "Outcome",
+    "Plan",
+    "Precondition",
+    "Progress",
+    "Risk",
+    "State",
+    "Step",
+    "StepState",
+]
 
 
 Json = Any
@@ -75,6 +87,18 @@ class Precondition:
 
 
 @dataclass(frozen=True)
+class Invariant:
+    """What has to hold for as long as a job runs, in words.
+
+    `check` names what samples it, with `args` (see `actions.invariant`); without one it is only said.
+    """
+
+    title: str
+    check: str = ""
+    args: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Gate:
     """A question that a person answers before a step begins: "yes" lets it begin, "no" stops the job.
 
@@ -123,7 +147,7 @@ class Plan:
     steps: tuple[Step, ...] = ()
     children: tuple[Plan, ...] = ()
     preconditions: tuple[Precondition, ...] = ()
-    invariant: str = ""
+    invariant: Invariant | None = None
     target: str = ""
 
     def as_json(self) -> dict[str, Json]:
@@ -138,7 +162,10 @@ class Plan:
         steps = tuple(_step(s) for s in rest.pop("steps"))
         children = tuple(cls.from_json(c) for c in rest.pop("children"))
         preconditions = tuple(Precondition(**p) for p in rest.pop("preconditions"))
-        return cls(**rest, steps=steps, children=children, preconditions=preconditions)
+        said = rest.pop("invariant", None)
+        # Plans of older versions have just the sentence.
+        invariant = Invariant(said) if isinstance(said, str) and said else Invariant(**said) if said else None
+        return cls(**rest, invariant=invariant, steps=steps, children=children, preconditions=preconditions)
 
     @property
     def digest(self) -> str:

@@ -40,6 +40,7 @@ jobs = sa.Table(
     sa.Column("ended", sa.Float),
     sa.Column("error", sa.Text),
     sa.Column("admitted", sa.Boolean),
+    sa.Column("reason", sa.Text),
 )
 steps = sa.Table(
     "steps",

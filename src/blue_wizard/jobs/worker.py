@@ -22,6 +22,7 @@ import structlog
 from blue_wizard import config
 from blue_wizard.errors import Refused
 from blue_wizard.jobs.draining import draining
+from blue_wizard.jobs.invariants import InvariantWatch
 from blue_wizard.jobs.lease import BEAT_S, Pulse, Watch, steady
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.masking import mask
@@ -90,6 +91,11 @@ def run(*, until_idle: bool) -> None:
     pulse = Pulse(lambda: ledger.beat(name), lambda: _give_up(log, name), shared=ledger.shared)
     lease.hold = pulse.hold
     pulse.start()
+    # One of the workers samples for all.
+    watch = InvariantWatch(
+        ledger, every_s=config.load().invariant_every_s, mine=lambda: [w["id"] for w in ledger.workers()][:1] == [name]
+    )
+    watch.start()
     engine.launch(name)
     log.info("worker started", worker=name, pid=os.getpid())
     limits, others = config.load().limits, Watch()
@@ -113,6 +119,7 @@ def run(*, until_idle: bool) -> None:
     if draining.is_set():
         log.info("draining")
         engine.parked(_DRAIN_S)
+    watch.stop()
     pulse.stop()
     ledger.strike_off(name)
     log.info("worker ended")

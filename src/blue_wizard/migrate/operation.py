@@ -7,7 +7,7 @@ from typing import Any
 
 from blue_wizard.errors import BlueWizardError, InputError
 from blue_wizard.jobs.actions import planner, reporter
-from blue_wizard.jobs.model import Json, Plan, Risk, Step
+from blue_wizard.jobs.model import Invariant, Json, Plan, Risk, Step
 from blue_wizard.migrate import preconditions, site
 from blue_wizard.migrate.machine import Firmware, Power
 from blue_wizard.migrate.mapping import fitting_subnet, gib, new_flavor
@@ -50,7 +50,9 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
                 params={"source": wave.source, "machine": vm.id},
                 steps=vm_steps(wave, vm, found, _power(source, vm.id)),
                 target=source.target,
-                invariant=_("the source is untouched until its target is ready, and comes back if anything fails"),
+                invariant=Invariant(
+                    _("the source is untouched until its target is ready, and comes back if anything fails")
+                ),
             )
             for vm in wave.vms
         ]

@@ -58,7 +58,7 @@ def plan_tables(plan: Plan) -> Iterable[RenderableType]:
         rows2 = [("✓" if p.holds else "✗", p.title, p.detail or None) for p in checks]
         yield table(("", _("precondition"), _("found")), rows2)
     if plan.invariant:
-        yield _("Kept at all times: {invariant}").format(invariant=plan.invariant)
+        yield _("Kept at all times: {invariant}").format(invariant=plan.invariant.title)
     yield _("Digest: {digest}").format(digest=plan.digest[:16])
 
 
@@ -109,6 +109,8 @@ def job_tables(view: Mapping[str, Any]) -> Iterable[RenderableType]:
     for child in view["children"]:
         # What is asked or left below is told once, at the end.
         yield from job_tables({**child, "gate": None, "left": []})
+    if view["reason"]:
+        yield Text(_("Paused: {reason}").format(reason=view["reason"]))
     if view["state"] == State.PAUSED:
         yield Text(_("Carry on: blue-wizard job resume {job} · Undo: blue-wizard job rollback {job}").format(job=job))
     if view["gate"]:
