@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from blue_wizard.errors import Refused
-from blue_wizard.jobs import client
+from blue_wizard.jobs import client, worker
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import Gate, Invariant, State
 
@@ -168,8 +168,6 @@ def test_an_approval_is_refused_when_the_plan_would_be_another_one_now(toy: Toy)
 
 
 def test_a_second_worker_is_refused(toy: Toy) -> None:
-    from blue_wizard.jobs import worker
-
     job = client.submit(toy.plan(toy.step("a", hold=str(toy.folder / "go"))), approved=True)
     client.ensure_worker()
     with pytest.raises(Refused, match=str(worker.alive())):
@@ -261,3 +259,26 @@ def test_a_broken_invariant_pauses_the_job_and_a_person_decides(toy: Toy, monkey
     client.rollback(job)
     assert toy.end(job) is State.CANCELLED
     assert toy.files() == {"fire"}
+
+
+@pytest.mark.parametrize("deaf", [False, True], ids=["listens", "deaf"])
+def test_an_emergency_stop_undoes_nothing_and_lists_what_is_left(toy: Toy, deaf: bool) -> None:
+    slow = toy.step("b", seconds=40) if deaf else toy.step("b", hold=str(toy.folder / "never"))
+    job = client.submit(toy.plan(toy.step("a"), slow, toy.step("c")), approved=True)
+    other = client.submit(toy.plan(toy.step("d"), toy.step("e", hold=str(toy.folder / "go"))), approved=True)
+    client.ensure_worker()
+    toy.wait_for(lambda: client.show(job)["steps"][1]["state"] == "running", "the second step to begin")
+    before = worker.alive()
+    client.abort(job)
+    assert client.wait(job) is State.STUCK
+    assert (worker.alive() == before) is not deaf
+    view = client.show(job)
+    assert client.exit_code(view) == 6
+    assert [one["by_hand"] for one in view["left"]] == ["rm a", "rm b"]
+    assert "unmake a" not in toy.effects()
+    (toy.folder / "go").touch()
+    assert client.wait(other) is State.DONE
+    assert toy.effects().count("make d") == toy.effects().count("make e") == 1
+    client.rollback(job)
+    assert toy.end(job) is State.ROLLED_BACK
+    assert toy.files() == {"d", "e"}

@@ -147,6 +147,18 @@ def cancel(job: str, /, *, output: OutputOption = "table") -> int:
     return follow(job, output=output)
 
 
+@app.command(help=_("EMERGENCY STOP: end a job at once and undo NOTHING; what it leaves is listed."))
+def abort(job: str, /, *, yes: YesOption = False, output: OutputOption = "table") -> int:
+    """Emergency stop: end a job at once and undo nothing."""
+    from blue_wizard.jobs import client
+
+    view = client.show(job)
+    text = _("EMERGENCY STOP of job {job} ({title}): it ends at once, half-done, and NOTHING is undone. Sure?")
+    confirm(text.format(job=job, title=view["title"]), yes=yes)
+    client.abort(job)
+    return follow(job, output=output)
+
+
 @app.command(help=_("Undo a job, whether it has ended or not."))
 def rollback(job: str, /, *, yes: YesOption = False, output: OutputOption = "table") -> int:
     """Undo a job, whether it has ended or not."""

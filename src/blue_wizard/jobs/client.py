@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -14,11 +16,12 @@ from blue_wizard.errors import InputError, Refused, StepFailed
 from blue_wizard.jobs import actions, drift, people, worker
 from blue_wizard.jobs.lease import BEAT_S, Watch, steady
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import Json, Plan, State, StepState
+from blue_wizard.jobs.model import STOPS, Json, Plan, State, StepState
 from blue_wizard.text import _
 
 __all__ = [
     "WorkerGone",
+    "abort",
     "answer",
     "approve",
     "cancel",
@@ -34,6 +37,7 @@ __all__ = [
 
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 _REST_S = 1.5
+_ABORT_S = 10.0
 _EXIT = {
     State.PLANNED: 4,
     State.DONE: 0,
@@ -220,10 +224,35 @@ def pause(job: str) -> None:
     """Ask a job to rest at its next safe point, nothing undone. Raises Refused when it does not run."""
     ledger = Ledger()
     row = ledger.job(job)
-    if State(row["state"]).ended or row["state"] in {State.PLANNED, State.ROLLING_BACK} or row["signal"] == "cancel":
+    if State(row["state"]).ended or row["state"] in {State.PLANNED, State.ROLLING_BACK} or row["signal"] in STOPS:
         raise Refused(_("Job {job} can't be paused: it is {state}.").format(job=job, state=row["state"]))
     ledger.send(row["root"], "pause")
     ensure_worker()
+
+
+def abort(job: str) -> None:
+    """Stop a job at once and leave everything as it is, nothing undone. Raises Refused when it has ended or not begun.
+
+    A step that does not stop within `_ABORT_S` is ended by killing this machine's worker; its other jobs carry on.
+    """
+    ledger = Ledger()
+    row = ledger.job(job)
+    if State(row["state"]).ended or row["state"] == State.PLANNED:
+        raise Refused(_("Job {job} does not run: it is {state}.").format(job=job, state=row["state"]))
+    ledger.send(row["root"], "abort")
+    ensure_worker()
+    end = time.monotonic() + _ABORT_S
+    while not State(ledger.job(row["root"])["state"]).ended:
+        if time.monotonic() > end:
+            pid = worker.alive()
+            if pid:
+                ledger.event(row["root"], "", "signal", "the worker is killed", {"pid": pid})
+                os.kill(pid, signal.SIGKILL)
+                while worker.alive() == pid:
+                    time.sleep(0.05)
+            ensure_worker()
+            return
+        time.sleep(0.2)
 
 
 def resume(job: str) -> None:

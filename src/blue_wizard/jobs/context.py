@@ -11,7 +11,7 @@ from blue_wizard.errors import Stopped
 from blue_wizard.jobs import lease
 from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import Json, Outcome
+from blue_wizard.jobs.model import STOPS, Json, Outcome
 from blue_wizard.jobs.waiting import rest_while_paused
 from blue_wizard.text import _
 
@@ -97,11 +97,11 @@ class StepContext:
         if draining.is_set():
             raise Drained
         now = time.monotonic()
-        # An undo is what a cancel asks for, so a cancel does not stop it.
-        if self._undoing or now - self._asked < _SIGNAL_EVERY_S:
+        if now - self._asked < _SIGNAL_EVERY_S:
             return
         self._asked = now
-        if self._ledger.signal(self._job) == "cancel":
+        # An undo is what a cancel asks for, so a cancel does not stop it.
+        if self._ledger.signal(self._job) in (STOPS - {"cancel"} if self._undoing else STOPS):
             raise Stopped(_("Stopped on request."))
 
     def pause_point(self, hold: Callable[[bool], None] | None = None) -> None:

@@ -22,7 +22,7 @@ from blue_wizard.jobs import actions, lease
 from blue_wizard.jobs.context import StepContext
 from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import Outcome, State, Step, StepState
+from blue_wizard.jobs.model import STOPS, Outcome, State, Step, StepState
 from blue_wizard.jobs.waiting import answer_to, rest_while_paused
 from blue_wizard.text import _
 
@@ -252,7 +252,7 @@ def run_step(job: str, position: int) -> dict[str, str]:
 def _wait_for_leave(book: Ledger, job: str, position: int, step: Step) -> None:
     if lease.hold:
         lease.hold()
-    if book.signal(job) == "cancel":
+    if book.signal(job) in STOPS:
         raise Stopped(_("Stopped on request."))
     rest_while_paused(book, job)
     if step.gate:
@@ -279,8 +279,12 @@ def undo_step(job: str, position: int) -> int:
     row = book.steps(job)[position]
     if row["state"] in {StepState.PENDING, StepState.UNDONE}:
         return 0
-    book.set_step(job, position, StepState.UNDOING)
     context = StepContext(book, job, position, step.id, undoing=True)
+    if book.signal(job) == "abort":
+        left = _("Left as it was: emergency stop.")
+        book.set_step(job, position, StepState.LEFT, error=left, by_hand=_by_hand(context, step, row["outcome"]))
+        return 1
+    book.set_step(job, position, StepState.UNDOING)
     try:
         with _Running():
             actions.find(step.verb).undo(context, step.args, row["outcome"])

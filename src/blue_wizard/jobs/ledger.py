@@ -181,7 +181,7 @@ class Ledger:
         return self._rows(sa.select(*columns).where(schema.jobs.c.state == State.RUNNING))
 
     def signal(self, job: str) -> str:
-        """What a person asked of a running job: "", "pause" or "cancel"."""
+        """What a person asked of a running job: "", "pause", "cancel" or "abort"."""
         found = self._rows(sa.select(schema.jobs.c.signal).where(schema.jobs.c.id == job))
         return str(found[0]["signal"]) if found else ""
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 __all__ = [
+    "STOPS",
     "Gate",
     "Invariant",
     "Json",
@@ -63,6 +64,10 @@ class State(StrEnum):
 
 
 _ENDED = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.ROLLED_BACK, State.STUCK})
+
+
+STOPS = frozenset({"cancel", "abort"})
+"""The signals that end a job: what was begun is undone, or left as it is."""
 
 
 class StepState(StrEnum):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from blue_wizard.errors import Stopped
 from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import Gate, State
+from blue_wizard.jobs.model import STOPS, Gate, State
 from blue_wizard.text import _
 
 __all__ = ["NOBODY", "Clock", "answer_to", "rest_while_paused"]
@@ -47,7 +47,7 @@ def rest_while_paused(ledger: Ledger, job: str, *, hold: Callable[[bool], None] 
     finally:
         if hold:
             hold(False)
-    if ledger.signal(job) == "cancel":
+    if ledger.signal(job) in STOPS:
         raise Stopped(_("Stopped on request."))
     ledger.set_state(job, State.RUNNING)
     return True
@@ -81,7 +81,7 @@ def _wait_for_answer(ledger: Ledger, row: dict[str, object], gate: Gate, clock: 
         (now,) = [g for g in ledger.gates(job=job) if g["position"] == position]
         if now["answer"] is not None:
             return
-        if ledger.signal(job) == "cancel":
+        if ledger.signal(job) in STOPS:
             raise Stopped(_("Stopped on request."))
         jump = clock.wall() - clock.steady() - offset
         if abs(jump) > _JUMP_S:
