@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 
-.PHONY: help setup lab lab-down demo check test test-all bench
+.PHONY: help setup lab lab-down demo check test test-all test-crash bench
 
 help:           ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ test: setup     ## types and style, then every test; brings the lab up for those
 test-all: setup ## the same, with every matrix whole
 	@.venv/bin/ruff check -q && .venv/bin/ruff format --check -q && .venv/bin/mypy
 	@$(PY) -m pytest --whole
+
+test-crash: setup ## kill -9 at every point of every step, then resume, and roll back
+	@$(PY) -m pytest --whole tests/crash tests/lab/test_migrate_crash.py
 
 bench: lab      ## measure what we claim, against the peers' commands, in one run
 	@$(PY) -m bench.transfer

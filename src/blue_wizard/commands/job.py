@@ -138,9 +138,9 @@ def resume(job: str, /, *, output: OutputOption = "table") -> int:
     return follow(job, output=output)
 
 
-@app.command(help=_("Stop a job at its next safe point, and undo what it did."))
+@app.command(help=_("Stop a job at its next safe point, and undo what is in the middle; parts that are done stay."))
 def cancel(job: str, /, *, output: OutputOption = "table") -> int:
-    """Stop a job at its next safe point, and undo what it did."""
+    """Stop a job at its next safe point, and undo what is in the middle; parts that are done stay."""
     from blue_wizard.jobs import client
 
     client.cancel(job)

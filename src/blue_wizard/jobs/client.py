@@ -204,7 +204,10 @@ class WorkerGone(StepFailed):
 
 
 def cancel(job: str) -> None:
-    """Ask a job to stop at its next safe point and to undo itself. Raises Refused when it has ended."""
+    """Ask a job to stop at its next safe point and to undo what is in the middle. Raises Refused when it has ended.
+
+    Parts that are done stay: they may be in service by now. `rollback` undoes them too.
+    """
     ledger = Ledger()
     row = ledger.job(job)
     if State(row["state"]).ended:
@@ -309,8 +312,11 @@ def rollback(job: str) -> None:
         )
     state = State(row["state"])
     if not state.ended:
-        if state is not State.ROLLING_BACK:
+        if state is State.PLANNED:
             cancel(job)
+            return
+        if not row["undo_round"]:
+            ledger.send(job, "rollback")
         ensure_worker()
         return
     if not _begun(ledger, row["root"]):

@@ -100,8 +100,8 @@ class StepContext:
         if now - self._asked < _SIGNAL_EVERY_S:
             return
         self._asked = now
-        # An undo is what a cancel asks for, so a cancel does not stop it.
-        if self._ledger.signal(self._job) in (STOPS - {"cancel"} if self._undoing else STOPS):
+        # An undo is what the others ask for, so they do not stop it.
+        if self._ledger.signal(self._job) in ({"abort"} if self._undoing else STOPS):
             raise Stopped(_("Stopped on request."))
 
     def pause_point(self, hold: Callable[[bool], None] | None = None) -> None:

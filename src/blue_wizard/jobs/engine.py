@@ -26,7 +26,7 @@ from blue_wizard.jobs.model import STOPS, Outcome, State, Step, StepState
 from blue_wizard.jobs.waiting import answer_to, rest_while_paused
 from blue_wizard.text import _
 
-__all__ = ["adopt", "idle", "known", "launch", "parked", "start"]
+__all__ = ["adopt", "broken", "idle", "known", "launch", "name_of", "parked", "start"]
 
 QUEUE = "children"
 TOP = "top"
@@ -38,10 +38,10 @@ _in_step = 0
 _count = threading.Lock()
 
 
-def launch(executor: str) -> None:
+def launch(executor: str, ledger: Ledger) -> None:
     """Start the engine in this process under a name that no other process has or had."""
     global _ledger
-    _ledger = Ledger()
+    _ledger = ledger
     limits = config.load().limits
     settings: DBOSConfig = {
         "name": "blue-wizard",
@@ -73,7 +73,7 @@ def _database() -> str:
 
 def start(job: str, *, undo_round: int = 0) -> None:
     """Start a job's workflow, or the undoing of one that has ended, unless the engine knows it already."""
-    name = f"{job}/undo/{undo_round}" if undo_round else job
+    name = name_of(job, undo_round)
     if not known(name):
         # By way of a queue: of several workers exactly one takes it, and the name keeps it from being queued twice.
         with SetWorkflowID(name):
@@ -96,6 +96,20 @@ def known(workflow: str) -> bool:
 def idle() -> bool:
     """True when the engine has nothing to do and nothing to write down any more."""
     return not DBOS.list_workflows(status=["PENDING", "ENQUEUED"], limit=1, load_input=False, load_output=False)
+
+
+def broken(workflows: Collection[str]) -> dict[str, str]:
+    """Those of some workflows that the engine itself could not carry on with, and why."""
+    if not workflows:
+        return {}
+    failed = ["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+    found = DBOS.list_workflows(workflow_ids=list(workflows), status=failed, load_input=False)
+    return {w.workflow_id: str(w.error or w.status) for w in found}
+
+
+def name_of(job: str, undo_round: int) -> str:
+    """The name of the workflow that runs a job, or undoes it for the so-many-th time."""
+    return f"{job}/undo/{undo_round}" if undo_round else job
 
 
 def parked(timeout_s: float) -> None:
@@ -124,11 +138,17 @@ def run_job(job: str) -> str:
             break
     if not error and plan["children"]:
         states = run_children(plan["children"])
-        return finish_parent(job, states)
+        if asked(job) == "rollback":
+            return finish(job, State.STUCK if undo_all(job) else State.ROLLED_BACK, "")
+        # What a part that is done, or not quite undone, stands on has to stay.
+        needed = any(State(s) in {State.DONE, State.STUCK} for s in states)
+        left = 0 if needed else undo_steps(job, plan["steps"])
+        return finish_parent(job, [*states, State.STUCK] if left else states)
     if not error:
         return finish(job, State.DONE, "")
     left = undo_steps(job, plan["steps"])
-    state = State.STUCK if left else State.CANCELLED if stopped else State.FAILED
+    stop = State.ROLLED_BACK if asked(job) == "rollback" else State.CANCELLED
+    state = State.STUCK if left else stop if stopped else State.FAILED
     return finish(job, state, error)
 
 
@@ -150,12 +170,14 @@ def undo_steps(job: str, count: int) -> int:
 @DBOS.workflow(name="undo", max_recovery_attempts=None)
 def undo_job(job: str) -> str:
     """Undo a job that has ended, its children first. Returns its state."""
+    return finish_undo(job, State.STUCK if undo_all(job) else State.ROLLED_BACK)
+
+
+def undo_all(job: str) -> int:
+    """Undo the children of a job, last first, and then its own steps; how many steps could not be undone."""
     plan = tree(job)
-    left = 0
-    for child in reversed(plan["children"]):
-        left += undo_job_steps(child["id"])
-    left += undo_steps(job, plan["steps"])
-    return finish_undo(job, State.STUCK if left else State.ROLLED_BACK)
+    left = sum(undo_job_steps(child["id"]) for child in reversed(plan["children"]))
+    return left + undo_steps(job, plan["steps"])
 
 
 def undo_job_steps(child: str) -> int:
@@ -188,6 +210,12 @@ def tree(job: str) -> dict[str, Any]:
 def _shape(job: str) -> dict[str, Any]:
     children = [{"id": c["id"], "target": c["target"]} for c in _book().jobs(parent=job)]
     return {"steps": len(_book().plan(job).steps), "children": children}
+
+
+@DBOS.step(name="asked")
+def asked(job: str) -> str:
+    """What a person has asked of a job by now."""
+    return _book().signal(job)
 
 
 @DBOS.step(name="rolling-back")

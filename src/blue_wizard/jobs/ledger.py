@@ -21,6 +21,7 @@ from blue_wizard.errors import InputError, Refused
 from blue_wizard.jobs import audit, schema
 from blue_wizard.jobs.masking import mask
 from blue_wizard.jobs.model import Gate, Json, Outcome, Plan, State, StepState
+from blue_wizard.jobs.patience import Patience, patiently
 from blue_wizard.text import _
 
 __all__ = ["Ledger", "database_url", "driver_url"]
@@ -38,11 +39,13 @@ def driver_url(url: str) -> str:
     return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else url
 
 
+@patiently
 class Ledger:
-    """The ledger of the configured database. Raises InputError when it can't be opened."""
+    """The ledger of the configured database. Raises InputError when it can't be opened, or used (see `patience`)."""
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(self, url: str | None = None, *, patience: Patience | None = None) -> None:
         self._url = url or database_url()
+        self.patience = patience
         sqlite = self._url.startswith("sqlite")
         try:
             if sqlite:
@@ -181,7 +184,7 @@ class Ledger:
         return self._rows(sa.select(*columns).where(schema.jobs.c.state == State.RUNNING))
 
     def signal(self, job: str) -> str:
-        """What a person asked of a running job: "", "pause", "cancel" or "abort"."""
+        """What a person asked of a running job: "", "pause" or one of `STOPS`."""
         found = self._rows(sa.select(schema.jobs.c.signal).where(schema.jobs.c.id == job))
         return str(found[0]["signal"]) if found else ""
 

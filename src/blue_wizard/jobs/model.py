@@ -66,8 +66,8 @@ class State(StrEnum):
 _ENDED = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.ROLLED_BACK, State.STUCK})
 
 
-STOPS = frozenset({"cancel", "abort"})
-"""The signals that end a job: what was begun is undone, or left as it is."""
+STOPS = frozenset({"cancel", "rollback", "abort"})
+"""The signals that end a job: parts in the middle are undone, all of it is undone, or it is left as it is."""
 
 
 class StepState(StrEnum):

@@ -13,15 +13,16 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 import structlog
 
 from blue_wizard import config
-from blue_wizard.errors import Refused
-from blue_wizard.jobs.draining import draining
+from blue_wizard.errors import InputError, Refused
+from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.invariants import InvariantWatch
 from blue_wizard.jobs.lease import BEAT_S, Pulse, Watch, steady
 from blue_wizard.jobs.ledger import Ledger
@@ -85,10 +86,12 @@ def run(*, until_idle: bool) -> None:
 
     # A plug-in that can't be imported should be heard of now and not in the middle of a job.
     actions.load()
-    ledger = Ledger()
+    ledger = Ledger(patience=_Patience(log))
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     ledger.sit_down(name, seat(), socket.gethostname(), os.getpid())
-    pulse = Pulse(lambda: ledger.beat(name), lambda: _give_up(log, name), shared=ledger.shared)
+    # Whoever waits for the database has no pulse, so the pulse has no patience.
+    hasty = Ledger()
+    pulse = Pulse(lambda: hasty.beat(name), lambda: _give_up(log, name), shared=ledger.shared)
     lease.hold = pulse.hold
     pulse.start()
     # One of the workers samples for all.
@@ -96,37 +99,75 @@ def run(*, until_idle: bool) -> None:
         ledger, every_s=config.load().invariant_every_s, mine=lambda: [w["id"] for w in ledger.workers()][:1] == [name]
     )
     watch.start()
-    engine.launch(name)
+    engine.launch(name, ledger)
     log.info("worker started", worker=name, pid=os.getpid())
-    limits, others = config.load().limits, Watch()
-    looked = -BEAT_S
+    with suppress(Drained):
+        _serve(ledger, log, wake, until_idle=until_idle)
+    if draining.is_set():
+        log.info("draining")
+        engine.parked(_DRAIN_S)
+    watch.stop()
+    pulse.stop()
+    with suppress(InputError):
+        hasty.strike_off(name)
+    log.info("worker ended")
+    # Threads that were parked inside a step never end; what they left unfinished is probed by the next worker.
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _serve(ledger: Ledger, log: structlog.stdlib.BoundLogger, wake: threading.Event, *, until_idle: bool) -> None:
+    """Hand jobs to the engine until the worker drains, or until none is live."""
+    from blue_wizard.jobs import engine
+
+    limits, others, looked = config.load().limits, Watch(), -BEAT_S
     while not draining.is_set():
+        live = ledger.jobs(states=_LIVE)
         if steady() - looked >= BEAT_S:
             looked = steady()
-            for dead in others.dead(ledger.workers()):
-                log.warning("a worker is dead", worker=dead)
-                ledger.strike_off(dead)
-            if count := engine.adopt([w["id"] for w in ledger.workers()]):
-                log.info("took over", workflows=count)
+            _take_over(ledger, log, others)
+            _give_back(ledger, live)
         ledger.admit(limits.total, limits.per_target)
-        live = ledger.jobs(states=_LIVE)
         for job in live:
             if (job["state"] == State.QUEUED and job["admitted"]) or job["undo_round"]:
                 engine.start(job["id"], undo_round=job["undo_round"])
         if until_idle and not live and engine.idle():
             break
         wake.wait(_POLL_S)
-    if draining.is_set():
-        log.info("draining")
-        engine.parked(_DRAIN_S)
-    watch.stop()
-    pulse.stop()
-    ledger.strike_off(name)
-    log.info("worker ended")
-    # Threads that were parked inside a step never end; what they left unfinished is probed by the next worker.
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(0)
+
+
+def _take_over(ledger: Ledger, log: structlog.stdlib.BoundLogger, others: Watch) -> None:
+    from blue_wizard.jobs import engine
+
+    for dead in others.dead(ledger.workers()):
+        log.warning("a worker is dead", worker=dead)
+        ledger.strike_off(dead)
+    if count := engine.adopt([w["id"] for w in ledger.workers()]):
+        log.info("took over", workflows=count)
+
+
+def _give_back(ledger: Ledger, live: list[dict[str, Any]]) -> None:
+    """End jobs that the engine itself failed with as stuck: a person can undo them, and no job seems to run for ever."""
+    from blue_wizard.jobs import engine
+
+    names = {engine.name_of(j["id"], j["undo_round"]): j["id"] for j in live}
+    for name, why in engine.broken(list(names)).items():
+        ledger.set_state(names[name], State.STUCK, error=_("The workflow engine failed: {why}").format(why=why))
+
+
+class _Patience:
+    """Waits a second whenever the database fails, and says so once a minute."""
+
+    def __init__(self, log: structlog.stdlib.BoundLogger) -> None:
+        self._log, self._said = log, -60.0
+
+    def __call__(self, error: str) -> None:
+        if steady() - self._said >= 60:
+            self._said = steady()
+            self._log.error("the ledger can't be used: waiting", error=error)
+        if draining.wait(1):
+            raise Drained
 
 
 def seat() -> str:
