@@ -194,14 +194,12 @@ def rollback(
 ) -> int:
     """Undo waves or jobs."""
     from blue_wizard.jobs import client
-    from blue_wizard.jobs.model import State
     from blue_wizard.report.jobs import Watcher
     from blue_wizard.report.migrate import result_tables
 
     if not names:
         raise InputError(_("Neither a wave file nor a job was named."))
-    undone = {State.ROLLED_BACK, State.CANCELLED, State.FAILED}
-    jobs = [j for n in names for j in _jobs_of(n) if State(client.show(j)["state"]) not in undone]
+    jobs = [j for n in names for j in _jobs_of(n) if client.can_be_undone(j)]
     if jobs:
         confirm(_("Undo {jobs}?").format(jobs=", ".join(jobs)), yes=yes)
     for job in jobs:

@@ -24,6 +24,7 @@ __all__ = [
     "abort",
     "answer",
     "approve",
+    "can_be_undone",
     "cancel",
     "ensure_worker",
     "exit_code",
@@ -324,6 +325,13 @@ def rollback(job: str) -> None:
     locks = [name for p in ledger.plan(job).walk() for s in p.steps for name in s.locks]
     ledger.start_undo(job, locks)
     ensure_worker()
+
+
+def can_be_undone(job: str) -> bool:
+    """True when `rollback` has something to do: the job has not ended, or some step of it or below it still stands."""
+    ledger = Ledger()
+    row = ledger.job(job)
+    return not State(row["state"]).ended or _begun(ledger, row["root"])
 
 
 def _begun(ledger: Ledger, root: str) -> bool:

@@ -11,7 +11,7 @@ from blue_wizard import config
 from blue_wizard.errors import InputError, Refused
 from blue_wizard.jobs import client, people
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import Gate, Plan, State, Step
+from blue_wizard.jobs.model import Gate, Plan, State, Step, StepState
 
 PLAN = Plan("p", "no-such-operation", steps=(Step("a", "toy.make", {}, "a"),))
 
@@ -95,3 +95,16 @@ def test_what_does_not_run_can_not_be_paused(state: State) -> None:
     Ledger().set_state(job, state)
     with pytest.raises(Refused, match=job):
         client.pause(job)
+
+
+def test_a_job_can_be_undone_while_any_part_of_it_stands() -> None:
+    job = client.submit(Plan("p", "toy", children=(PLAN, PLAN.from_json(PLAN.as_json()))), approved=True)
+    ledger = Ledger()
+    assert client.can_be_undone(job)
+    for one in (f"{job}.1", f"{job}.2", job):
+        ledger.set_state(one, State.FAILED)
+    assert not client.can_be_undone(job)
+    ledger.set_step(f"{job}.2", 0, StepState.DONE)
+    assert client.can_be_undone(job)
+    ledger.set_step(f"{job}.2", 0, StepState.UNDONE)
+    assert not client.can_be_undone(job)
