@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -66,3 +67,16 @@ def wanted(params: Mapping[str, Json]) -> Plan:
 def calm(args: Args, begun: Collection[str]) -> str:
     """Broken while the folder has a file `fire` and no step called `water` has begun."""
     return "there is a fire" if "water" not in begun and (Path(args["folder"]) / "fire").exists() else ""
+
+
+@action("toy.blab")
+class Blab(Action):
+    """Lets the secret of the environment slip out wherever an action can write anything, and then fails with it."""
+
+    def do(self, ctx: Context, args: Args) -> Outcome:
+        secret = os.environ["TOY_PASSWORD"]
+        ctx.note("was", f"password {secret}")
+        ctx.event("effect", f"log in with {secret}", body={"adminPass": "other-secret-7", "text": secret})
+        if args.get("crash"):
+            raise RuntimeError(f"https://admin:{secret}@cloud answered 401 to {secret}")
+        return {"url": f"https://admin:{secret}@cloud", "token": secret}

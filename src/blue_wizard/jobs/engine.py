@@ -24,6 +24,7 @@ from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import STOPS, Outcome, State, Step, StepState
 from blue_wizard.jobs.waiting import answer_to, rest_while_paused
+from blue_wizard.masking import mask
 from blue_wizard.text import _
 
 __all__ = ["adopt", "broken", "idle", "known", "launch", "name_of", "parked", "start"]
@@ -335,9 +336,9 @@ def _by_hand(context: StepContext, step: Step, outcome: Outcome | None) -> str:
 def explain(error: BaseException) -> str:
     """An exception in one line for people, with its hint where it has one."""
     if isinstance(error, BlueWizardError):
-        return f"{error.message} {error.hint}".strip()
+        return str(mask(f"{error.message} {error.hint}".strip()))
     first = (str(error) or type(error).__name__).strip().splitlines()[0]
-    return f"{type(error).__name__}: {first}"
+    return str(mask(f"{type(error).__name__}: {first}"))
 
 
 class _Running:

@@ -19,9 +19,9 @@ import sqlalchemy as sa
 from blue_wizard import config
 from blue_wizard.errors import InputError, Refused
 from blue_wizard.jobs import audit, schema
-from blue_wizard.jobs.masking import mask
 from blue_wizard.jobs.model import Gate, Json, Outcome, Plan, State, StepState
 from blue_wizard.jobs.patience import Patience, patiently
+from blue_wizard.masking import mask
 from blue_wizard.text import _
 
 __all__ = ["Ledger", "database_url", "driver_url"]
@@ -95,9 +95,11 @@ class Ledger:
     def add(self, ids: Mapping[int, str], plan: Plan, state: State, *, locks: Sequence[str]) -> None:
         """Write a plan and all below it as jobs, with their locks, in one transaction.
 
-        `ids` maps `id(plan)` of each plan of the tree to the id of its job. Raises Refused when a lock is held.
+        `ids` maps `id(plan)` of each plan of the tree to the id of its job. Raises Refused when a lock is held, InputError
+        when the plan holds a secret.
         """
         root = ids[id(plan)]
+        _refuse_secrets(plan)
         with self._write() as w:
             self._take(w, locks, root)
             self._add(w, ids, plan, None, 0, root, state)
@@ -163,7 +165,7 @@ class Ledger:
         now = time.time()
         values: dict[str, Any] = {"state": state}
         if error is not None:
-            values["error"] = error
+            values["error"] = mask(error)
         if state.ended:
             values["ended"] = now
         with self._write() as w:
@@ -224,7 +226,8 @@ class Ledger:
     def set_step(self, job: str, position: int, state: StepState, **values: Json) -> None:
         """Move a step to a state; `outcome`, `error` and `by_hand` are kept with it."""
         if "outcome" in values:
-            values["outcome"] = json.dumps(values["outcome"])
+            values["outcome"] = json.dumps(mask(values["outcome"]))
+        values.update({k: mask(values[k]) for k in ("error", "by_hand") if values.get(k)})
         now = time.time()
         if state is StepState.RUNNING:
             values.update(progress=None, error=None)
@@ -243,7 +246,7 @@ class Ledger:
         """Replace the notes of a step."""
         where = sa.and_(schema.steps.c.job == job, schema.steps.c.position == position)
         with self._write() as w:
-            w.execute(schema.steps.update().where(where).values(notes=json.dumps(notes)))
+            w.execute(schema.steps.update().where(where).values(notes=json.dumps(mask(notes))))
 
     def set_progress(self, job: str, position: int, progress: Mapping[str, Json]) -> None:
         """Replace the progress of a step."""
@@ -435,6 +438,18 @@ class Ledger:
                 )
             if held is None:
                 w.execute(schema.locks.insert().values(name=name, job=job))
+
+
+def _refuse_secrets(plan: Plan) -> None:
+    # Masked, it could not be carried out; kept as it is, everybody who reads the ledger would have it.
+    for one in plan.walk():
+        for step in one.steps:
+            args = json.loads(json.dumps(step.args))
+            if mask(args) != args:
+                raise InputError(
+                    _("Step {step} of the plan holds a secret in its arguments.").format(step=step.title),
+                    _("Secrets belong into clouds.yaml, a keyring, or the files of SSH; a plan names them."),
+                )
 
 
 def _tune_sqlite(connection: Any, _record: object) -> None:

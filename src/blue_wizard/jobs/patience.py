@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from blue_wizard.errors import InputError
-from blue_wizard.jobs.masking import mask
+from blue_wizard.masking import mask
 from blue_wizard.text import _
 
 __all__ = ["Patience", "patiently"]

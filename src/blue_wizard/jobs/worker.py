@@ -26,8 +26,8 @@ from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.invariants import InvariantWatch
 from blue_wizard.jobs.lease import BEAT_S, Pulse, Watch, steady
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.masking import mask
 from blue_wizard.jobs.model import State
+from blue_wizard.masking import mask
 from blue_wizard.text import _
 
 __all__ = ["alive", "run", "seat"]

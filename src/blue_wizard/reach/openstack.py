@@ -10,6 +10,7 @@ import orjson
 
 from blue_wizard import config
 from blue_wizard.errors import BlueWizardError, InputError, StepFailed
+from blue_wizard.masking import learn
 from blue_wizard.text import _
 
 __all__ = ["Cloud", "cloud_name", "connect"]
@@ -48,7 +49,8 @@ def connect(name: str) -> Cloud:
             cloud=name, compute_default_microversion=_COMPUTE, block_storage_default_microversion=_VOLUME
         )
         connection.config.get_session_client("identity")
-        connection.authorize()
+        learn(connection.config.config.get("auth", {}).get("password"))
+        learn(connection.authorize())
     except openstack.exceptions.ConfigException as e:
         raise InputError(
             _("clouds.yaml has no usable cloud {name}: {error}").format(name=name, error=e),

@@ -7,8 +7,8 @@ import pytest
 
 from blue_wizard.errors import InputError, Refused
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.masking import mask
 from blue_wizard.jobs.model import Plan, State, Step, StepState
+from blue_wizard.masking import mask
 
 PLAN = Plan("p", "toy", steps=(Step("a", "toy.make", {}, "a", locks=("server:1",)), Step("b", "toy.make", {}, "b")))
 
