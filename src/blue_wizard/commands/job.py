@@ -227,9 +227,10 @@ def follow(
 def worker_command(
     *,
     until_idle: Annotated[bool, Parameter(negative=(), help=_("End when no job is left to do."))] = False,
+    metrics: Annotated[str, Parameter(help=_("Tell Prometheus about the jobs on this HOST:PORT."))] = "",
 ) -> int:
     """Execute jobs until told to stop (SIGTERM: at the next safe point)."""
     from blue_wizard.jobs import worker
 
-    worker.run(until_idle=until_idle)
+    worker.run(until_idle=until_idle, metrics=metrics)
     return 0

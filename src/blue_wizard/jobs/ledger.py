@@ -341,6 +341,12 @@ class Ledger:
             query = query.where(schema.gates.c.job.in_(sa.select(schema.jobs.c.id).where(schema.jobs.c.root == root)))
         return self._rows(query)
 
+    def open_gates(self) -> list[dict[str, Any]]:
+        """The questions of all jobs that wait for an answer."""
+        ended = [s for s in State if s.ended]
+        live = sa.select(schema.jobs.c.id).where(schema.jobs.c.state.not_in(ended))
+        return self._rows(sa.select(schema.gates).where(schema.gates.c.answer.is_(None), schema.gates.c.job.in_(live)))
+
     def answer(self, job: str, position: int, answer: str, who: str, origin: str) -> None:
         """Answer a question. Raises Refused when it has its answer already."""
         where = sa.and_(schema.gates.c.job == job, schema.gates.c.position == position)

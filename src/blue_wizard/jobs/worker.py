@@ -63,8 +63,11 @@ def alive() -> int | None:
     return int(text) if text.isdigit() else 0
 
 
-def run(*, until_idle: bool) -> None:
-    """Carry out jobs until SIGTERM, or until none is live. Raises Refused when another worker is up on this seat."""
+def run(*, until_idle: bool, metrics: str = "") -> None:
+    """Carry out jobs until SIGTERM, or until none is live; tell Prometheus on the address `metrics` (``HOST:PORT``).
+
+    Raises Refused when another worker is up on this seat, InputError when the address can't be served on.
+    """
     lock = _try_lock()
     if lock is None:
         raise Refused(
@@ -86,6 +89,10 @@ def run(*, until_idle: bool) -> None:
 
     # A plug-in that can't be imported should be heard of now and not in the middle of a job.
     actions.load()
+    if metrics:
+        from blue_wizard.jobs.metrics import serve
+
+        serve(Ledger(), metrics)
     ledger = Ledger(patience=_Patience(log))
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     ledger.sit_down(name, seat(), socket.gethostname(), os.getpid())
