@@ -34,9 +34,10 @@ class Toy:
         file = self.folder / "effects"
         return file.read_text().splitlines() if file.exists() else []
 
-    def files(self) -> set[str]:
-        known = {"effects", "go", "killed"}
-        return {p.name for p in self.folder.iterdir() if p.is_file() and p.name not in known and p.suffix != ".begun"}
+    def there(self) -> set[str]:
+        """The toys that were made and not taken away again."""
+        newest = {name: verb for verb, name in (line.split() for line in self.effects())}
+        return {name for name, verb in newest.items() if verb == "make"}
 
     def wait_for(self, condition: Callable[[], Any], what: str, timeout: float = 30) -> None:
         end = time.monotonic() + timeout

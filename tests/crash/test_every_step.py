@@ -67,7 +67,7 @@ def test_killed(toy: Toy, monkeypatch: pytest.MonkeyPatch, step: str, phase: str
         assert state is State.ROLLED_BACK
         assert set(made.values()) <= {1}
         assert unmade == made
-        assert toy.files() == set()
+        assert toy.there() == set()
         _assert_reversed(toy.effects())
     assert Ledger().audit().faults == ()
 

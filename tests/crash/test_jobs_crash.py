@@ -51,7 +51,7 @@ def test_what_can_not_be_undone_is_listed_and_the_rest_is_undone(toy: Toy) -> No
     steps = (toy.step("a"), toy.step("b", sticky=True), toy.step("c", fail=True))
     job = client.submit(toy.plan(*steps), approved=True)
     assert toy.end(job) is State.STUCK
-    assert toy.files() == {"b"}
+    assert toy.there() == {"b"}
     view = client.show(job)
     assert client.exit_code(view) == 6
     assert view["left"] == [{"title": "make b", "error": "can't be undone", "by_hand": "rm b"}]
@@ -97,7 +97,7 @@ def test_children_keep_the_limits_and_the_worst_one_counts(toy: Toy, monkeypatch
         assert all(before[1] <= after[0] for before, after in pairwise(found))
     client.rollback(job)
     assert toy.end(job) is State.ROLLED_BACK
-    assert toy.files() == set()
+    assert toy.there() == set()
 
 
 def _spans(view: dict[str, object], target: str) -> list[tuple[float, float]]:
@@ -170,7 +170,7 @@ def test_a_no_undoes_what_was_done_before_the_question(toy: Toy) -> None:
     client.answer(job, "no")
     assert toy.end(job) is State.CANCELLED
     assert [c["state"] for c in client.show(job)["children"]] == [State.DONE, State.CANCELLED]
-    assert toy.files() == {"a", "a2"}
+    assert toy.there() == {"a", "a2"}
 
 
 def test_a_pause_inside_a_long_step_outlives_its_worker(toy: Toy) -> None:
@@ -226,7 +226,7 @@ def test_a_broken_invariant_pauses_the_job_and_a_person_decides(toy: Toy, monkey
     assert client.wait(job) is State.PAUSED
     client.rollback(job)
     assert toy.end(job) is State.ROLLED_BACK
-    assert toy.files() == {"fire"}
+    assert toy.there() == set()
 
 
 @pytest.mark.parametrize("deaf", [False, True], ids=["listens", "deaf"])
@@ -249,7 +249,7 @@ def test_an_emergency_stop_undoes_nothing_and_lists_what_is_left(toy: Toy, deaf:
     assert toy.effects().count("make d") == toy.effects().count("make e") == 1
     client.rollback(job)
     assert toy.end(job) is State.ROLLED_BACK
-    assert toy.files() == {"d", "e"}
+    assert toy.there() == {"d", "e"}
 
 
 def test_a_full_disk_under_the_ledger_loses_nothing(
@@ -264,7 +264,7 @@ def test_a_full_disk_under_the_ledger_loses_nothing(
     config.load.cache_clear()
     job = client.submit(toy.plan(*(toy.step(n, seconds=0.7) for n in "abcd")), approved=True)
     client.ensure_worker()
-    toy.wait_for((toy.folder / "b").exists, "the second step")
+    toy.wait_for(lambda: "make b" in toy.effects(), "the second step")
     filler = small / "filler"
     with filler.open("wb", buffering=0) as f, suppress(OSError):
         while True:

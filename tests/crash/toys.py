@@ -1,4 +1,4 @@
-"""A plug-in with toy actions whose effects are files: every effect adds a line to a log, so that doing it twice shows."""
+"""A plug-in with toy actions whose effects are lines of a log: each is there whole or not at all, and twice would show."""
 
 from __future__ import annotations
 
@@ -12,42 +12,50 @@ from blue_wizard.jobs.actions import Action, Args, Context, action, invariant, p
 from blue_wizard.jobs.model import Json, Outcome, Plan, Step
 
 
+def _log(args: Args) -> Path:
+    return Path(args["folder"]) / "effects"
+
+
 def _write(args: Args, line: str) -> None:
-    with (Path(args["folder"]) / "effects").open("a") as f:
+    # One write and nothing beside it: a worker that is killed here has brought the effect about or has not.
+    with _log(args).open("a") as f:
         f.write(line + "\n")
+
+
+def _made(args: Args) -> bool:
+    """True when the newest effect on the toy is its making."""
+    log = _log(args)
+    lines = log.read_text().splitlines() if log.exists() else []
+    mine = [line for line in lines if line.split()[1] == args["name"]]
+    return bool(mine) and mine[-1].startswith("make ")
 
 
 @action("toy.make")
 class Make(Action):
-    """Makes a file, slowly; `hold` names a file that it waits for, `pauses` lets it pause there,
+    """Makes a toy, slowly; `hold` names a file that it waits for, `pauses` lets it pause there,
     `fail` lets it fail after its effect."""
 
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
-        file = Path(args["folder"]) / args["name"]
-        return {"file": str(file)} if file.exists() else None
+        return {"toy": args["name"]} if _made(args) else None
 
     def do(self, ctx: Context, args: Args) -> Outcome:
-        file = Path(args["folder"]) / args["name"]
         if hold := args.get("hold"):
             begun = Path(args["folder"]) / f"{args['name']}.begun"
             begun.touch()
             while not Path(hold).exists():
                 (ctx.pause_point if args.get("pauses") else ctx.check_stop)()
                 time.sleep(0.05)
-        ctx.event("effect", "make", file=str(file))
-        file.touch()
+        ctx.event("effect", "make", toy=args["name"])
         _write(args, f"make {args['name']}")
         time.sleep(args.get("seconds", 0))
         if args.get("fail"):
             raise StepFailed("failed as told")
-        return {"file": str(file)}
+        return {"toy": args["name"]}
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
         if args.get("sticky"):
             raise StepFailed("can't be undone")
-        file = Path(args["folder"]) / args["name"]
-        if file.exists():
-            file.unlink()
+        if _made(args):
             _write(args, f"unmake {args['name']}")
 
     def by_hand(self, ctx: Context, args: Args, outcome: Outcome | None) -> str:
@@ -56,7 +64,7 @@ class Make(Action):
 
 @planner("toy.wanted")
 def wanted(params: Mapping[str, Json]) -> Plan:
-    """Makes the files that the world asks for: the names in the folder's file `wanted`."""
+    """Makes the toys that the world asks for: the names in the folder's file `wanted`."""
     folder = Path(params["folder"])
     names = (folder / "wanted").read_text().split()
     steps = tuple(Step(n, "toy.make", {"folder": str(folder), "name": n}, f"make {n}") for n in names)
