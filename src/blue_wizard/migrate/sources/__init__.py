@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from blue_wizard.errors import InputError
+from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.text import _
 
@@ -25,11 +26,13 @@ __all__ = ["Export", "PowerControl", "Source", "open_source", "source"]
 class Export:
     """A disk that can be read over NBD while the context is open.
 
-    `uri` is an NBD URI that libnbd and nbdcopy take; `size` the virtual size in bytes.
+    `uri` is an NBD URI that libnbd and nbdcopy take; `size` the virtual size in bytes. `reader` opens the same disk by a reader
+    of our own where that is better than NBD.
     """
 
     uri: str
     size: int
+    reader: Callable[[], Reader] | None = None
 
 
 class Source(Protocol):
