@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from blue_wizard.jobs.ledger import Ledger
 from lab.parts.kvm_guests import GUESTS, IMAGES
 
 from .conftest import Lab, image_sha256, until
@@ -69,3 +70,24 @@ def test_a_running_guest_is_not_touched_without_consent(lab: Lab, tmp_path: Path
     assert GUEST.name in refused.stderr
     assert lab.inventory() == before
     assert _source_answers(lab)
+
+
+def test_a_source_that_is_started_while_it_is_copied_pauses_the_job(lab: Lab, tmp_path: Path) -> None:
+    until(lambda: _source_answers(lab), "the source to answer")
+    before = lab.inventory()
+    map_file, wave = tmp_path / "map.yaml", tmp_path / "wave.yaml"
+    map_file.write_text(MAP)
+    lab.bw("migrate", "plan", "kvm1", "--match", GUEST.name, "--map", map_file, "--shutdown", "--out", wave)
+    lab.extra = {"BLUE_WIZARD_INVARIANT_EVERY_S": "0.2"}
+    job = lab.json("migrate", "run", wave, "--yes", "--detach")["job"]
+    ledger = Ledger(f"sqlite:///{lab.state}/ledger.db")
+    imports = [i for i, s in enumerate(ledger.plan(f"{job}.1").steps) if s.id == "import.0"]
+    until(lambda: ledger.steps(f"{job}.1")[imports[0]]["state"] == "running", "the first import to begin")
+    lab.on("kvm1", "virsh", "-c", "qemu:///system", "start", GUEST.name)
+    watched = lab.bw("job", "watch", job, code=4)
+    assert f"{GUEST.name} was started" in watched.stdout
+    view = lab.json("job", "show", job)
+    assert view["children"][0]["state"] == "paused"
+    lab.bw("job", "rollback", job, "--yes")
+    assert lab.inventory() == before
+    until(lambda: _source_answers(lab), "the source to answer again")

@@ -76,7 +76,9 @@ class InvariantWatch:
         if not broken:
             self._said.pop(job, None)
         elif self._tell(job, broken, broken):
-            self._ledger.send(root, "pause", _("{title}: {broken}").format(title=invariant.title, broken=broken))
+            reason = _("{title}: {broken}").format(title=invariant.title, broken=broken)
+            # A cancel that came while we looked must not be forgotten over this.
+            self._ledger.send(root, "pause", reason, only_after="")
 
     def _broken(self, job: str, check: Callable[[frozenset[str]], str]) -> str:
         """What is broken, when that is so at two looks between which no step began: one began may well change the world."""

@@ -190,10 +190,16 @@ class Ledger:
         found = self._rows(sa.select(schema.jobs.c.signal).where(schema.jobs.c.id == job))
         return str(found[0]["signal"]) if found else ""
 
-    def send(self, root: str, signal: str, reason: str = "") -> None:
-        """Ask something of all jobs of a tree that have not ended, and say why."""
+    def send(self, root: str, signal: str, reason: str = "", *, only_after: str | None = None) -> None:
+        """Ask something of all jobs of a tree that have not ended, and say why.
+
+        With `only_after` nothing is asked when something other than that was asked of the root meanwhile.
+        """
         ended = [s for s in State if s.ended]
         with self._write() as w:
+            before = w.execute(sa.select(schema.jobs.c.signal).where(schema.jobs.c.id == root)).scalar_one()
+            if only_after is not None and before != only_after:
+                return
             w.execute(
                 schema.jobs.update()
                 .where(schema.jobs.c.root == root, schema.jobs.c.state.not_in(ended))

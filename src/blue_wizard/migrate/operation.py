@@ -9,6 +9,7 @@ from blue_wizard.errors import BlueWizardError, InputError
 from blue_wizard.jobs.actions import planner, reporter
 from blue_wizard.jobs.model import Invariant, Json, Plan, Risk, Step
 from blue_wizard.migrate import preconditions, site
+from blue_wizard.migrate.invariant import SOURCE_OFF
 from blue_wizard.migrate.machine import Firmware, Power
 from blue_wizard.migrate.mapping import fitting_subnet, gib, new_flavor
 from blue_wizard.migrate.preconditions import Finding
@@ -48,13 +49,11 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
                 title=vm.name,
                 operation=VM_OPERATION,
                 params={"source": wave.source, "machine": vm.id},
-                steps=vm_steps(wave, vm, found, _power(source, vm.id)),
+                steps=vm_steps(wave, vm, found, power),
                 target=source.target,
-                invariant=Invariant(
-                    _("the source is untouched until its target is ready, and comes back if anything fails")
-                ),
+                invariant=_invariant(wave, vm, power),
             )
-            for vm in wave.vms
+            for vm, power in ((vm, _power(source, vm.id)) for vm in wave.vms)
         ]
     names = [c.title for c in children]
     if len(set(names)) != len(names):
@@ -66,6 +65,11 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
         children=tuple(children),
         preconditions=tuple(f.as_precondition() for f in findings),
     )
+
+
+def _invariant(wave: Wave, vm: VmPlan, power: Power) -> Invariant:
+    title = _("the source is untouched until its target is ready, and comes back if anything fails")
+    return Invariant(title, SOURCE_OFF, {"source": wave.source, "machine": vm.id, "was": power.value})
 
 
 @planner(OPERATION)

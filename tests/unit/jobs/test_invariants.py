@@ -69,3 +69,12 @@ def test_a_sentence_of_an_older_plan_is_kept() -> None:
     data = {**PLAN.as_json(), "invariant": "it lives"}
     assert Plan.from_json(data).invariant == Invariant("it lives")
     assert Plan.from_json({**data, "invariant": ""}).invariant is None
+
+
+def test_a_cancel_is_not_forgotten_over_a_violation(ledger: Ledger) -> None:
+    def check(_begun: Collection[str]) -> str:
+        ledger.send("j", "cancel")
+        return "it is dead"
+
+    _look(ledger, check)
+    assert ledger.signal("j") == "cancel"
