@@ -26,13 +26,16 @@ check: setup    ## types, style, translations, documents
 	@.venv/bin/mypy
 	@$(PY) -m pytest -q tests/unit/test_translations.py tests/unit/test_docs.py
 
+# The lab is one process's, which mostly waits for guests; the other one runs everything else meanwhile.
+SIDE_BY_SIDE := -n 2 --dist loadgroup
+
 test: setup     ## types and style, then every test; brings the lab up for those that need it
 	@.venv/bin/ruff check -q && .venv/bin/ruff format --check -q && .venv/bin/mypy
-	@$(PY) -m pytest
+	@$(PY) -m pytest $(SIDE_BY_SIDE)
 
 test-all: setup ## the same, with every matrix whole
 	@.venv/bin/ruff check -q && .venv/bin/ruff format --check -q && .venv/bin/mypy
-	@$(PY) -m pytest --whole
+	@$(PY) -m pytest $(SIDE_BY_SIDE) --whole
 
 test-crash: setup ## kill -9 at every point of every step, then resume, and roll back
 	@$(PY) -m pytest --whole tests/crash tests/lab/test_migrate_crash.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +17,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="run the matrices whole instead of a sample")
 
 
+def pytest_configure() -> None:
+    # Of several processes each draws the samples: they must not disagree around midnight.
+    os.environ.setdefault("BW_SEED", time.strftime("%Y-%m-%d"))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # Cheap first; what tears the lab down comes last.
     rank = {"unit": 0, "crash": 1, "lab": 2}
     items.sort(key=lambda i: (rank.get(i.path.relative_to(ROOT / "tests").parts[0], 0), "lifecycle" in i.path.name))
+    for item in items:
+        # There is one lab: of several processes one takes all tests that need it.
+        if item.get_closest_marker("lab"):
+            item.add_marker(pytest.mark.xdist_group("lab"))
     if not config.getoption("--whole"):
         dropped = [i for i in items if i.get_closest_marker("slow")]
         items[:] = [i for i in items if not i.get_closest_marker("slow")]
