@@ -15,6 +15,8 @@ from blue_wizard.facts import qemu_img, vmdk_descriptor
 from blue_wizard.migrate import serving
 from blue_wizard.migrate.formats import Image, open_image
 from blue_wizard.migrate.formats.family import Family
+from blue_wizard.migrate.formats.vhd import FixedVhd
+from blue_wizard.migrate.formats.vmdk_sparse import reach
 from blue_wizard.migrate.formats.window import MAX_SIZE, damaged
 from blue_wizard.migrate.sources import Export
 from blue_wizard.reach import nbd
@@ -91,14 +93,18 @@ def export(place: Place) -> Iterator[Export]:
         with nbd.serve(_node(place, found.format)) as uri:
             yield Export(uri, found.size)
         return
-    size, fmt, ours = image.size, image.format, image.only_ours
-    if ours:
+    if image.only_ours:
+        size = image.size
         with serving.serve(image) as uri:
             yield Export(uri, size, lambda: _again(place))
         return
+    if isinstance(image, FixedVhd):
+        node = nbd.file_node(place.file, "raw", offset=place.offset, size=image.size)
+    else:
+        node = _node(place, image.format)
     image.close()
-    with nbd.serve(_node(place, fmt)) as uri:
-        yield Export(uri, size, lambda: _again(place))
+    with nbd.serve(node) as uri:
+        yield Export(uri, image.size, lambda: _again(place))
 
 
 def references(file: Path) -> set[Path]:
@@ -263,7 +269,7 @@ def _check_extents(place: Place, text: str, family: Family) -> None:
             continue
         file = family.other(extent.file)
         if extent.kind == "SPARSE":
-            _check_reach(Place(file), "vmdk")
+            _check_end(Place(file), _reach(file))
         # QEMU reads zeroes behind the end of a flat extent.
         if (has := file.stat().st_size) < extent.needs:
             detail = _("{extent} has {size} of {needed} bytes").format(
@@ -278,7 +284,17 @@ def _check_reach(place: Place, fmt: str) -> None:
     if done.returncode != 0:
         raise _as_input(damaged(place.title, _last_line(done.stderr)))
     pieces = [p for p in json.loads(done.stdout or "[]") if p.get("data") and "offset" in p and not p.get("depth")]
-    end = max((p["offset"] + p["length"] for p in pieces), default=0)
+    _check_end(place, max((p["offset"] + p["length"] for p in pieces), default=0))
+
+
+def _reach(file: Path) -> int:
+    try:
+        return reach(file)
+    except StepFailed as e:
+        raise _as_input(e) from e
+
+
+def _check_end(place: Place, end: int) -> None:
     size = place.file.stat().st_size
     if end > size:
         detail = _("its tables reach to byte {end}, the file ends at {size}").format(end=end, size=size)

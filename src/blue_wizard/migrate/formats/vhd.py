@@ -1,4 +1,7 @@
-"""Differencing VHD. QEMU takes them for dynamic ones and reads zeroes where the parent's data is; all other VHDs are left to it.
+"""VHD: fixed and differencing. Dynamic ones are left to QEMU.
+
+QEMU does not recognise a fixed VHD (it takes the last sector for a part of a raw disk), and takes a differencing one for a
+dynamic one, with zeroes where the parent's data is.
 
 Source: Microsoft, Virtual Hard Disk Image Format Specification 1.0.
 """
@@ -21,7 +24,7 @@ from blue_wizard.migrate.formats.raw import Raw
 from blue_wizard.migrate.formats.window import Tables, Window, believable, damaged
 from blue_wizard.text import _
 
-__all__ = ["Vhd"]
+__all__ = ["FixedVhd", "Vhd"]
 
 _SECTOR = 512
 _FIXED, _DYNAMIC, _DIFFERENCING = 2, 3, 4
@@ -47,6 +50,19 @@ class _Header(NamedTuple):
     block: int
     parent_id: uuid.UUID
     parents: tuple[str, ...]
+
+
+class FixedVhd(Raw):
+    """A fixed VHD: a raw disk with a footer."""
+
+    format = "vpc"
+
+    def __init__(self, window: Window, footer: _Footer) -> None:
+        """Raises StepFailed when the file is too short."""
+        super().__init__(window, footer.size)
+        self.id = footer.id
+        if footer.size > window.size - _SECTOR:
+            raise self.damaged(_("the file ends at {size}").format(size=window.size))
 
 
 class Vhd(Image):
@@ -129,20 +145,16 @@ class Vhd(Image):
 
 @image_format("vpc")
 def open_vhd(window: Window, family: Family) -> Image | None:
-    """A differencing VHD with all its parents; None for other VHDs."""
+    """A fixed VHD, or a differencing one with all its parents; None for dynamic ones."""
     footer = _footer(window)
-    if footer is None or footer.kind != _DIFFERENCING:
-        if footer is not None and footer.kind == _FIXED and footer.size > window.size - _SECTOR:
-            raise damaged(window.name, _("the file ends at {size}").format(size=window.size))
+    if footer is None or footer.kind not in {_FIXED, _DIFFERENCING}:
         return None
     return _open(window, footer, family)
 
 
 def _open(window: Window, footer: _Footer, family: Family) -> Image:
     if footer.kind == _FIXED:
-        if footer.size > window.size - _SECTOR:
-            raise damaged(window.name, _("the file ends at {size}").format(size=window.size))
-        return Raw(window, footer.size)
+        return FixedVhd(window, footer)
     header = _header(window, footer)
     if footer.kind == _DYNAMIC:
         return Vhd(window, footer, header, None)
