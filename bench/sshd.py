@@ -46,13 +46,22 @@ def serve(folder: Path, *lines: str, name: str = "sshd") -> Iterator[Server]:
     # sshd insists on it, and on nothing of ours.
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     with (folder / f"{name}.log").open("wb") as log:
-        child = subprocess.Popen([_program(), "-D", "-e", "-f", str(file)], stdin=subprocess.DEVNULL, stderr=log)
+        argv = [*_empty_home(), _program(), "-D", "-e", "-f", str(file)]
+        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=log)
     try:
         _until_it_listens(port, child, folder / f"{name}.log")
         yield Server(port, child.pid, host_key, client)
     finally:
         child.terminate()
         child.wait()
+
+
+def _empty_home() -> Sequence[str]:
+    """Prefix: what this machine's user has in .bashrc is neither measured nor run."""
+    home = str(Path.home())
+    return (
+        ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs "$0" && exec "$@"', home) if os.geteuid() == 0 else ()
+    )
 
 
 def _program() -> str:
