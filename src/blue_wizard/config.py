@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,7 +18,18 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from blue_wizard.errors import InputError
 from blue_wizard.text import _
 
-__all__ = ["CephAccess", "CloudConfig", "Config", "HostAccess", "Limits", "SourceConfig", "SshConfig", "load", "path"]
+__all__ = [
+    "CephAccess",
+    "CloudConfig",
+    "Config",
+    "HostAccess",
+    "InventoryConfig",
+    "Limits",
+    "SourceConfig",
+    "SshConfig",
+    "load",
+    "path",
+]
 
 
 class _Strict(BaseModel):
@@ -46,6 +58,13 @@ class HostAccess(_Strict):
     address: str | None = None
     user: str | None = None
     port: int | None = None
+    jump: str | None = None
+    """``[USER@]HOST[:PORT]`` to go through, or several, separated by commas; HOST may be one of `hosts`."""
+    sudo: bool = False
+    """Commands that need root go through ``sudo -n``."""
+    groups: tuple[str, ...] = ()
+    runtime: Literal["docker", "podman"] | None = None
+    """What runs the services there, if containers do."""
 
 
 class SshConfig(_Strict):
@@ -55,6 +74,21 @@ class SshConfig(_Strict):
     known_hosts: Path | None = None
     identity: Path | None = None
     connect_timeout_s: float = 15.0
+    total: int = Field(default=50, ge=1)
+    """On how many hosts a command runs at once."""
+    per_host: int = Field(default=8, ge=1)
+    """How many commands run on one host at once. An OpenSSH server allows 10 (``MaxSessions``)."""
+
+
+class InventoryConfig(_Strict):
+    """Where hosts come from, besides `hosts`."""
+
+    ansible: Path | None = None
+    """An Ansible inventory (kolla-ansible's ``multinode``, for example); read by ``ansible-inventory``."""
+    nova: bool = True
+    """Ask Nova of each cloud for its hypervisors and services."""
+    ceph_orch: bool | str = False
+    """Ask ``ceph orch host ls``: true with the local ``ceph``, or the name of a host where ``cephadm shell`` runs it."""
 
 
 class SourceConfig(_Strict):
@@ -84,6 +118,7 @@ class Config(BaseSettings):
     database_url: str | None = None
     ssh: SshConfig = SshConfig()
     hosts: dict[str, HostAccess] = {}
+    inventory: InventoryConfig = InventoryConfig()
     clouds: dict[str, CloudConfig] = {}
     sources: dict[str, SourceConfig] = {}
     limits: Limits = Limits()
