@@ -172,6 +172,28 @@ def rollback(job: str, /, *, yes: YesOption = False, output: OutputOption = "tab
     return 0 if code in {0, 5, 130} else code
 
 
+@app.command(help=_("Which members of failure domains are claimed, by which jobs."))
+def claims(*, output: OutputOption = "table") -> int:
+    """Which members of failure domains are claimed, by which jobs."""
+    from blue_wizard.jobs.ledger import Ledger
+    from blue_wizard.report.jobs import claims_table
+
+    rows = Ledger().claims()
+    emit(rows, output, lambda: claims_table(rows))
+    return 0
+
+
+@app.command(help=_("Give back the claims that a job has kept after its end; make sure first that they are over."))
+def release(job: str, /, *, yes: YesOption = False) -> int:
+    """Give back the claims that a job has kept after its end."""
+    from blue_wizard.jobs import client
+
+    kept = client.kept_claims(job)
+    confirm(_("Are {members} back in service?").format(members=", ".join(c["member"] for c in kept)), yes=yes)
+    client.release(job)
+    return 0
+
+
 def second_person(job: str, *, output: Output) -> int:
     """Say that a job waits for its second approval; the exit code."""
     from blue_wizard.jobs import client

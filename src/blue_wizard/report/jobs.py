@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from blue_wizard.jobs.model import Plan, Risk, State, StepState
-from blue_wizard.report.out import bytes_text, errors, seconds_text, table
+from blue_wizard.report.out import bytes_text, clock_text, errors, seconds_text, table
 from blue_wizard.text import _
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Watcher",
     "audit_text",
+    "claims_table",
     "events_text",
     "gate_lines",
     "job_tables",
@@ -70,6 +71,12 @@ def jobs_table(jobs: Iterable[Mapping[str, Any]]) -> Table:
     """Jobs, one a line."""
     rows = [(j["id"], j["title"], state_text(j["state"]), _clock(j["created"]), j["error"] or None) for j in jobs]
     return table((_("job"), _("what"), _("state"), _("made"), _("error")), rows)
+
+
+def claims_table(claims: Iterable[Mapping[str, Any]]) -> Table:
+    """Claims in failure domains, one a line."""
+    rows = [(c["domain"], c["member"], c["kind"], c["job"], clock_text(c["since"])) for c in claims]
+    return table((_("domain"), _("member"), _("for"), _("job"), _("since")), rows)
 
 
 def state_text(state: str) -> str:
