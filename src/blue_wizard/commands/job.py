@@ -62,7 +62,8 @@ def log(job: str, /, *, output: OutputOption = "table") -> int:
     ledger = Ledger()
     jobs = [j["id"] for j in ledger.jobs(root=ledger.job(job)["root"])]
     events = ledger.events(jobs if job == jobs[0] else [job])
-    emit(plain(events), output, lambda: "\n".join(events_text(events)))
+    titles = {(j, s.id): s.title for j in jobs for s in ledger.plan(j).steps}
+    emit(plain(events), output, lambda: "\n".join(events_text(events, titles)))
     return 0
 
 

@@ -26,6 +26,7 @@ from blue_wizard.jobs.model import STOPS, Outcome, Plan, State, Step, StepState
 from blue_wizard.jobs.waiting import answer_to, come_back, rest_while_paused, wait_for_window
 from blue_wizard.masking import mask
 from blue_wizard.text import _
+from blue_wizard.tracing import recording
 
 __all__ = ["adopt", "broken", "idle", "known", "launch", "name_of", "parked", "start"]
 
@@ -298,7 +299,8 @@ def _carry_out(context: StepContext, verb: str, args: actions.Args) -> Outcome:
     outcome = action.probe(context, args)
     if outcome is None:
         context.check_stop()
-        outcome = action.do(context, args)
+        with recording(context.called):
+            outcome = action.do(context, args)
     else:
         context.event("probe", "already there", outcome=dict(outcome))
     action.verify(context, args, outcome)
@@ -320,7 +322,7 @@ def undo_step(job: str, position: int) -> int:
         return 1
     book.set_step(job, position, StepState.UNDOING)
     try:
-        with _Running():
+        with _Running(), recording(context.called):
             actions.find(step.verb).undo(context, step.args, row["outcome"])
     except Exception as e:
         book.set_step(job, position, StepState.LEFT, error=explain(e), by_hand=_by_hand(context, step, row["outcome"]))

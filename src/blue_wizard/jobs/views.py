@@ -104,6 +104,7 @@ def _step_view(step: Step, row: Mapping[str, Json]) -> dict[str, Json]:
         "verb": step.verb,
         "title": step.title,
         "args": dict(step.args),
+        "seconds": step.seconds,
         "state": row["state"],
         "started": row["started"],
         "took_s": (row["ended"] - row["started"]) if row["ended"] and row["started"] else None,

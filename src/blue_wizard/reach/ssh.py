@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import asyncssh
 
-from blue_wizard import config
+from blue_wizard import config, tracing
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.text import _
 
@@ -114,6 +114,7 @@ class Host:
         except (asyncssh.Error, OSError) as e:
             raise StepFailed(_("The connection to {host} broke: {error}").format(host=self.name, error=e)) from e
         status = done.exit_status if done.exit_status is not None else -1
+        tracing.tell("argv", self.name, command, f"exit {status}")
         return Result(status, str(done.stdout or ""), str(done.stderr or ""))
 
     def check(self, argv: Sequence[str], *, timeout_s: float = 60) -> str:
@@ -131,6 +132,7 @@ class Host:
     def process(self, argv: Sequence[str]) -> Iterator[asyncssh.SSHClientProcess[str]]:
         """A command that runs as long as the context; it is told to end afterwards, and dies with the connection."""
         connection = self._open()
+        tracing.tell("argv", self.name, shlex.join(argv))
         process = _wait(connection.create_process(shlex.join(argv), errors="replace"))
         try:
             yield process
