@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from blue_wizard.errors import InputError
@@ -27,6 +28,7 @@ __all__ = [
     "Limits",
     "SourceConfig",
     "SshConfig",
+    "WindowConfig",
     "load",
     "path",
 ]
@@ -98,10 +100,42 @@ class SourceConfig(_Strict):
 
 
 class Limits(_Strict):
-    """How many jobs run at once: in all, and against one target (a source host, a folder of files)."""
+    """How many jobs run at once: in all, against one target (a source host, a folder of files), and of each kind of thing."""
 
     total: int = Field(default=4, ge=1)
     per_target: int = Field(default=2, ge=1)
+    kinds: dict[str, Annotated[int, Field(ge=1)]] = {}
+    """How many jobs may use one thing of a kind at once: ``{source-host: 2, datastore: 1}`` (see `Plan.uses`)."""
+
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class WindowConfig(_Strict):
+    """A maintenance window: it begins on each of `days` at `from` and ends at `to` (``HH:MM``), on the next day where that is
+    not later; the same time twice is a whole day."""
+
+    days: tuple[Day, ...] = Field(default=("mon", "tue", "wed", "thu", "fri", "sat", "sun"), min_length=1)
+    from_: str = Field(alias="from", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    to: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    timezone: str = "UTC"
+
+    @field_validator("from_", "to", mode="before")
+    @classmethod
+    def _quoted(cls, value: object) -> object:
+        # YAML reads 22:00 without quotes as a number to the base of sixty.
+        if isinstance(value, int):
+            raise ValueError('put it in quotes: "22:00"')
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as e:
+            raise ValueError("no such time zone") from e
+        return value
 
 
 def _state_dir() -> Path:
@@ -122,6 +156,8 @@ class Config(BaseSettings):
     clouds: dict[str, CloudConfig] = {}
     sources: dict[str, SourceConfig] = {}
     limits: Limits = Limits()
+    windows: dict[str, WindowConfig] = {}
+    """Maintenance windows by name."""
     invariant_every_s: float = Field(default=5.0, ge=0.1)
     """How often the invariants of running jobs are sampled."""
     second_person: bool = False

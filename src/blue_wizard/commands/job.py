@@ -62,7 +62,8 @@ def log(job: str, /, *, output: OutputOption = "table") -> int:
     ledger = Ledger()
     jobs = [j["id"] for j in ledger.jobs(root=ledger.job(job)["root"])]
     events = ledger.events(jobs if job == jobs[0] else [job])
-    emit(plain(events), output, lambda: "\n".join(events_text(events)))
+    titles = {(j, s.id): s.title for j in jobs for s in ledger.plan(j).steps}
+    emit(plain(events), output, lambda: "\n".join(events_text(events, titles)))
     return 0
 
 
@@ -170,6 +171,28 @@ def rollback(job: str, /, *, yes: YesOption = False, output: OutputOption = "tab
     code = follow(job, output=output)
     # Undoing is what was asked for, so a job that ends cancelled or rolled back is a success.
     return 0 if code in {0, 5, 130} else code
+
+
+@app.command(help=_("Which members of failure domains are claimed, by which jobs."))
+def claims(*, output: OutputOption = "table") -> int:
+    """Which members of failure domains are claimed, by which jobs."""
+    from blue_wizard.jobs.ledger import Ledger
+    from blue_wizard.report.jobs import claims_table
+
+    rows = Ledger().claims()
+    emit(rows, output, lambda: claims_table(rows))
+    return 0
+
+
+@app.command(help=_("Give back the claims that a job has kept after its end; make sure first that they are over."))
+def release(job: str, /, *, yes: YesOption = False) -> int:
+    """Give back the claims that a job has kept after its end."""
+    from blue_wizard.jobs import client
+
+    kept = client.kept_claims(job)
+    confirm(_("Are {members} back in service?").format(members=", ".join(c["member"] for c in kept)), yes=yes)
+    client.release(job)
+    return 0
 
 
 def second_person(job: str, *, output: Output) -> int:

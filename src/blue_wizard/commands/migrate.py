@@ -109,18 +109,24 @@ def run(
     hold: Annotated[
         bool, Parameter(negative=(), help=_("Write the job down, to be started by: job approve ID."))
     ] = False,
+    window: Annotated[
+        str, Parameter(help=_("The maintenance window that risky steps begin in, instead of the wave's."))
+    ] = "",
     detach: Annotated[bool, Parameter(negative=(), help=_("Do not wait for the end."))] = False,
     output: OutputOption = "table",
 ) -> int:
     """Run waves."""
-    from blue_wizard.jobs import client
+    import time
+
+    from blue_wizard.jobs import client, windows
     from blue_wizard.jobs.drift import refuse_drift
     from blue_wizard.jobs.model import State
     from blue_wizard.report.jobs import plan_tables
     from blue_wizard.report.migrate import result_tables
     from blue_wizard.report.out import errors
 
-    made = _compile(waves)
+    made = _compile(waves, window)
+    windows.refuse_misfits(made, time.time())
     if plan:
         emit({**made.as_json(), "digest": made.digest}, output, lambda: plan_tables(made))
         return 0
@@ -129,7 +135,7 @@ def run(
             errors().print(part)
         confirm(_("Run this plan?"), yes=False)
         # Minutes may have passed over the question.
-        refuse_drift(made, _compile(waves))
+        refuse_drift(made, _compile(waves, window))
     job = client.submit(made, approved=not hold)
     errors().print(_("Job {job}").format(job=job), markup=False)
     if hold:
@@ -144,12 +150,13 @@ def run(
     return follow(job, output=output, human=lambda view: result_tables([view]))
 
 
-def _compile(waves: tuple[Path, ...]) -> Plan:
+def _compile(waves: tuple[Path, ...], window: str = "") -> Plan:
     from blue_wizard.migrate import operation, wave
 
     if not waves:
         raise InputError(_("No wave file was named."), _("Make one: blue-wizard migrate plan SOURCE --out wave.yaml"))
-    return operation.compile_waves([wave.read(path) for path in waves])
+    read = [wave.read(path) for path in waves]
+    return operation.compile_waves([w.model_copy(update={"window": window or w.window}) for w in read])
 
 
 def _jobs_of(what: str) -> list[str]:
@@ -161,9 +168,10 @@ def _jobs_of(what: str) -> list[str]:
     path = Path(what)
     if not path.suffix and not path.exists():
         return [ledger.job(what)["root"]]
-    wanted = wave.read(path).model_dump(mode="json")
+    wanted = {**wave.read(path).model_dump(mode="json"), "window": ""}
     migrations = [j["id"] for j in ledger.jobs() if j["operation"] == operation.OPERATION]
-    found = [j for j in migrations if wanted in ledger.plan(j).params["waves"]]
+    # The window may have been named at the run; it moves nothing else.
+    found = [j for j in migrations if wanted in [{**w, "window": ""} for w in ledger.plan(j).params["waves"]]]
     if not found:
         raise InputError(_("No job has run {wave} as it stands now.").format(wave=what), _("See: blue-wizard job list"))
     return found

@@ -30,6 +30,7 @@ __all__ = [
     "invariant",
     "load",
     "plan_again",
+    "plan_anew",
     "planner",
     "report_of",
     "reporter",
@@ -171,6 +172,18 @@ def plan_again(plan: Plan) -> Plan:
     load()
     make = _planners.get(plan.operation)
     return make(plan.params) if make else plan
+
+
+def plan_anew(operation: str, params: Mapping[str, Json]) -> Plan:
+    """The plan of an operation with these parameters. Raises InputError when it has no planner, and what the planner raises."""
+    load()
+    make = _planners.get(operation)
+    if make is None:
+        raise InputError(
+            _("Nothing plans the operation {operation!r} by itself.").format(operation=operation),
+            _("Those that can be planned: {known}").format(known=", ".join(sorted(_planners)) or "-"),
+        )
+    return make(params)
 
 
 def invariant(check: str) -> Callable[[Sampler], Sampler]:

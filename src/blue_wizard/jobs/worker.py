@@ -27,6 +27,7 @@ from blue_wizard.jobs.invariants import InvariantWatch
 from blue_wizard.jobs.lease import BEAT_S, Pulse, Watch, steady
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import State
+from blue_wizard.jobs.schedules import Scheduler
 from blue_wizard.masking import mask
 from blue_wizard.text import _
 
@@ -101,11 +102,15 @@ def run(*, until_idle: bool, metrics: str = "") -> None:
     pulse = Pulse(lambda: hasty.beat(name), lambda: _give_up(log, name), shared=ledger.shared)
     lease.hold = pulse.hold
     pulse.start()
-    # One of the workers samples for all.
-    watch = InvariantWatch(
-        ledger, every_s=config.load().invariant_every_s, mine=lambda: [w["id"] for w in ledger.workers()][:1] == [name]
-    )
+
+    def first() -> bool:
+        return [w["id"] for w in ledger.workers()][:1] == [name]
+
+    # One of the workers samples and schedules for all.
+    watch = InvariantWatch(ledger, every_s=config.load().invariant_every_s, mine=first)
     watch.start()
+    scheduler = Scheduler(ledger, mine=first)
+    scheduler.start()
     engine.launch(name, ledger)
     log.info("worker started", worker=name, pid=os.getpid())
     with suppress(Drained):
@@ -114,6 +119,7 @@ def run(*, until_idle: bool, metrics: str = "") -> None:
         log.info("draining")
         engine.parked(_DRAIN_S)
     watch.stop()
+    scheduler.stop()
     pulse.stop()
     with suppress(InputError):
         hasty.strike_off(name)
@@ -135,9 +141,12 @@ def _serve(ledger: Ledger, log: structlog.stdlib.BoundLogger, wake: threading.Ev
             looked = steady()
             _take_over(ledger, log, others)
             _give_back(ledger, live)
-        ledger.admit(limits.total, limits.per_target)
+            _give_back(ledger, ledger.running())
+        ledger.admit(limits.total, limits.per_target, limits.kinds)
+        for name in ledger.to_start():
+            engine.start(name)
         for job in live:
-            if (job["state"] == State.QUEUED and job["admitted"]) or job["undo_round"]:
+            if job["undo_round"]:
                 engine.start(job["id"], undo_round=job["undo_round"])
         if until_idle and not live and engine.idle():
             break

@@ -51,6 +51,8 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
                 params={"source": wave.source, "machine": vm.id},
                 steps=vm_steps(wave, vm, found, power),
                 target=source.target,
+                uses=(f"source-host:{source.target}", f"cloud:{wave.cloud}"),
+                window=wave.window,
                 invariant=_invariant(wave, vm, power),
             )
             for vm, power in ((vm, _power(source, vm.id)) for vm in wave.vms)

@@ -76,6 +76,8 @@ class Wave(_Strict):
     version: Literal[1] = 1
     source: str
     cloud: str
+    window: str = ""
+    """The maintenance window of the configuration that risky steps begin in."""
     vms: list[VmPlan] = Field(min_length=1)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from blue_wizard import config
+from blue_wizard import config, tracing
 from blue_wizard.errors import BlueWizardError, InputError, StepFailed
 from blue_wizard.masking import learn
 from blue_wizard.text import _
@@ -19,6 +19,7 @@ __all__ = ["Cloud", "cloud_name", "connect"]
 _COMPUTE = "2.60"
 _VOLUME = "3.59"
 _TIMEOUT_S = 60
+_REQUEST_ID = "x-openstack-request-id"
 
 
 def cloud_name(name: str | None = None) -> str:
@@ -91,11 +92,13 @@ class Cloud:
                 **({"microversion": adapter.default_microversion} if adapter.default_microversion else {}),
             )
         except keystoneauth1.exceptions.ClientException as e:
+            _told(self.name, service, method, path, type(e).__name__)
             raise StepFailed(
                 _("The API {service} of cloud {name} does not answer: {error}").format(
                     service=service, name=self.name, error=str(e).splitlines()[0]
                 )
             ) from e
+        _told(self.name, service, method, path, f"{reply.status_code} {reply.headers.get(_REQUEST_ID, '')}".strip())
         if reply.status_code == 404 and missing_ok:
             return None
         if reply.status_code >= 400:
@@ -130,6 +133,12 @@ class Cloud:
             # The link may name another host than the one that we reach the API by.
             next_path = f"{path.partition('?')[0]}?{href.partition('?')[2]}" if href and page[key] else None
         return found
+
+
+def _told(cloud: str, service: str, method: str, path: str, result: str) -> None:
+    # What only reads is no effect.
+    if method != "GET":
+        tracing.tell("api", f"{cloud} {service}", f"{method} {path.partition('?')[0]}", result)
 
 
 class ApiError(BlueWizardError):

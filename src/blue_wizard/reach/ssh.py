@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import asyncssh
 
-from blue_wizard import config
+from blue_wizard import config, tracing
 from blue_wizard.reach import connection
 from blue_wizard.reach.argv import KILL_AFTER_S, Wrap, prepare, sudo_refusal
 from blue_wizard.reach.faults import CommandFailed, Fault, NotReached
@@ -198,7 +198,7 @@ class Host:
         then not kept. Raises NotReached when it did not run, CommandFailed when it was ended by its time-out, wrote too
         much, or was lost with its connection.
         """
-        return wait(
+        result = wait(
             self.execute(
                 argv,
                 timeout_s=timeout_s,
@@ -209,6 +209,8 @@ class Host:
                 max_output=max_output,
             )
         )
+        tracing.tell("argv", self.name, shlex.join(argv), f"exit {result.status}")
+        return result
 
     def check(
         self, argv: Sequence[str], *, timeout_s: float = 60, root: bool = False, within: Wrap | None = None
@@ -226,6 +228,7 @@ class Host:
         async def start() -> asyncssh.SSHClientProcess[str]:
             return await (await self.open()).create_process(shlex.join(argv), errors="replace")
 
+        tracing.tell("argv", self.name, shlex.join(argv))
         process = wait(start())
         try:
             yield process

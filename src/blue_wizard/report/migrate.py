@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blue_wizard.report.jobs import left_lines, state_text
+from blue_wizard.report.lines import left_lines
+from blue_wizard.report.names import state_text
 from blue_wizard.report.out import bytes_text, seconds_text, table
 from blue_wizard.text import _
 
