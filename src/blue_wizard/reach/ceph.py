@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from blue_wizard.config import CephAccess
@@ -17,7 +17,9 @@ _TIMEOUTS = {"client_mount_timeout": "30", "rados_mon_op_timeout": "30", "rados_
 
 
 # Whole objects gain nothing by librbd's cache, and a write that has ended is then on its OSDs.
-_DIRECT = {"rbd_cache": "false", "rbd_persistent_cache_mode": "disabled"}
+_DIRECT = {"rbd_cache": "false"}
+# Not every librados knows these.
+_DIRECT_TOO = {"rbd_persistent_cache_mode": "disabled"}
 
 # What is kept here is never closed, not even when nothing else refers to it.
 _left_open: list[Any] = []
@@ -41,6 +43,9 @@ def open_pool(access: CephAccess, *, direct: bool = False) -> Iterator[Pool]:
         cluster = rados.Rados(
             conffile=str(access.conf), rados_id=access.client, conf=_TIMEOUTS | (_DIRECT if direct else {})
         )
+        for name, value in _DIRECT_TOO.items() if direct else ():
+            with suppress(rados.ObjectNotFound):
+                cluster.conf_set(name, value)
         cluster.connect(timeout=30)
     except (rados.Error, OSError) as e:
         raise InputError(
@@ -96,13 +101,16 @@ class Pool:
         return self._rbd.Image(self._io, image, read_only=read_only)
 
     def free(self) -> int:
-        """MAX AVAIL in bytes: what can still be stored, replicas and full ratio taken into account (`ceph df`)."""
-        command = json.dumps({"prefix": "df", "format": "json"})
+        """MAX AVAIL in bytes: what can still be stored, replicas, full ratio and quota taken into account (`ceph df detail`)."""
+        command = json.dumps({"prefix": "df", "detail": "detail", "format": "json"})
         status, out, error = self._cluster.mon_command(command, b"")
         if status != 0:
             raise StepFailed(_("Ceph does not tell its free space: {error}").format(error=error))
         pools = {p["name"]: p["stats"] for p in json.loads(out)["pools"]}
-        return int(pools[self.name]["max_avail"])
+        found = pools[self.name]
+        left = int(found["max_avail"])
+        # MAX AVAIL knows nothing of the pool's own quota.
+        return min(left, max(0, int(found["quota_bytes"] - found["stored"]))) if found.get("quota_bytes") else left
 
     def images(self) -> list[str]:
         """The names of all images."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blue_wizard import config
+from blue_wizard.config import CephAccess
 from blue_wizard.errors import Refused, StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
@@ -18,8 +19,10 @@ from blue_wizard.migrate.sources import Export, open_source
 from blue_wizard.migrate.targets.common import ceph_access, cloud_of, server_of
 from blue_wizard.migrate.transfer import engine, journal, verify
 from blue_wizard.migrate.transfer.journal import Journal, OtherDisk
+from blue_wizard.migrate.transfer.limits import buckets
 from blue_wizard.migrate.transfer.nbd_reader import NbdReader
 from blue_wizard.migrate.transfer.rbd_image import RbdImage
+from blue_wizard.migrate.transfer.space import SpaceGuard
 from blue_wizard.reach import ceph
 from blue_wizard.text import _
 
@@ -73,7 +76,7 @@ def journal_of(ctx: Context) -> Path:
 
 @action("rbd.disk.import")
 class ImportDisk(Action):
-    """args: cloud, source, machine, disk, size, volume (the id of the step that made it)."""
+    """args: cloud, source, machine, disk, size, volume (the id of the step that made it), max_rate ("" or see `rates.parse`)."""
 
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Copy the disk, or carry on where a killed attempt has come to, and read it back."""
@@ -127,6 +130,7 @@ def _transfer(ctx: Context, args: Args, pool: ceph.Pool, image: str, disk: Reade
         "target": [pool.fsid(), pool.name, image, target_id, object_size],
     }
     notes = _open_journal(ctx, pool, image, identity)
+    access, in_flight = ceph_access(args["cloud"]), config.load().transfer.in_flight
     with closing(notes), closing(RbdImage(pool, image)) as writer:
         ctx.event("effect", "import disk", disk=args["disk"], image=writer.name, objects_done=len(notes))
         copied = engine.copy(
@@ -134,7 +138,14 @@ def _transfer(ctx: Context, args: Args, pool: ceph.Pool, image: str, disk: Reade
             writer,
             notes,
             fresh=True,
-            settings=_settings(object_size),
+            settings=engine.Settings(in_flight=in_flight, object_size=object_size),
+            throttles=buckets(
+                source=open_source(args["source"]).target,
+                pool=pool.name,
+                job=ctx.job_id.partition(".")[0],
+                max_rate=args.get("max_rate") or "",
+            ),
+            guards=[SpaceGuard(pool.name, lambda: _free(access), in_flight * object_size)],
             progress=lambda done, total: ctx.progress(done, total, note=_("copy")),
             pause_point=ctx.pause_point,
         )
@@ -159,8 +170,10 @@ def _transfer(ctx: Context, args: Args, pool: ceph.Pool, image: str, disk: Reade
     }
 
 
-def _settings(object_size: int) -> engine.Settings:
-    return engine.Settings(object_size=object_size)
+def _free(access: CephAccess) -> int:
+    # A connection of its own for each look: one that hangs must not keep the copy's from being closed.
+    with ceph.open_pool(access) as pool:
+        return pool.free()
 
 
 def _open_journal(ctx: Context, pool: ceph.Pool, image: str, identity: dict[str, Any]) -> Journal:
