@@ -6,16 +6,19 @@ those come from clouds.yaml, keyrings and ssh keys, which have their own files a
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from blue_wizard import rates
 from blue_wizard.errors import InputError
 from blue_wizard.text import _
 
@@ -26,9 +29,12 @@ __all__ = [
     "HostAccess",
     "InventoryConfig",
     "Limits",
+    "Rate",
     "SourceConfig",
     "SshConfig",
+    "TransferConfig",
     "WindowConfig",
+    "live",
     "load",
     "path",
 ]
@@ -138,6 +144,28 @@ class WindowConfig(_Strict):
         return value
 
 
+def _checked_rate(text: str) -> str:
+    rates.parse(text)
+    return text
+
+
+Rate = Annotated[str, AfterValidator(_checked_rate)]
+"""A limit of bandwidth, see `rates.parse`."""
+
+
+class TransferConfig(_Strict):
+    """How disks are copied. The limits hold in each worker by itself, and are read again while it runs (see `live`)."""
+
+    max_rate: Rate | None = None
+    """Over all disks that the worker copies."""
+    max_rate_per_source: Rate | None = None
+    """Over all disks from one source (a host, a datastore, a folder)."""
+    max_rate_per_pool: Rate | None = None
+    """Over all disks into one pool."""
+    in_flight: int = Field(default=16, ge=1, le=256)
+    """Objects (of 4 MiB) of one disk that are in memory at once."""
+
+
 def _state_dir() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "blue-wizard"
 
@@ -158,6 +186,7 @@ class Config(BaseSettings):
     limits: Limits = Limits()
     windows: dict[str, WindowConfig] = {}
     """Maintenance windows by name."""
+    transfer: TransferConfig = TransferConfig()
     invariant_every_s: float = Field(default=5.0, ge=0.1)
     """How often the invariants of running jobs are sampled."""
     second_person: bool = False
@@ -207,3 +236,28 @@ def load() -> Config:
             _("The configuration {file} can't be used: {problems}").format(file=file, problems=problems),
             _("Correct the field in the file, or the variable BLUE_WIZARD_... that sets it."),
         ) from e
+
+
+_LOOK_EVERY_S = 1.0
+_live: tuple[float, tuple[Path, int, int], Config] | None = None
+
+
+def live() -> Config:
+    """The configuration as its file is now, looked at once a second: for what may change under a running worker.
+
+    While the file can't be used, what was read last counts.
+    """
+    global _live
+    now = time.monotonic()
+    if _live is not None and now - _live[0] < _LOOK_EVERY_S and _live[1][0] == path():
+        return _live[2]
+    file = path()
+    found_file = file.stat() if file.is_file() else None
+    seen = (file, found_file.st_mtime_ns, found_file.st_size) if found_file else (file, 0, 0)
+    known = _live
+    found = load() if known is None or known[1][0] != seen[0] else known[2]
+    if known is None or known[1] != seen:
+        with contextlib.suppress(InputError):
+            found = load.__wrapped__()
+    _live = (now, seen, found)
+    return found

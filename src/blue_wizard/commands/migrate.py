@@ -23,6 +23,12 @@ __all__ = ["app"]
 
 app = App(name="migrate", help=_("Bring virtual machines into OpenStack."), result_action="return_value")
 
+MaxRateOption = Annotated[
+    str | None,
+    Parameter(
+        help=_("How fast disks are copied at most: 20M (bytes per second), or 08:00-20:00=20M,20:00-08:00=200M.")
+    ),
+]
 MatchOption = Annotated[str, Parameter(help=_("Only machines whose name matches this pattern."))]
 
 
@@ -66,6 +72,7 @@ def plan(
     convert: Annotated[
         Literal["auto", "always", "never"], Parameter(help=_("Put virtio drivers into guests without them."))
     ] = "auto",
+    max_rate: MaxRateOption = None,
     output: OutputOption = "table",
 ) -> int:
     """Write a wave file."""
@@ -81,7 +88,14 @@ def plan(
         raise InputError(_("No machine of {source} matches {match}.").format(source=source, match=match))
     name = openstack.cloud_name()
     found = site.read(openstack.connect(name), ceph_access(name))
-    wishes = planning.Wishes(mapped=mapped, keep_mac=keep_mac, keep_ip=keep_ip, shutdown=shutdown, convert=convert)
+    wishes = planning.Wishes(
+        mapped=mapped,
+        keep_mac=keep_mac,
+        keep_ip=keep_ip,
+        shutdown=shutdown,
+        convert=convert,
+        max_rate=_checked(max_rate),
+    )
     made, remarks = planning.make_wave(url, machines, found, wishes, lambda m: _look_inside(opened, m))
     wave.write(made, out)
     data = {"wave": str(out), **made.model_dump(mode="json"), "remarks": remarks}
@@ -113,6 +127,7 @@ def run(
         str, Parameter(help=_("The maintenance window that risky steps begin in, instead of the wave's."))
     ] = "",
     detach: Annotated[bool, Parameter(negative=(), help=_("Do not wait for the end."))] = False,
+    max_rate: MaxRateOption = None,
     output: OutputOption = "table",
 ) -> int:
     """Run waves."""
@@ -125,7 +140,7 @@ def run(
     from blue_wizard.report.migrate import result_tables
     from blue_wizard.report.out import errors
 
-    made = _compile(waves, window)
+    made = _compile(waves, window, max_rate)
     windows.refuse_misfits(made, time.time())
     if plan:
         emit({**made.as_json(), "digest": made.digest}, output, lambda: plan_tables(made))
@@ -135,7 +150,7 @@ def run(
             errors().print(part)
         confirm(_("Run this plan?"), yes=False)
         # Minutes may have passed over the question.
-        refuse_drift(made, _compile(waves, window))
+        refuse_drift(made, _compile(waves, window, max_rate))
     job = client.submit(made, approved=not hold)
     errors().print(_("Job {job}").format(job=job), markup=False)
     if hold:
@@ -150,13 +165,28 @@ def run(
     return follow(job, output=output, human=lambda view: result_tables([view]))
 
 
-def _compile(waves: tuple[Path, ...], window: str = "") -> Plan:
+def _checked(max_rate: str | None) -> str | None:
+    from blue_wizard import rates
+
+    try:
+        if max_rate is not None:
+            rates.parse(max_rate)
+    except ValueError as e:
+        raise InputError(
+            _("--max-rate {rate} can't be used: {error}").format(rate=max_rate, error=e),
+            _("Write 20M, or 08:00-20:00=20M,20:00-08:00=200M."),
+        ) from e
+    return max_rate
+
+
+def _compile(waves: tuple[Path, ...], window: str = "", max_rate: str | None = None) -> Plan:
     from blue_wizard.migrate import operation, wave
 
     if not waves:
         raise InputError(_("No wave file was named."), _("Make one: blue-wizard migrate plan SOURCE --out wave.yaml"))
     read = [wave.read(path) for path in waves]
-    return operation.compile_waves([w.model_copy(update={"window": window or w.window}) for w in read])
+    read = [w.model_copy(update={"window": window or w.window}) for w in read]
+    return operation.compile_waves(read, max_rate=_checked(max_rate))
 
 
 def _jobs_of(what: str) -> list[str]:

@@ -30,8 +30,8 @@ actions = (disks, flavors, guest, ports, power, servers, verify, volumes)
 _ASSUMED_RATE = 100 << 20  # bytes per second, for the estimate of a copy
 
 
-def compile_waves(waves: Sequence[Wave]) -> Plan:
-    """The plan of all waves together. Reads only.
+def compile_waves(waves: Sequence[Wave], *, max_rate: str | None = None) -> Plan:
+    """The plan of all waves together. Reads only. `max_rate` counts in place of what the waves say.
 
     Raises InputError or Refused with everything that does not hold, before anything is made.
     """
@@ -49,7 +49,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
                 title=vm.name,
                 operation=VM_OPERATION,
                 params={"source": wave.source, "machine": vm.id},
-                steps=vm_steps(wave, vm, found, power),
+                steps=vm_steps(wave, vm, found, power, max_rate),
                 target=source.target,
                 uses=(f"source-host:{source.target}", f"cloud:{wave.cloud}"),
                 window=wave.window,
@@ -63,7 +63,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
     return Plan(
         title=_("Migrate {names}").format(names=", ".join(names[:5]) + (" ..." if len(names) > 5 else "")),
         operation=OPERATION,
-        params={"waves": [w.model_dump(mode="json") for w in waves]},
+        params={"waves": [w.model_dump(mode="json") for w in waves], "max_rate": max_rate},
         children=tuple(children),
         preconditions=tuple(f.as_precondition() for f in findings),
     )
@@ -77,7 +77,7 @@ def _invariant(wave: Wave, vm: VmPlan, power: Power) -> Invariant:
 @planner(OPERATION)
 def plan_again(params: Mapping[str, Json]) -> Plan:
     """The plan of the same waves as things are now. Raises what `compile_waves` raises."""
-    return compile_waves([Wave.model_validate(w) for w in params["waves"]])
+    return compile_waves([Wave.model_validate(w) for w in params["waves"]], max_rate=params.get("max_rate"))
 
 
 def _power(source: Source, machine: str) -> Power:
@@ -113,7 +113,7 @@ def _source_findings(wave: Wave, source: Source) -> list[Finding]:
     return found or [Finding(_("the source is whole, and as planned"), True)]
 
 
-def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[Step, ...]:
+def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power, max_rate: str | None = None) -> tuple[Step, ...]:
     """The steps that move one machine (pure)."""
     cloud = {"cloud": wave.cloud}
     origin = {"source": wave.source, "machine": vm.id}
@@ -169,11 +169,18 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[St
         Step(
             f"import.{i}",
             "rbd.disk.import",
-            {**cloud, **origin, "disk": d.id, "size": d.size, "volume": f"volume.{i}"},
+            {
+                **cloud,
+                **origin,
+                "disk": d.id,
+                "size": d.size,
+                "volume": f"volume.{i}",
+                "max_rate": max_rate or wave.max_rate or "",
+            },
             _("import disk {disk} ({size:.1f} GiB) into {pool}").format(
                 disk=d.id, size=d.size / (1 << 30), pool=found.pool
             ),
-            _("copied, then hashed on both sides"),
+            _("copied, then read back and hashed"),
             Risk.LOW,
             max(2.0, 2 * d.size / _ASSUMED_RATE),
         )

@@ -29,12 +29,14 @@ class Wishes:
         keep_ip: bool = False,
         shutdown: bool = False,
         convert: Convert = "auto",
+        max_rate: str | None = None,
     ) -> None:
         self.mapped = mapped
         self.keep_mac = keep_mac
         self.keep_ip = keep_ip
         self.shutdown = shutdown
         self.convert = convert
+        self.max_rate = max_rate
 
 
 def make_wave(
@@ -56,7 +58,7 @@ def make_wave(
                 _("{name} runs: the wave is refused until its shutdown is allowed.").format(name=machine.name)
             )
         vms.append(_vm(machine, site, wishes, convert, remarks))
-    return Wave(source=source, cloud=site.cloud, vms=vms), remarks
+    return Wave(source=source, cloud=site.cloud, max_rate=wishes.max_rate, vms=vms), remarks
 
 
 def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: list[str]) -> VmPlan:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from blue_wizard.config import Rate
 from blue_wizard.errors import InputError
 from blue_wizard.migrate.machine import Firmware
 from blue_wizard.migrate.mapping import problems
@@ -78,6 +79,8 @@ class Wave(_Strict):
     cloud: str
     window: str = ""
     """The maintenance window of the configuration that risky steps begin in."""
+    max_rate: Rate | None = None
+    """How fast all disks of the wave together may be copied: ``20M`` bytes per second, or a table by the time of day."""
     vms: list[VmPlan] = Field(min_length=1)
 
 
