@@ -36,8 +36,17 @@ class Result:
     stderr: str
 
 
-@lru_cache(maxsize=1)
+_starting = threading.Lock()
+
+
 def _loop() -> asyncio.AbstractEventLoop:
+    # A cache alone lets two threads make one loop each, and a connection belongs to the loop that opened it.
+    with _starting:
+        return _started_loop()
+
+
+@lru_cache(maxsize=1)
+def _started_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="ssh", daemon=True).start()
     return loop
@@ -135,8 +144,8 @@ class Host:
         try:
             yield process
         finally:
-            process.close()
-            _loop().call_soon_threadsafe(lambda: None)
+            # Its packets must not be mixed with those that the loop is sending.
+            _loop().call_soon_threadsafe(process.close)
 
     @contextmanager
     def forward(self, remote_path: str) -> Iterator[Path]:
@@ -148,7 +157,7 @@ class Host:
             try:
                 yield local
             finally:
-                listener.close()
+                _loop().call_soon_threadsafe(listener.close)
 
 
 @lru_cache
