@@ -66,6 +66,14 @@ def plan(
     convert: Annotated[
         Literal["auto", "always", "never"], Parameter(help=_("Put virtio drivers into guests without them."))
     ] = "auto",
+    storage: Annotated[
+        Literal["rbd", "local"] | None,
+        Parameter(help=_("Disks go into RBD volumes, or onto the compute hosts (without Ceph in the configuration).")),
+    ] = None,
+    staging: Annotated[
+        Path | None,
+        Parameter(help=_("A local or NFS folder that every disk goes through, in two phases.")),
+    ] = None,
     output: OutputOption = "table",
 ) -> int:
     """Write a wave file."""
@@ -80,8 +88,18 @@ def plan(
     if not machines:
         raise InputError(_("No machine of {source} matches {match}.").format(source=source, match=match))
     name = openstack.cloud_name()
-    found = site.read(openstack.connect(name), ceph_access(name))
-    wishes = planning.Wishes(mapped=mapped, keep_mac=keep_mac, keep_ip=keep_ip, shutdown=shutdown, convert=convert)
+    known = config.load().clouds.get(name)
+    chosen = storage or ("rbd" if known and known.ceph else "local")
+    found = site.read(openstack.connect(name), ceph_access(name) if chosen == "rbd" else None)
+    wishes = planning.Wishes(
+        mapped=mapped,
+        keep_mac=keep_mac,
+        keep_ip=keep_ip,
+        shutdown=shutdown,
+        convert=convert,
+        storage=chosen,
+        staging=str(staging.expanduser().absolute()) if staging else None,
+    )
     made, remarks = planning.make_wave(url, machines, found, wishes, lambda m: _look_inside(opened, m))
     wave.write(made, out)
     data = {"wave": str(out), **made.model_dump(mode="json"), "remarks": remarks}

@@ -10,12 +10,12 @@ from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.migrate import digest, transfer
 from blue_wizard.migrate.mapping import GIB
-from blue_wizard.migrate.sources import open_source
+from blue_wizard.migrate.targets import origin
 from blue_wizard.migrate.targets.common import ceph_access, cloud_of, server_of
 from blue_wizard.reach import ceph, nbd
 from blue_wizard.text import _
 
-__all__ = ["ImportDisk", "image_of", "prove"]
+__all__ = ["ImportDisk", "both_hashes", "image_of", "prove"]
 
 
 def image_of(volume_id: str) -> str:
@@ -57,7 +57,7 @@ def prove(ctx: Context, args: Args, pool: ceph.Pool) -> str:
 
 @action("rbd.disk.import")
 class ImportDisk(Action):
-    """args: cloud, source, machine, disk, size, volume (the id of the step that made it)."""
+    """args: cloud, source, machine, disk, size, volume (the id of the step that made it), staged? (likewise)."""
 
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Copy the disk; what a killed attempt has written is given back first, so that holes are holes."""
@@ -67,16 +67,8 @@ class ImportDisk(Action):
             if not pool.blank(image):
                 ctx.event("effect", "empty image", image=f"{pool.name}/{image}")
                 pool.empty(image)
-        source = open_source(args["source"])
         node = nbd.rbd_node(access.pool, image, conf=access.conf, client=access.client)
-        with source.open_disk(args["machine"], args["disk"]) as disk, nbd.serve(node, writable=True) as target:
-            if disk.size != args["size"]:
-                raise StepFailed(
-                    _("Disk {disk} of {machine} has {now} bytes now, the plan says {then}.").format(
-                        disk=args["disk"], machine=args["machine"], now=disk.size, then=args["size"]
-                    ),
-                    _("Plan again: blue-wizard migrate plan"),
-                )
+        with origin.open_disk(ctx, args) as disk, nbd.serve(node, writable=True) as target:
             ctx.event("effect", "import disk", disk=args["disk"], image=f"{access.pool}/{image}")
             copied = transfer.copy(
                 disk.uri,
@@ -86,7 +78,8 @@ class ImportDisk(Action):
                 progress=lambda done, total: ctx.progress(done, total, note=_("copy")),
                 pause_point=ctx.pause_point,
             )
-            sha256 = _both_hashes(ctx, disk.uri, target, disk.size, args["disk"])
+            sha256 = both_hashes(ctx, disk.uri, target, disk.size, args["disk"])
+        origin.expect(ctx, args, sha256)
         return {
             "volume_id": ctx.outcome(args["volume"])["volume_id"],
             "target": f"rbd:{access.pool}/{image}",
@@ -100,7 +93,7 @@ class ImportDisk(Action):
         """Nothing of its own: the image goes with its volume."""
 
 
-def _both_hashes(ctx: Context, source: str, target: str, size: int, name: str) -> str:
+def both_hashes(ctx: Context, source: str, target: str, size: int, name: str) -> str:
     """The hash of both sides, taken side by side. Raises StepFailed when they differ."""
 
     def one(uri: str, *, speaks: bool) -> str:
