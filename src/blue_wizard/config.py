@@ -58,6 +58,9 @@ class CloudConfig(_Strict):
 
     ceph: CephAccess | None = None
     volume_type: str | None = None
+    compute_exec: list[str] = []
+    """The words before every command on a compute host whose libvirt and QEMU live in a container
+    (``[docker, exec, -i, nova_libvirt]``)."""
 
 
 class HostAccess(_Strict):

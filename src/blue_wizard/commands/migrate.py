@@ -73,6 +73,14 @@ def plan(
         Literal["auto", "always", "never"], Parameter(help=_("Put virtio drivers into guests without them."))
     ] = "auto",
     max_rate: MaxRateOption = None,
+    storage: Annotated[
+        Literal["rbd", "local"] | None,
+        Parameter(help=_("Disks go into RBD volumes, or onto the compute hosts (without Ceph in the configuration).")),
+    ] = None,
+    staging: Annotated[
+        Path | None,
+        Parameter(help=_("A local or NFS folder that every disk goes through, in two phases.")),
+    ] = None,
     output: OutputOption = "table",
 ) -> int:
     """Write a wave file."""
@@ -87,7 +95,9 @@ def plan(
     if not machines:
         raise InputError(_("No machine of {source} matches {match}.").format(source=source, match=match))
     name = openstack.cloud_name()
-    found = site.read(openstack.connect(name), ceph_access(name))
+    known = config.load().clouds.get(name)
+    chosen = storage or ("rbd" if known and known.ceph else "local")
+    found = site.read(openstack.connect(name), ceph_access(name) if chosen == "rbd" else None)
     wishes = planning.Wishes(
         mapped=mapped,
         keep_mac=keep_mac,
@@ -95,6 +105,8 @@ def plan(
         shutdown=shutdown,
         convert=convert,
         max_rate=_checked(max_rate),
+        storage=chosen,
+        staging=str(staging.expanduser().absolute()) if staging else None,
     )
     made, remarks = planning.make_wave(url, machines, found, wishes, lambda m: _look_inside(opened, m))
     wave.write(made, out)
@@ -185,8 +197,9 @@ def _compile(waves: tuple[Path, ...], window: str = "", max_rate: str | None = N
     if not waves:
         raise InputError(_("No wave file was named."), _("Make one: blue-wizard migrate plan SOURCE --out wave.yaml"))
     read = [wave.read(path) for path in waves]
-    read = [w.model_copy(update={"window": window or w.window}) for w in read]
-    return operation.compile_waves(read, max_rate=_checked(max_rate))
+    rate = _checked(max_rate)
+    update = {**({"window": window} if window else {}), **({"max_rate": rate} if rate else {})}
+    return operation.compile_waves([w.model_copy(update=update) for w in read])
 
 
 def _jobs_of(what: str) -> list[str]:

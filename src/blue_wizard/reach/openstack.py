@@ -13,11 +13,13 @@ from blue_wizard.errors import BlueWizardError, InputError, StepFailed
 from blue_wizard.masking import learn
 from blue_wizard.text import _
 
-__all__ = ["Cloud", "cloud_name", "connect"]
+__all__ = ["ApiError", "Cloud", "cloud_name", "connect"]
 
 # Blank volumes as the only disks and no network at creation need 2.37; flavor descriptions need 2.55.
 _COMPUTE = "2.60"
 _VOLUME = "3.59"
+# Allocation candidates need 1.10.
+_PLACEMENT = "1.10"
 _TIMEOUT_S = 60
 _REQUEST_ID = "x-openstack-request-id"
 
@@ -47,7 +49,10 @@ def connect(name: str) -> Cloud:
 
     try:
         connection = openstack.connect(
-            cloud=name, compute_default_microversion=_COMPUTE, block_storage_default_microversion=_VOLUME
+            cloud=name,
+            compute_default_microversion=_COMPUTE,
+            block_storage_default_microversion=_VOLUME,
+            placement_default_microversion=_PLACEMENT,
         )
         connection.config.get_session_client("identity")
         learn(connection.config.config.get("auth", {}).get("password"))
@@ -74,18 +79,29 @@ class Cloud:
         self.project_id: str = connection.current_project_id
 
     def _call(
-        self, service: str, method: str, path: str, body: Mapping[str, Any] | None = None, *, missing_ok: bool = False
+        self,
+        service: str,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | bytes | None = None,
+        *,
+        missing_ok: bool = False,
     ) -> Any:
-        """One API call on the service's adapter; its JSON, or None for an empty answer (or a 404 with `missing_ok`)."""
+        """One API call on the service's adapter; its JSON, or None for an empty answer (or a 404 with `missing_ok`).
+
+        A body of bytes is sent as it is, anything else as JSON.
+        """
         import keystoneauth1.exceptions
 
         adapter = getattr(self.sdk, service)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
+        headers = {"Content-Type": kind} if body is not None else {}
         try:
             reply = adapter.request(
                 path,
                 method,
-                data=orjson.dumps(body) if body is not None else None,
+                data=data,
                 headers=headers,
                 raise_exc=False,
                 timeout=_TIMEOUT_S,
@@ -113,8 +129,8 @@ class Cloud:
         """POST."""
         return self._call(service, "POST", path, body)
 
-    def put(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
-        """PUT."""
+    def put(self, service: str, path: str, body: Mapping[str, Any] | bytes) -> Any:
+        """PUT; bytes are sent as they are."""
         return self._call(service, "PUT", path, body)
 
     def delete(self, service: str, path: str) -> None:

@@ -65,8 +65,17 @@ class Result:
     took_s: float = 0.0
 
 
-@lru_cache(maxsize=1)
+_starting = threading.Lock()
+
+
 def _loop() -> asyncio.AbstractEventLoop:
+    # A cache alone lets two threads make one loop each, and a connection belongs to the loop that opened it.
+    with _starting:
+        return _started_loop()
+
+
+@lru_cache(maxsize=1)
+def _started_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="ssh", daemon=True).start()
     return loop

@@ -47,13 +47,14 @@ def wave_table(wave: Wave, remarks: Sequence[str], path: Path) -> Iterable[Rende
             vm.name,
             vm.flavor or _("a new one ({vcpus} vCPUs, {memory} MiB)").format(vcpus=vm.vcpus, memory=vm.memory),
             ", ".join(f"{d.id} {bytes_text(d.size)}" for d in vm.disks),
+            vm.storage,
             ", ".join(" ".join(x for x in (n.network or "?", n.mac, str(n.fixed_ip or "")) if x) for n in vm.nics)
             or None,
             _("yes") if vm.convert else _("no"),
         )
         for vm in wave.vms
     ]
-    columns = (_("machine"), _("server"), _("flavor"), _("disks"), _("networks"), _("converted"))
+    columns = (_("machine"), _("server"), _("flavor"), _("disks"), _("storage"), _("networks"), _("converted"))
     yield table(columns, rows)
     yield from (f"! {r}" for r in remarks)
     yield _("Written to {file}. Next: blue-wizard migrate run {file}").format(file=path)

@@ -12,9 +12,9 @@ from blue_wizard.migrate import preconditions
 from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
 from blue_wizard.migrate.mapping import Flavor, MapFile, Subnet
-from blue_wizard.migrate.operation import vm_steps
 from blue_wizard.migrate.planning import Wishes, make_wave
 from blue_wizard.migrate.site import Network, Quota, Site
+from blue_wizard.migrate.steps import vm_steps
 from blue_wizard.migrate.wave import Wave
 
 GIB = 1 << 30
