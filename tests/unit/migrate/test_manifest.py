@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,15 @@ def test_errors_name_line_and_field(folder: Path, old: str, new: str, said: str 
 def test_errors_of_a_table(folder: Path, text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         list(Files(str(_write(folder, text, "manifest.csv"))).discover())
+
+
+def test_the_examples_of_the_how_to(tmp_path: Path) -> None:
+    document = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "migrate-files.md"
+    blocks = re.findall(r"^```(yaml|csv)\n(.*?)^```", document.read_text(), re.M | re.S)
+    assert [kind for kind, _text in blocks] == ["yaml", "csv", "yaml"]
+    read = [manifest.read(_write(tmp_path, text, f"{i}.{kind}")) for i, (kind, text) in enumerate(blocks)]
+    assert [m.name for b in read for m in b.machines] == ["web", "db", "web", "db", "web"]
+    assert read[0].machines[0].disks == read[1].machines[0].disks
 
 
 @settings(max_examples=150, deadline=None)
