@@ -256,6 +256,17 @@ def test_overlaps_are_refused(tmp_path: Path) -> None:
         list(pieces(BytesIO(stream.read_bytes()), "pipe"))
 
 
+def test_a_directory_that_lies_anywhere(tmp_path: Path) -> None:
+    """Found by the fuzz: a place too large for a C integer."""
+    data = bytearray(makers.vmware_stream(b"\1" * 65_536))
+    for directory in (0, 1 << 40, (1 << 64) - 257):
+        struct.pack_into("<Q", data, 56, directory)
+        with pytest.raises(StepFailed, match="pipe"):
+            list(pieces(BytesIO(data), "pipe"))
+        (tmp_path / "m.vmdk").write_bytes(data)
+        assert _try(tmp_path / "m.vmdk") is None
+
+
 def test_a_flipped_bit_in_compressed_data_is_noticed(tmp_path: Path) -> None:
     data = bytearray(makers.vmware_stream(bytes(range(256)) * 256))
     at = 128 * 512 + 12 + 40
