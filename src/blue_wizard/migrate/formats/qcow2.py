@@ -130,7 +130,9 @@ class Qcow2(Image):
 
     def check(self) -> None:
         """No cluster lies behind the end, and no two in one place."""
-        used = bytearray(-(-self.window.size // self._cluster) // 8 + 1)
+        # What lies far behind is of snapshots at best; a bit for each cluster of a file of any length is too much memory.
+        limit = min(self.window.size, 2 * self._size + (1 << 30))
+        used = bytearray(-(-limit // self._cluster) // 8 + 1)
         self._mark(used, 0, self._cluster)
         end = 0
         for i, entry in enumerate(self._l1):
@@ -161,6 +163,8 @@ class Qcow2(Image):
             raise self.damaged(_("a cluster at {offset}").format(offset=place))
         self._inside(place + length)
         byte, bit = divmod(place // self._cluster, 8)
+        if byte >= len(used):
+            return
         if used[byte] & 1 << bit:
             raise self.damaged(_("two clusters lie in one place"))
         used[byte] |= 1 << bit

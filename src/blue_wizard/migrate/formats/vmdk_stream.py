@@ -79,7 +79,11 @@ class VmdkStream(Image):
         self._header = header
         self._grain = header.grain * SECTOR
         self._tables = Tables(window, "I", "little", limit=4 << 20)
-        if header.directory == 0 or header.directory * SECTOR + 4 * header.tables > window.size:
+        if (
+            4 * header.tables > _HEAD_LIMIT
+            or header.directory == 0
+            or header.directory * SECTOR + 4 * header.tables > window.size
+        ):
             raise self.damaged(_("its directory lies behind its end"))
         self._directory = self._tables.read(header.directory * SECTOR, header.tables) or array("I", [0]) * header.tables
 
