@@ -168,6 +168,9 @@ def test_nbdcopy_reads_what_we_serve(tmp_path: Path) -> None:
     child, expected = _hyperv(folder)
     with Files(str(child)).open_disk(child.name, child.name) as export:
         subprocess.run(["nbdcopy", export.uri, tmp_path / "copy.raw"], check=True)
+        argv = ["qemu-img", "map", "--output=json", "-f", "raw", export.uri]
+        mapped = json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)
+        assert sum(m["length"] for m in mapped if m["data"]) == 4 * MIB
     with (tmp_path / "copy.raw").open("rb") as f:
         assert f.read(4 * MIB) == expected[: 4 * MIB]
         f.seek(4097 * MIB)
@@ -238,6 +241,37 @@ def test_an_unpacked_export(disk: Callable[[str], Path], tmp_path: Path) -> None
         source.check("../in/web.ovf", lambda: None)
     # The path of the description itself is a source too.
     assert [m.id for m in Files(str(folder / "two" / "web.ovf")).discover()] == ["web.ovf"]
+
+
+@pytest.mark.parametrize("kind", ["qcow2-zlib", "vhd", "vhd-fixed", "vhdx", "vmdk", "vdi", "raw"])
+def test_an_archive_with_disks_of_any_format(disk: Callable[[str], Path], tmp_path: Path, kind: str) -> None:
+    raw = disk("odd")
+    ova("web", raw, tmp_path / "good.ova")
+    member = makers.convert(raw, kind, tmp_path, "member")
+    with tarfile.open(tmp_path / "good.ova") as tar, tarfile.open(tmp_path / "web.ova", "w") as out:
+        out.addfile(tar.getmember("web.ovf"), tar.extractfile("web.ovf"))
+        out.add(member, "web-disk1.vmdk")
+    source = Files(str(tmp_path / "web.ova"))
+    if kind == "raw":
+        with pytest.raises(InputError, match="nothing of a"):
+            list(source.discover())
+        return
+    (machine,) = source.discover()
+    first, second, _status = over_nbd(source, machine.id, machine.disks[0].id)
+    assert first == hashlib.sha256(raw.read_bytes()).hexdigest()
+    assert second in {first, None}
+
+
+def test_an_encrypted_image_is_refused(tmp_path: Path) -> None:
+    secret = [
+        "--object",
+        "secret,id=s,data=word",
+        "-o",
+        "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10",
+    ]
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *secret, tmp_path / "m.qcow2", "1M"], check=True)
+    with pytest.raises(InputError, match="is encrypted"):
+        list(Files(str(tmp_path)).discover())
 
 
 def test_what_is_compressed_as_a_whole_is_named(disk: Callable[[str], Path], tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ class ImageInfo:
     used: int
     refers: tuple[str, ...]
     backing: str = ""
+    encrypted: bool = False
 
 
 def map_command(path: str, fmt: str) -> list[str]:
@@ -61,4 +62,5 @@ def parse_info(text: str) -> ImageInfo:
         used=int(data.get("actual-size", 0)),
         refers=tuple(refers),
         backing=backing,
+        encrypted=bool(data.get("encrypted")),
     )

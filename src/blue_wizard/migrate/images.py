@@ -190,6 +190,11 @@ def _info(place: Place) -> qemu_img.ImageInfo:
         )
     if not 0 < found.size <= MAX_SIZE:
         raise _as_input(damaged(place.title, _("a virtual size of {size} bytes").format(size=found.size)))
+    if found.encrypted:
+        raise InputError(
+            _("{file} is encrypted.").format(file=place.title),
+            _("Decrypt it first: qemu-img convert, with the key as a secret."),
+        )
     if place.alone:
         _check_family(found, Family.of(place.file))
     elif found.refers:

@@ -14,7 +14,7 @@ from blue_wizard.migrate.images import Place, look, packed
 from blue_wizard.migrate.machine import Disk, Machine
 from blue_wizard.text import _
 
-__all__ = ["check", "machine", "member", "members"]
+__all__ = ["check", "machine", "member", "members", "parts"]
 
 _CHUNK = 4 << 20
 _MAX_TEXT = 16 << 20
@@ -23,15 +23,7 @@ _MAX_TEXT = 16 << 20
 def machine(file: Path, machine_id: str) -> Machine:
     """The machine that an ``.ova`` or ``.ovf`` describes. Raises InputError when the export is not complete or not safe."""
     found = members(file)
-    descriptions = [n for n in found if n.lower().endswith(".ovf")]
-    if len(descriptions) != 1:
-        raise InputError(
-            _("{file} holds {count} OVF files instead of one.").format(file=file.name, count=len(descriptions))
-        )
-    try:
-        described = ovf.parse(_text(found[descriptions[0]]))
-    except InputError as e:
-        raise InputError(f"{file.name}: {e.message}", e.hint) from e
+    described = _described(file, found)
     disks = []
     for i, ref in enumerate(described.disks):
         if ref.file not in found:
@@ -59,6 +51,27 @@ def machine(file: Path, machine_id: str) -> Machine:
         secure_boot=described.secure_boot,
         os=described.os,
     )
+
+
+def parts(file: Path) -> set[Path]:
+    """The files beside an ``.ovf`` that are its disks. What can't be read has none: a look at the machine says why."""
+    try:
+        found = members(file)
+        return {found[ref.file].file.resolve() for ref in _described(file, found).disks if ref.file in found}
+    except InputError:
+        return set()
+
+
+def _described(file: Path, found: Mapping[str, Place]) -> ovf.Description:
+    descriptions = [n for n in found if n.lower().endswith(".ovf")]
+    if len(descriptions) != 1:
+        raise InputError(
+            _("{file} holds {count} OVF files instead of one.").format(file=file.name, count=len(descriptions))
+        )
+    try:
+        return ovf.parse(_text(found[descriptions[0]]))
+    except InputError as e:
+        raise InputError(f"{file.name}: {e.message}", e.hint) from e
 
 
 def members(file: Path) -> Mapping[str, Place]:

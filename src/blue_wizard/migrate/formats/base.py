@@ -102,10 +102,12 @@ class Image(ABC):
         if run.kind == PLAIN:
             return self.window.read(run.at, run.length)
         if run.kind == PACKED:
-            known, unit = getattr(self._last, "unit", (-1, b""))
-            if known != run.at:
+            # Two parts of the disk that name one unit are an error that unpacking notices: the place alone is no key.
+            wanted = (run.at, run.packed, run.offset - run.skip)
+            known, unit = getattr(self._last, "unit", (None, b""))
+            if known != wanted:
                 unit = self.unpack(run)
-                self._last.unit = (run.at, unit)
+                self._last.unit = (wanted, unit)
             part = unit if run.length == len(unit) else unit[run.skip : run.skip + run.length]
             if len(part) != run.length:
                 raise self.damaged(_("the data at {offset} is too short").format(offset=run.offset))

@@ -130,31 +130,41 @@ class Qcow2(Image):
 
     def check(self) -> None:
         """No cluster lies behind the end, and no two in one place."""
-        used = bytearray(-(-self.window.size // self._cluster) // 8 + 1)
+        # What lies far behind is of snapshots at best; a bit for each cluster of a file of any length is too much memory.
+        limit = min(self.window.size, 2 * self._size + (1 << 30))
+        used = bytearray(-(-limit // self._cluster) // 8 + 1)
+        self._mark(used, 0, self._cluster)
         end = 0
-        for entry in self._l1:
+        for i, entry in enumerate(self._l1):
             place = entry & _PLACE
             if not place:
                 continue
-            self._mark(used, place)
-            table = self._table(entry)
-            for one in table or ():
+            self._mark(used, place, self._cluster)
+            first = i * self._entries * self._cluster
+            for j, one in enumerate(self._table(entry) or ()):
+                offset = first + j * self._cluster
                 if one & _PACKED:
-                    # The last sector may be one that the file does not have in full.
-                    end = max(end, self._packed(one)[0] + 1)
-                elif one & _PLACE and not (one & _ZERO and self._header.version < 3):
-                    self._mark(used, self._plain(one & ~_ZERO, ZERO)[1])
-        if end > self.window.size:
-            detail = _("its tables reach to byte {end}, the file ends at {size}")
-            raise self.damaged(detail.format(end=end, size=self.window.size))
+                    # Of the last sector the file need have but one byte.
+                    place, size = self._packed(one)
+                    end = max(end, place + max(1, size - 511))
+                elif one & _PLACE and offset < self._size and self._plain(one, ZERO)[0] == PLAIN:
+                    self._mark(used, one & _PLACE, min(self._cluster, self._size - offset))
+        self._inside(end)
         if self.parent:
             self.parent.check()
 
-    def _mark(self, used: bytearray, place: int) -> None:
-        if place % self._cluster or place >= self.window.size:
+    def _inside(self, end: int) -> None:
+        if end > self.window.size:
             detail = _("its tables reach to byte {end}, the file ends at {size}")
-            raise self.damaged(detail.format(end=place + self._cluster, size=self.window.size))
+            raise self.damaged(detail.format(end=end, size=self.window.size))
+
+    def _mark(self, used: bytearray, place: int, length: int) -> None:
+        if place % self._cluster:
+            raise self.damaged(_("a cluster at {offset}").format(offset=place))
+        self._inside(place + length)
         byte, bit = divmod(place // self._cluster, 8)
+        if byte >= len(used):
+            return
         if used[byte] & 1 << bit:
             raise self.damaged(_("two clusters lie in one place"))
         used[byte] |= 1 << bit

@@ -130,13 +130,15 @@ class Vhd(Image):
 
     def check(self) -> None:
         """No block lies behind the end, and no two in one place."""
-        places = []
+        size = self._bitmap + self._header.block
+        places: list[int] = []
         for first in range(0, self._blocks, _PAGE):
             count = min(_PAGE, self._blocks - first)
             table = self._tables.read(self._header.table + 4 * first, count) or array("I", bytes(4 * count))
             places += [self._inside(at, first + i) for i, at in enumerate(table) if at != _ABSENT]
+            if len(places) > self.window.size // size + 1:
+                break
         places.sort()
-        size = self._bitmap + self._header.block
         if any(b - a < size for a, b in pairwise(places)):
             raise self.damaged(_("two blocks lie in one place"))
         if self.parent:
@@ -211,7 +213,7 @@ def _header(window: Window, footer: _Footer) -> _Header:
     table, _version, entries, block, checksum = struct.unpack_from(">QIIII", data, 16)
     if data[:8] != b"cxsparse" or checksum != ~(sum(data) - sum(data[36:40])) & 0xFFFFFFFF:
         raise damaged(window.name, _("the checksum of its header is wrong"))
-    if not _SECTOR * 8 <= block <= 256 << 20 or block & (block - 1):
+    if not 256 << 10 <= block <= 256 << 20 or block & (block - 1):
         raise damaged(
             window.name, _("blocks of {block} and sectors of {sector} bytes").format(block=block, sector=_SECTOR)
         )

@@ -79,7 +79,11 @@ class VmdkStream(Image):
         self._header = header
         self._grain = header.grain * SECTOR
         self._tables = Tables(window, "I", "little", limit=4 << 20)
-        if header.directory * SECTOR + 4 * header.tables > window.size:
+        if (
+            4 * header.tables > _HEAD_LIMIT
+            or header.directory == 0
+            or header.directory * SECTOR + 4 * header.tables > window.size
+        ):
             raise self.damaged(_("its directory lies behind its end"))
         self._directory = self._tables.read(header.directory * SECTOR, header.tables) or array("I", [0]) * header.tables
 
@@ -130,7 +134,6 @@ class VmdkStream(Image):
     def check(self) -> None:
         """All tables, and the marker of the grain that lies last; the other markers are read with their grains."""
         last = 0
-        first = self._header.overhead if self._header.overhead * SECTOR < self.window.size else 1
         seen = set()
         for table_at in filter(None, self._directory):
             if table_at in seen:
@@ -140,7 +143,7 @@ class VmdkStream(Image):
             if table is None:
                 continue
             named = sorted(filter(lambda at: at > 1 or not self._header.flags & _ZEROED, filter(None, table)))
-            if named and (named[0] < min(first, 1) or any(a == b for a, b in pairwise(named))):
+            if any(a == b for a, b in pairwise(named)):
                 raise self.damaged(_("two grains lie in one place"))
             last = max(last, named[-1] if named else 0)
         if last:
@@ -180,6 +183,11 @@ def open_stream(window: Window, _family: Family) -> Image | None:
     return VmdkStream(window, header)
 
 
+def _table(data: bytes, at: int, entries: int) -> array[int]:
+    """A grain table of a stream; 1, which stands for a grain of zeroes, is none. Raises struct.error."""
+    return array("I", (place if place > 1 else 0 for place in struct.unpack_from(f"<{entries}I", data, at)))
+
+
 def pieces(stream: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
     """The grains of a streamOptimized VMDK that can be read but once, as (offset, bytes), in the stream's own order.
 
@@ -195,8 +203,9 @@ class _Pieces:
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self._stream, self._name = stream, name
         self._sector = 0
-        self._seen: dict[int, int] = {}
-        """First sector of each grain that has been given, to its place in the stream."""
+        self._open: dict[int, array[int]] = {}
+        """The places of the grains that have been given, table by table, until the stream's own table has confirmed them."""
+        self._closed: set[int] = set()
 
     def run(self) -> Iterator[tuple[int, bytes]]:
         header = _Header.parse(self._take(1), self._name)
@@ -218,57 +227,68 @@ class _Pieces:
         """All grains; the value is whether the stream's end was marked."""
         grain = header.grain * SECTOR
         footer = False
-        tables: list[tuple[int, ...]] = []
+        at_end = header.directory == _AT_END
         while True:
             place = self._sector
-            sector = self._take(1, may_end=header.directory != _AT_END)
+            sector = self._take(1, may_end=not at_end)
             if not sector:
                 return False
             value, size, kind = struct.unpack_from("<QII", sector, 0)
             if size:
                 if size > 2 * grain or value % header.grain or value >= header.capacity:
                     raise damaged(self._name, _("a grain of {size} bytes").format(size=size))
-                if value in self._seen:
-                    raise damaged(self._name, _("the grain of sector {number} comes twice").format(number=value))
+                self._note(header, value, place)
                 rest = self._take(-(-(12 + size) // SECTOR) - 1)
-                self._seen[value] = place
                 needed = min(grain, header.capacity * SECTOR - value * SECTOR)
                 yield (
                     value * SECTOR,
                     _inflated((sector + rest)[12 : 12 + size], grain, needed, value, self._name)[:needed],
                 )
             elif kind == _END:
-                self._finish(header, footer, tables)
+                if at_end and (self._open or not footer):
+                    raise damaged(self._name, _("its tables do not name the grains that it holds"))
                 return True
             elif kind == _TABLE and value * SECTOR == -(-4 * header.entries // SECTOR) * SECTOR:
-                places = struct.unpack_from(f"<{header.entries}I", self._take(value))
-                tables.append(tuple(p for p in places if p > 1))
-                if len(tables) > header.tables:
-                    raise damaged(self._name, _("it has more tables than its size needs"))
+                table = _table(self._take(value), 0, header.entries)
+                if at_end:
+                    self._confirm(table)
             elif kind in {_DIRECTORY, _FOOTER} and value <= _HEAD_LIMIT // SECTOR:
                 self._take(value)
                 footer = footer or kind == _FOOTER
             else:
                 raise damaged(self._name, _("a marker of kind {kind}").format(kind=kind))
 
-    def _finish(self, header: _Header, footer: bool, tables: list[tuple[int, ...]]) -> None:
-        if header.directory != _AT_END:
+    def _note(self, header: _Header, value: int, place: int) -> None:
+        """A grain is there. Raises StepFailed when it was already."""
+        index, within = divmod(value // header.grain, header.entries)
+        table = self._open.setdefault(index, array("I", bytes(4 * header.entries)))
+        if index in self._closed or table[within] or place >= 1 << 32:
+            raise damaged(self._name, _("the grain of sector {number} comes twice").format(number=value))
+        table[within] = place
+
+    def _confirm(self, table: array[int]) -> None:
+        """A table of the stream names just the grains that came before it."""
+        if not any(table):
             return
-        if not footer or sorted(p for t in tables for p in t) != sorted(self._seen.values()):
+        # Writers put a table behind its grains, so it is nearly always the newest.
+        index = next((i for i in reversed(self._open) if self._open[i] == table), None)
+        if index is None:
             raise damaged(self._name, _("its tables do not name the grains that it holds"))
+        del self._open[index]
+        self._closed.add(index)
 
     def _compare(self, header: _Header, head: bytes) -> None:
         """A head with tables (QEMU writes one) says which grains there have to be, and where."""
-        found: dict[int, int] = {}
+        if header.directory * SECTOR + 4 * header.tables > len(head):
+            raise damaged(self._name, _("its directory lies behind its end"))
         try:
-            directory = struct.unpack_from(f"<{header.tables}I", head, header.directory * SECTOR)
-            for i, at in enumerate(directory):
-                places = struct.unpack_from(f"<{header.entries}I", head, at * SECTOR) if at else ()
-                found.update({(i * header.entries + j) * header.grain: p for j, p in enumerate(places) if p > 1})
+            for index, at in enumerate(struct.unpack_from(f"<{header.tables}I", head, header.directory * SECTOR)):
+                named = _table(head, at * SECTOR, header.entries) if at else None
+                found = self._open.get(index)
+                if (named if named is not None and any(named) else None) != found:
+                    raise damaged(self._name, _("its tables do not name the grains that it holds"))
         except struct.error as e:
             raise damaged(self._name, str(e)) from e
-        if found != self._seen:
-            raise damaged(self._name, _("its tables do not name the grains that it holds"))
 
     def _take(self, sectors: int, *, may_end: bool = False) -> bytes:
         wanted, parts = sectors * SECTOR, []

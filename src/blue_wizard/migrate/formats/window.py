@@ -47,7 +47,7 @@ class Window:
         except OSError as e:
             raise StepFailed(_("{file} can't be read: {error}").format(file=self.name, error=e.strerror)) from e
         self.size = end - start if size is None else size
-        if self.size < 0 or start + self.size > end:
+        if self.size < 0 or start + self.size > end or self.size > 2 * MAX_SIZE:
             self.close()
             raise damaged(self.name, _("the file ends at {size}").format(size=end))
         self._ahead = threading.local()
@@ -75,7 +75,8 @@ class Window:
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset`. Raises StepFailed when the image ends before."""
-        data = self.read_some(offset, length)
+        # Before anything is read: a length that was made up must not take the memory of a large file.
+        data = self.read_some(offset, length) if offset + length <= self.size else b""
         if len(data) < length:
             detail = _("its tables reach to byte {end}, the file ends at {size}")
             raise damaged(self.name, detail.format(end=offset + length, size=self.size))

@@ -107,12 +107,10 @@ class Files:
         entries = sorted(self._path.iterdir())
         below = [f for d in entries if d.is_dir() for f in sorted(d.glob("*.[oO][vV][fF]"))]
         found = [f for f in (*entries, *below) if f.is_file() and _kind(f) in images.SUFFIXES | _EXPORTS]
-        parts = set()
+        parts: set[Path] = set()
         for file in found:
-            if file.suffix.lower() == ".ovf":
-                parts |= {place.file.resolve() for place in _named(file)}
-            elif file.suffix.lower() != ".ova":
-                parts |= images.references(file)
+            if file.suffix.lower() != ".ova":
+                parts |= ova.parts(file) if file.suffix.lower() == ".ovf" else images.references(file)
         for file in found:
             if file.resolve() not in parts:
                 images.packed(Place(file))
@@ -123,14 +121,6 @@ def _kind(file: Path) -> str:
     """The suffix, also of a file that is compressed: that one is named, not passed over."""
     name = file.name.lower().removesuffix(".gz")
     return Path(name).suffix
-
-
-def _named(file: Path) -> Iterable[Place]:
-    """The disks of an unpacked export."""
-    try:
-        return [ova.members(file)[d.id] for d in ova.machine(file, file.name).disks]
-    except InputError:
-        return []
 
 
 def _image(file: Path) -> Machine:
