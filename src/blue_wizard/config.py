@@ -127,6 +127,11 @@ class Config(BaseSettings):
     second_person: bool = False
     """Every job needs the approval of two different people before it begins."""
 
+    @property
+    def cloud_names(self) -> tuple[str, ...]:
+        """The clouds that it names, the one to work on first."""
+        return tuple(dict.fromkeys(([self.cloud] if self.cloud else []) + list(self.clouds)))
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -71,6 +72,21 @@ class Pool:
             raise StepFailed(_("Ceph does not tell its free space: {error}").format(error=error))
         pools = {p["name"]: p["stats"] for p in json.loads(out)["pools"]}
         return int(pools[self.name]["max_avail"])
+
+    def may_write(self) -> bool:
+        """Whether the client may write into the pool. Nothing is written.
+
+        OSDs judge the right to write before they look for the object, so removing one that is not there tells.
+        """
+        import rados
+
+        try:
+            self._io.remove_object(f"blue-wizard-doctor-{uuid.uuid4()}")
+        except rados.ObjectNotFound:
+            return True
+        except (rados.PermissionError, rados.PermissionDeniedError):
+            return False
+        return True
 
     def images(self) -> list[str]:
         """The names of all images."""

@@ -1,0 +1,42 @@
+"""Hosts that Nova knows: its hypervisors with their addresses, and where its services run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from blue_wizard.reach.inventories.entry import Entry
+
+__all__ = ["parse", "read"]
+
+
+def read(cloud: str) -> list[Entry]:
+    """The hosts of a cloud of clouds.yaml. Raises InputError, StepFailed or ApiError when Nova does not tell (admins only)."""
+    from blue_wizard.reach import openstack
+
+    connection = openstack.connect(cloud)
+    return parse(
+        connection.list("compute", "/os-hypervisors/detail", "hypervisors"),
+        connection.get("compute", "/os-services")["services"],
+        cloud,
+    )
+
+
+def parse(hypervisors: Iterable[Mapping[str, Any]], services: Iterable[Mapping[str, Any]], cloud: str) -> list[Entry]:
+    """The hosts in ``/os-hypervisors/detail`` and ``/os-services``; a host's groups are the names of its services.
+
+    A host is called by the name of its services (`service.host`), which is what every other API says. Bare-metal nodes are
+    machines of tenants, and left out.
+    """
+    addresses = {
+        h["service"]["host"]: str(h["host_ip"])
+        for h in hypervisors
+        if h.get("hypervisor_type") != "ironic" and h.get("host_ip")
+    }
+    groups: dict[str, set[str]] = {name: set() for name in addresses}
+    for service in services:
+        groups.setdefault(service["host"], set()).add(service["binary"])
+    return [
+        Entry(name, (f"nova:{cloud}",), address=addresses.get(name), groups=tuple(sorted(found)))
+        for name, found in sorted(groups.items())
+    ]

@@ -1,0 +1,128 @@
+"""The hosts of a site, from all the places that know them: the configuration, Ansible, `ceph orch`, Nova.
+
+Two entries are one host when their names are equal (whatever their case), else when one name is the first label of the other and
+of no third, else when their addresses are equal. Each field is taken from the first origin that gives it, in the order
+above: what a person wrote for this tool wins, then what a person wrote for Ansible, then what services say of themselves. Groups
+are united.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from blue_wizard import config
+from blue_wizard.errors import BlueWizardError
+from blue_wizard.reach import ssh
+from blue_wizard.reach.inventories import ansible, ceph_orch, nova
+from blue_wizard.reach.inventories.entry import Entry
+from blue_wizard.reach.together import together
+
+__all__ = ["Inventory", "configured", "merge", "open_host", "read"]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The hosts, by name, and the origins that could not be asked, each with the reason."""
+
+    hosts: tuple[Entry, ...]
+    failed: tuple[tuple[str, BlueWizardError], ...] = ()
+
+
+def configured(settings: config.Config) -> list[Entry]:
+    """The `hosts` of the configuration."""
+    return [
+        Entry(
+            name,
+            ("config",),
+            address=h.address,
+            user=h.user,
+            port=h.port,
+            jump=h.jump,
+            sudo=h.sudo or None,
+            groups=h.groups,
+            runtime=h.runtime,
+        )
+        for name, h in settings.hosts.items()
+    ]
+
+
+def read(clouds: Sequence[str] = ()) -> Inventory:
+    """Ask every origin of the configuration, side by side; `clouds` are those whose Nova is asked. Raises nothing."""
+    settings = config.load()
+    wanted = settings.inventory
+    asked: list[tuple[str, Callable[[], list[Entry]]]] = []
+    if wanted.ansible is not None:
+        asked.append(("ansible", partial(ansible.read, wanted.ansible)))
+    if wanted.ceph_orch:
+        asked.append(("ceph orch", partial(ceph_orch.read, wanted.ceph_orch, clouds)))
+    if wanted.nova:
+        asked += [(f"nova:{cloud}", partial(nova.read, cloud)) for cloud in clouds]
+    failed: list[tuple[str, BlueWizardError]] = []
+
+    def ask(origin: str, what: Callable[[], list[Entry]]) -> list[Entry]:
+        try:
+            return what()
+        except BlueWizardError as e:
+            failed.append((origin, e))
+            return []
+
+    found = together([partial(ask, *pair) for pair in asked])
+    return Inventory(merge([configured(settings), *found]), tuple(sorted(failed, key=lambda f: f[0])))
+
+
+def merge(origins: Iterable[Iterable[Entry]]) -> tuple[Entry, ...]:
+    """The entries of all origins as hosts, sorted by name; earlier origins win (see above)."""
+    hosts: list[Entry] = []
+    for origin in origins:
+        # Entries of one origin are different hosts to it, whatever they share.
+        before = list(hosts)
+        taken: set[int] = set()
+        for entry in origin:
+            at = _same(before, entry)
+            if at is None or at in taken:
+                hosts.append(entry)
+                continue
+            taken.add(at)
+            hosts[at] = _joined(hosts[at], entry)
+    return tuple(sorted(hosts, key=lambda h: h.name))
+
+
+def _same(hosts: Sequence[Entry], entry: Entry) -> int | None:
+    name = entry.name.lower()
+    for i, host in enumerate(hosts):
+        if host.name.lower() == name:
+            return i
+    close = [i for i, h in enumerate(hosts) if _is_first_label(h.name.lower(), name)]
+    if len(close) == 1:
+        return close[0]
+    if entry.address:
+        return next((i for i, h in enumerate(hosts) if h.address == entry.address), None)
+    return None
+
+
+def _is_first_label(a: str, b: str) -> bool:
+    short, long = sorted((a, b), key=len)
+    return long.startswith(f"{short}.")
+
+
+def _joined(first: Entry, second: Entry) -> Entry:
+    return replace(
+        first,
+        origins=(*first.origins, *(o for o in second.origins if o not in first.origins)),
+        address=first.address or second.address,
+        user=first.user or second.user,
+        port=first.port or second.port,
+        jump=first.jump or second.jump,
+        sudo=first.sudo if first.sudo is not None else second.sudo,
+        groups=tuple(dict.fromkeys((*first.groups, *second.groups))),
+        runtime=first.runtime or second.runtime,
+    )
+
+
+def open_host(entry: Entry) -> ssh.Host:
+    """The host of an entry, for commands."""
+    return ssh.open_endpoint(
+        ssh.Endpoint(entry.name, entry.address, entry.user, entry.port, entry.jump, bool(entry.sudo))
+    )
