@@ -18,7 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # Cheap first; what tears the lab down comes last.
-    rank = {"unit": 0, "crash": 1, "lab": 2}
+    rank = {"unit": 0, "reach": 1, "crash": 2, "lab": 3}
     items.sort(key=lambda i: (rank.get(i.path.relative_to(ROOT / "tests").parts[0], 0), "lifecycle" in i.path.name))
     if not config.getoption("--whole"):
         dropped = [i for i in items if i.get_closest_marker("slow")]

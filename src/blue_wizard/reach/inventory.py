@@ -77,28 +77,29 @@ def merge(origins: Iterable[Iterable[Entry]]) -> tuple[Entry, ...]:
     hosts: list[Entry] = []
     for origin in origins:
         # Entries of one origin are different hosts to it, whatever they share.
-        before = list(hosts)
-        taken: set[int] = set()
-        for entry in origin:
-            at = _same(before, entry)
-            if at is None or at in taken:
+        before, entries = list(hosts), list(origin)
+        places = [_same(before, entry, entries) for entry in entries]
+        for entry, at in zip(entries, places, strict=True):
+            if at is None or places.count(at) > 1:
                 hosts.append(entry)
-                continue
-            taken.add(at)
-            hosts[at] = _joined(hosts[at], entry)
+            else:
+                hosts[at] = _joined(hosts[at], entry)
     return tuple(sorted(hosts, key=lambda h: h.name))
 
 
-def _same(hosts: Sequence[Entry], entry: Entry) -> int | None:
+def _same(hosts: Sequence[Entry], entry: Entry, beside: Sequence[Entry]) -> int | None:
+    """Where among `hosts` the entry is, which its origin names `beside` others."""
     name = entry.name.lower()
+    taken = {e.name.lower() for e in beside} - {name}
     for i, host in enumerate(hosts):
         if host.name.lower() == name:
             return i
-    close = [i for i, h in enumerate(hosts) if _is_first_label(h.name.lower(), name)]
+    free = [(i, h) for i, h in enumerate(hosts) if h.name.lower() not in taken]
+    close = [i for i, h in free if _is_first_label(h.name.lower(), name)]
     if len(close) == 1:
         return close[0]
     if entry.address:
-        return next((i for i, h in enumerate(hosts) if h.address == entry.address), None)
+        return next((i for i, h in free if h.address == entry.address), None)
     return None
 
 

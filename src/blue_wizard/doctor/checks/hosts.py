@@ -10,7 +10,6 @@ from queue import SimpleQueue
 from urllib.parse import urlsplit
 
 from blue_wizard.doctor.model import Line, Site, Status, check, failed, ok, unknown
-from blue_wizard.errors import BlueWizardError
 from blue_wizard.reach import fanout, inventory, ssh
 from blue_wizard.reach.inventories.entry import Entry
 from blue_wizard.text import _
@@ -126,7 +125,10 @@ def _look(wanted: Sequence[tuple[ssh.Host, str, dict[str, str]]]) -> Iterator[Li
     before = {id(host): line for host, line in reached}
     for answer in _answers([(host, ["true"]) for host, _line in reached], root=True):
         line = before[id(answer.host)]
-        yield line if answer.ok else _fault(line.what, answer)
+        if not answer.ok:
+            yield _fault(line.what, answer)
+        else:
+            yield ok(line.what, _("reached; its clock agrees; sudo works")) if line.status is Status.OK else line
 
 
 def _fault(what: str, answer: fanout.Answer) -> Line:
@@ -137,17 +139,17 @@ def _answers(tasks: Sequence[tuple[ssh.Host, Sequence[str]]], *, root: bool) -> 
     """The answers as they come. Raises what keeps the whole fan-out from running."""
     if not tasks:
         return
-    queue: SimpleQueue[fanout.Answer | BlueWizardError | None] = SimpleQueue()
+    queue: SimpleQueue[fanout.Answer | BaseException | None] = SimpleQueue()
 
     def work() -> None:
         try:
             fanout.run_many(tasks, limit=_AT_ONCE, timeout_s=_COMMAND_S, root=root, on_result=queue.put)
             queue.put(None)
-        except BlueWizardError as e:
+        except BaseException as e:
             queue.put(e)
 
     threading.Thread(target=work, daemon=True, name="doctor hosts").start()
     while (found := queue.get()) is not None:
-        if isinstance(found, BlueWizardError):
+        if isinstance(found, BaseException):
             raise found
         yield found

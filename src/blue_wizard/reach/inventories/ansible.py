@@ -113,7 +113,7 @@ def _jump(arguments: str) -> str | None:
         words = shlex.split(arguments)
     except ValueError:
         return None
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words, ""][1:], strict=True):
         if word.startswith("-J"):
             return word[2:] or following or None
         option = following if word == "-o" else word[2:] if word.startswith("-o") else ""
