@@ -57,7 +57,9 @@ def test_a_changed_host_key_a_weak_user_and_a_pool_that_is_not_there(lab: Lab, t
 def test_a_ceph_client_that_may_only_read(lab: Lab, tmp_path: Path) -> None:
     spoilt = _configuration(lab, tmp_path)
     client = "blue-wizard-reader"
-    made = lab.on("ctl1", "ceph", "-c", lab.env["CEPH_CONF"], "auth", "get-or-create", f"client.{client}", "mon", "profile rbd", "osd", "profile rbd-read-only pool=volumes")  # fmt: skip
+    ceph = ["ceph", "-c", lab.env["CEPH_CONF"], "auth"]
+    caps = ["mon", "profile rbd", "osd", "profile rbd-read-only pool=volumes"]
+    made = lab.on("ctl1", *ceph, "get-or-create", f"client.{client}", *caps)
     try:
         keyring = tmp_path / "keyring"
         keyring.write_text(made)
@@ -68,7 +70,7 @@ def test_a_ceph_client_that_may_only_read(lab: Lab, tmp_path: Path) -> None:
         line = _lines(lab, code=1)[f"Ceph of cloud lab: pool volumes as client.{client}"]
         assert (line["status"], line["detail"]) == ("failed", "may not be written to")
     finally:
-        lab.on("ctl1", "ceph", "-c", lab.env["CEPH_CONF"], "auth", "rm", f"client.{client}")
+        lab.on("ctl1", *ceph, "rm", f"client.{client}")
 
 
 def test_the_inventory_joins_the_configuration_and_nova(lab: Lab) -> None:
