@@ -59,7 +59,7 @@ class HostAccess(_Strict):
     user: str | None = None
     port: int | None = None
     jump: str | None = None
-    """``[USER@]HOST[:PORT]`` to go through, or several, separated by commas; HOST may be one of `hosts`."""
+    """``[USER@]HOST[:PORT]`` to go through, or several, separated by commas; HOST may be one of `hosts`; ``none``: straight."""
     sudo: bool = False
     """Commands that need root go through ``sudo -n``."""
     groups: tuple[str, ...] = ()

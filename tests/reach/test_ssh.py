@@ -215,6 +215,14 @@ def test_through_a_jump_host(site: Site, way: str) -> None:
     assert len(set(_children(jump.pid)) - before) == 1
 
 
+def test_a_host_may_be_said_to_need_no_jump(site: Site) -> None:
+    site.ssh_config.write_text("Host 127.0.0.1\n  ProxyJump nowhere.invalid\n")
+    site.write(hosts={"straight": site.at(site.servers.main, jump="none"), "not": site.at(site.servers.main)})
+    assert ssh.host("straight").run(["true"]).status == 0
+    with pytest.raises(NotReached, match=r"nowhere\.invalid"):
+        ssh.host("not").run(["true"])
+
+
 def test_the_jump_hosts_key_is_checked_too(site: Site) -> None:
     site.known_hosts.write_text(site.servers.known(site.servers.main))
     site.write(

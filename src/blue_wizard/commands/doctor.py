@@ -36,6 +36,8 @@ def doctor_command(*, output: OutputOption = "table") -> int:
 @contextmanager
 def _progress() -> Iterator[Callable[[int, Sequence[str]], None]]:
     """Tells on stderr, from the third second on, what is still waited for."""
+    from rich.text import Text
+
     from blue_wizard.report.out import errors
 
     out = errors()
@@ -52,7 +54,7 @@ def _progress() -> Iterator[Callable[[int, Sequence[str]], None]]:
                 done=done, total=done + len(waiting), names=", ".join(waiting)
             )
             if out.is_terminal:
-                status.update(text)
+                status.update(Text(text))
                 status.start()
             elif now - told[0] >= _REMIND_S:
                 told[0] = now

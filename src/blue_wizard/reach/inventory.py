@@ -11,13 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from blue_wizard import config
-from blue_wizard.errors import BlueWizardError
+from blue_wizard.errors import BlueWizardError, StepFailed
 from blue_wizard.reach import ssh
 from blue_wizard.reach.inventories import ansible, ceph_orch, nova
 from blue_wizard.reach.inventories.entry import Entry
-from blue_wizard.reach.together import together
+from blue_wizard.reach.together import Late, together
+from blue_wizard.text import _
+
+if TYPE_CHECKING:
+    from blue_wizard.reach.openstack import Cloud
 
 __all__ = ["Inventory", "configured", "merge", "open_host", "read"]
 
@@ -48,8 +53,11 @@ def configured(settings: config.Config) -> list[Entry]:
     ]
 
 
-def read(clouds: Sequence[str] = ()) -> Inventory:
-    """Ask every origin of the configuration, side by side; `clouds` are those whose Nova is asked. Raises nothing."""
+def read(clouds: Sequence[str] = (), connect: Callable[[str], Cloud] | None = None, timeout_s: float = 20) -> Inventory:
+    """Ask every origin of the configuration, side by side; `clouds` are those whose Nova is asked. Raises nothing.
+
+    `connect` logs in to a cloud (default: `openstack.connect`). An origin that does not answer in time has failed.
+    """
     settings = config.load()
     wanted = settings.inventory
     asked: list[tuple[str, Callable[[], list[Entry]]]] = []
@@ -58,18 +66,26 @@ def read(clouds: Sequence[str] = ()) -> Inventory:
     if wanted.ceph_orch:
         asked.append(("ceph orch", partial(ceph_orch.read, wanted.ceph_orch, clouds)))
     if wanted.nova:
-        asked += [(f"nova:{cloud}", partial(nova.read, cloud)) for cloud in clouds]
-    failed: list[tuple[str, BlueWizardError]] = []
+        asked += [(f"nova:{cloud}", partial(nova.read, cloud, connect)) for cloud in clouds]
 
-    def ask(origin: str, what: Callable[[], list[Entry]]) -> list[Entry]:
+    def ask(what: Callable[[], list[Entry]]) -> list[Entry] | BlueWizardError:
         try:
             return what()
         except BlueWizardError as e:
-            failed.append((origin, e))
-            return []
+            return e
 
-    found = together([partial(ask, *pair) for pair in asked])
-    return Inventory(merge([configured(settings), *found]), tuple(sorted(failed, key=lambda f: f[0])))
+    failed: list[tuple[str, BlueWizardError]] = []
+    found = [configured(settings)]
+    answers = together([partial(ask, what) for _origin, what in asked], timeout_s=timeout_s)
+    for (origin, _what), answer in zip(asked, answers, strict=True):
+        if isinstance(answer, list):
+            found.append(answer)
+        elif isinstance(answer, Late):
+            text = _("{origin} did not answer in {seconds} s.").format(origin=origin, seconds=round(timeout_s))
+            failed.append((origin, StepFailed(text)))
+        else:
+            failed.append((origin, answer))
+    return Inventory(merge(found), tuple(failed))
 
 
 def merge(origins: Iterable[Iterable[Entry]]) -> tuple[Entry, ...]:

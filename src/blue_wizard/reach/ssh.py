@@ -137,7 +137,7 @@ class Host:
         options = await connection.options(e.address or e.name, user=e.user, port=e.port, name=e.name)
         jump = e.jump or connection.proxy_jump(options)
         tunnel = None
-        for step in jump.split(",") if jump else ():
+        for step in jump.split(",") if jump and jump != "none" else ():
             # A chain is opened hop by hop, each hop through the one before it.
             tunnel = await _hop(step, tunnel, through)
         return await connection.connect(options, e.name, tunnel)

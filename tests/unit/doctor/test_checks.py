@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,6 +116,20 @@ def test_a_service_that_is_down_and_a_user_without_rights(monkeypatch: pytest.Mo
     assert found["cloud mine: rights of an administrator"].status is Status.FAILED
     found = _lines(monkeypatch, {"all_tenants": StepFailed("down")})
     assert found["cloud mine: rights of an administrator"].status is Status.UNKNOWN
+
+
+def test_a_service_that_hangs_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hangs(_Cloud):
+        def get(self, service: str, path: str) -> dict[str, Any]:
+            if service == "network":
+                threading.Event().wait()
+            return super().get(service, path)
+
+    monkeypatch.setattr(clouds, "_SERVICE_S", 0.1)
+    monkeypatch.setattr(openstack, "connect", lambda _name: Hangs({}))
+    found = {line.what: line.status for line in clouds.cloud(Site(config.load()), "mine")}
+    assert found["cloud mine: service network"] is Status.UNKNOWN
+    assert found["cloud mine: service compute"] is Status.OK
 
 
 def test_a_login_that_fails_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,3 +138,18 @@ def test_an_origin_that_fails_does_not_hide_the_others(tmp_path: Path, monkeypat
     found = inventory.read()
     assert found.hosts == (Entry("one", ("config",), groups=("x",), runtime="docker"),)
     assert [(origin, "/nowhere/multinode" in str(e)) for origin, e in found.failed] == [("ansible", True)]
+
+
+def test_an_origin_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("hosts: {one: {}}\n")
+    monkeypatch.setenv("BLUE_WIZARD_CONFIG", str(file))
+    config.load.cache_clear()
+    never = threading.Event()
+
+    def connect(_name: str) -> Any:
+        never.wait()
+
+    found = inventory.read(["slow"], connect, timeout_s=0.1)
+    assert [h.name for h in found.hosts] == ["one"]
+    assert [(origin, "did not answer" in e.message) for origin, e in found.failed] == [("nova:slow", True)]

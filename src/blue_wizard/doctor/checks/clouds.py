@@ -7,7 +7,7 @@ from functools import partial
 
 from blue_wizard.doctor.model import Line, Site, check, failed, ok, unknown, warning
 from blue_wizard.errors import BlueWizardError
-from blue_wizard.reach.together import together
+from blue_wizard.reach.together import Late, together
 from blue_wizard.text import _
 
 __all__ = ["SERVICES", "ceph", "cloud"]
@@ -24,6 +24,9 @@ def _clouds(site: Site) -> Iterable[str]:
     return site.cloud_names()
 
 
+_SERVICE_S = 20.0
+
+
 @check("cloud", over=_clouds)
 def cloud(site: Site, name: str) -> Iterable[Line]:
     """Login, services, rights."""
@@ -34,12 +37,19 @@ def cloud(site: Site, name: str) -> Iterable[Line]:
         yield failed(what, e)
         return
     yield ok(what, _("project {id}").format(id=found.project_id))
-    yield from together([partial(_service, site, name, service) for service in SERVICES])
+    answers = together([partial(_service, site, name, service) for service in SERVICES], timeout_s=_SERVICE_S)
+    for service, line in zip(SERVICES, answers, strict=True):
+        text = _("did not answer in {seconds} s").format(seconds=round(_SERVICE_S))
+        yield unknown(_service_of(name, service), text) if isinstance(line, Late) else line
     yield _admin(site, name)
 
 
+def _service_of(name: str, service: str) -> str:
+    return _("cloud {name}: service {service}").format(name=name, service=service)
+
+
 def _service(site: Site, name: str, service: str) -> Line:
-    what = _("cloud {name}: service {service}").format(name=name, service=service)
+    what = _service_of(name, service)
     try:
         site.cloud(name).get(service, SERVICES[service])
     except BlueWizardError as e:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from blue_wizard.reach.inventories.entry import Entry
+
+if TYPE_CHECKING:
+    from blue_wizard.reach.openstack import Cloud
 
 __all__ = ["parse", "read"]
 
 
-def read(cloud: str) -> list[Entry]:
+def read(name: str, connect: Callable[[str], Cloud] | None = None) -> list[Entry]:
     """The hosts of a cloud of clouds.yaml. Raises InputError, StepFailed or ApiError when Nova does not tell (admins only)."""
     from blue_wizard.reach import openstack
 
-    connection = openstack.connect(cloud)
+    cloud = (connect or openstack.connect)(name)
     return parse(
-        connection.list("compute", "/os-hypervisors/detail", "hypervisors"),
-        connection.get("compute", "/os-services")["services"],
-        cloud,
+        cloud.list("compute", "/os-hypervisors/detail", "hypervisors"),
+        cloud.get("compute", "/os-services")["services"],
+        name,
     )
 
 
