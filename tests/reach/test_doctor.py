@@ -62,3 +62,10 @@ def test_in_chinese(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "主机 dead" in shown
     assert "失败" in shown
+
+
+def test_a_machine_that_knows_no_cloud_is_told_so(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = _doctor(capsys)
+    assert code == 1
+    assert "No cloud was named, and clouds.yaml has 0." in found["cloud"]["detail"]
+    assert "--cloud NAME" in found["cloud"]["remedy"]

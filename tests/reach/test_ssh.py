@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -112,6 +113,16 @@ def test_a_host_that_is_not_there(site: Site) -> None:
     site.write(hosts={"gone": {"address": "127.0.0.1", "port": 1}})
     with pytest.raises(NotReached, match="gone can't be reached") as e:
         ssh.host("gone").run(["true"])
+    assert e.value.fault is Fault.UNREACHABLE
+
+
+def test_a_port_that_does_not_speak(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        site.write(
+            hosts={"mute": {"address": "127.0.0.1", "port": mute.getsockname()[1]}}, ssh_extra={"connect_timeout_s": 1}
+        )
+        with pytest.raises(NotReached, match="no answer in 1 s") as e:
+            ssh.host("mute").run(["true"])
     assert e.value.fault is Fault.UNREACHABLE
 
 

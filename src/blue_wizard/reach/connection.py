@@ -122,9 +122,12 @@ async def connect(
             _("Check the user and the key: ssh {host}").format(host=name),
         ) from e
     except (OSError, asyncssh.Error, TimeoutError) as e:
+        silent = _("no answer in {seconds} s").format(seconds=round(made.connect_timeout or 0))
         raise NotReached(
             Fault.UNREACHABLE,
-            _("{host} can't be reached by SSH: {error}").format(host=name, error=str(e) or type(e).__name__),
+            _("{host} can't be reached by SSH: {error}").format(
+                host=name, error=str(e) or (silent if isinstance(e, TimeoutError) else type(e).__name__)
+            ),
             _("Check the address and the port: ssh {host}").format(host=name),
         ) from e
 
