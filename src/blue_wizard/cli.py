@@ -39,6 +39,16 @@ def build() -> App:
         name="worker",
         help=_("Execute jobs until told to stop (a job starts one by itself when none is up)."),
     )
+    app.command(
+        "blue_wizard.commands.doctor:doctor_command",
+        name="doctor",
+        help=_("Check that every cloud, host, tool and right is there that will be needed. Changes nothing."),
+    )
+    app.command(
+        "blue_wizard.commands.doctor:hosts_command",
+        name="hosts",
+        help=_("The hosts of the inventory, and who knows of them."),
+    )
 
     @app.meta.default
     def launch(

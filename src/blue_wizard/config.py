@@ -70,7 +70,7 @@ class HostAccess(_Strict):
     user: str | None = None
     port: int | None = None
     jump: str | None = None
-    """``[USER@]HOST[:PORT]`` to go through, or several, separated by commas; HOST may be one of `hosts`."""
+    """``[USER@]HOST[:PORT]`` to go through, or several, separated by commas; HOST may be one of `hosts`; ``none``: straight."""
     sudo: bool = False
     """Commands that need root go through ``sudo -n``."""
     groups: tuple[str, ...] = ()
@@ -194,6 +194,11 @@ class Config(BaseSettings):
     """How often the invariants of running jobs are sampled."""
     second_person: bool = False
     """Every job needs the approval of two different people before it begins."""
+
+    @property
+    def cloud_names(self) -> tuple[str, ...]:
+        """The clouds that it names, the one to work on first."""
+        return tuple(dict.fromkeys(([self.cloud] if self.cloud else []) + list(self.clouds)))
 
     @classmethod
     def settings_customise_sources(

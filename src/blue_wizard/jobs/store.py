@@ -54,7 +54,7 @@ class Store:
                 sa.event.listen(self._engine, "connect", _tune_sqlite)
                 sa.event.listen(self._engine, "begin", _begin_sqlite)
             self._writer = self._engine.execution_options(writes=True)
-            schema.make(self._engine)
+            schema.make(self._writer)
             if not self._rows(sa.select(schema.seal_head.c.id)):
                 # Another process may be quicker.
                 with suppress(sa.exc.IntegrityError), self._write() as w:

@@ -16,9 +16,11 @@ KILL_AFTER_S = 5
 """How long a command that ignores SIGTERM lives on."""
 
 _RUNTIMES = ("docker", "podman")
-# sudo's own words (sudo 1.8 to 1.9, C locale); what the command itself prints never begins like this.
+# sudo's own words for "the command was not run" (sudo 1.8 to 1.9, C locale), and no other: it warns in the same form.
 _REFUSALS = re.compile(
-    r"^(sudo: .+"
+    r"^(sudo: .*(a password is required|a terminal is required|no tty present|you must have a tty"
+    r"|account validation failure|no new privileges|effective uid is not 0|must be owned by uid 0|must be setuid root"
+    r"|no valid sudoers sources|do not exist in the passwd database|unknown user).*"
     r"|Sorry, user .+ (may not run sudo|is not allowed to execute) .+"
     r"|.+ is not (in the sudoers file|allowed to run sudo on .+)\.?.*)$"
 )
@@ -71,5 +73,5 @@ def sudo_refusal(status: int, stderr: str) -> str | None:
         return lines[-1]
     if status != 1:
         return None
-    # A lecture may come first; the verdict is the last line.
-    return next((line for line in reversed(lines) if _REFUSALS.match(line)), None)
+    # A lecture may come first; the verdict is the last line. Anything after it would be the command's.
+    return lines[-1] if lines and _REFUSALS.match(lines[-1]) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -111,6 +112,21 @@ class Pool:
         left = int(found["max_avail"])
         # MAX AVAIL knows nothing of the pool's own quota.
         return min(left, max(0, int(found["quota_bytes"] - found["stored"]))) if found.get("quota_bytes") else left
+
+    def may_write(self) -> bool:
+        """Whether the client may write into the pool. Nothing is written.
+
+        OSDs judge the right to write before they look for the object, so removing one that is not there tells.
+        """
+        import rados
+
+        try:
+            self._io.remove_object(f"blue-wizard-doctor-{uuid.uuid4()}")
+        except rados.ObjectNotFound:
+            return True
+        except (rados.PermissionError, rados.PermissionDeniedError):
+            return False
+        return True
 
     def images(self) -> list[str]:
         """The names of all images."""

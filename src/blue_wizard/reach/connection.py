@@ -41,7 +41,6 @@ async def options(
 ) -> asyncssh.SSHClientConnectionOptions:
     """The options for one host: ours, then those of the SSH configuration. Raises NotReached when that can't be read."""
     ssh = config.load().ssh
-    known = _files_of(ssh.known_hosts)
     wanted: dict[str, Any] = {
         "host": address,
         "config": _config_files(ssh.config),
@@ -52,17 +51,17 @@ async def options(
         "password_auth": False,
         "kbdint_auth": False,
     }
-    if known:
-        wanted["known_hosts"] = _known_hosts(*known)
-    if ssh.identity:
-        wanted["client_keys"] = _keys(ssh.identity, _stamp(ssh.identity))
     if user:
         wanted["username"] = user
     if port:
         wanted["port"] = port
     try:
+        if ssh.known_hosts:
+            wanted["known_hosts"] = _known_hosts((str(ssh.known_hosts), _stamp(ssh.known_hosts)))
+        if ssh.identity:
+            wanted["client_keys"] = _keys(ssh.identity, _stamp(ssh.identity))
         made = asyncssh.SSHClientConnectionOptions(**wanted)
-        if not known:
+        if not ssh.known_hosts:
             made.known_hosts = _known_hosts(*_configured(made.known_hosts))
     except (OSError, ValueError, asyncssh.Error) as e:
         raise NotReached(
@@ -80,10 +79,6 @@ def _config_files(file: Path | None) -> list[str]:
 
 def _stamp(file: Path) -> float:
     return file.stat().st_mtime
-
-
-def _files_of(file: Path | None) -> list[tuple[str, float]]:
-    return [(str(file), _stamp(file))] if file else []
 
 
 def _configured(found: Any) -> list[tuple[str, float]]:
@@ -104,9 +99,8 @@ def _keys(file: Path, _time: float) -> Sequence[asyncssh.SSHKeyPair]:
 
 
 def proxy_jump(made: asyncssh.SSHClientConnectionOptions) -> str | None:
-    """``ProxyJump`` of the SSH configuration; it is taken out of the options, since the hops are ours to open and share."""
+    """``ProxyJump`` of the SSH configuration; the hops are ours to open, so that many hosts share them."""
     found = made.tunnel
-    made.tunnel = None
     return found if isinstance(found, str) and found != "none" else None
 
 
@@ -114,9 +108,11 @@ async def connect(
     made: asyncssh.SSHClientConnectionOptions, name: str, tunnel: asyncssh.SSHClientConnection | None
 ) -> asyncssh.SSHClientConnection:
     """A connection, through `tunnel` if given. Raises NotReached, with what it was that failed."""
-    made.tunnel = tunnel
     try:
-        return await asyncssh.connect(made.host, made.port, tunnel=tunnel or (), options=made, config=None)
+        # asyncssh makes the options once more out of what was asked for: what was judged here has to be asked for.
+        return await asyncssh.connect(
+            made.orig_host, options=made, config=None, tunnel=tunnel, known_hosts=made.known_hosts
+        )
     except asyncssh.HostKeyNotVerifiable as e:
         raise _wrong_key(made, name) from e
     except asyncssh.PermissionDenied as e:
@@ -126,9 +122,12 @@ async def connect(
             _("Check the user and the key: ssh {host}").format(host=name),
         ) from e
     except (OSError, asyncssh.Error, TimeoutError) as e:
+        silent = _("no answer in {seconds} s").format(seconds=round(made.connect_timeout or 0))
         raise NotReached(
             Fault.UNREACHABLE,
-            _("{host} can't be reached by SSH: {error}").format(host=name, error=str(e) or type(e).__name__),
+            _("{host} can't be reached by SSH: {error}").format(
+                host=name, error=str(e) or (silent if isinstance(e, TimeoutError) else type(e).__name__)
+            ),
             _("Check the address and the port: ssh {host}").format(host=name),
         ) from e
 

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from blue_wizard import config
-from blue_wizard.errors import BlueWizardError
 from blue_wizard.reach import ssh
 from blue_wizard.reach.argv import Wrap
 from blue_wizard.reach.faults import CommandFailed, Fault, NotReached
@@ -114,8 +113,9 @@ async def _run(
             return Answer(host, known, None, e.fault, e.message, e.hint)
         except CommandFailed as e:
             return Answer(host, known, None, e.fault, e.message, e.hint)
-        except BlueWizardError as e:
-            return Answer(host, known, None, Fault.UNREACHABLE, e.message, e.hint)
+        except Exception as e:
+            # Whatever it is, it is this host's alone.
+            return Answer(host, known, None, Fault.LOST, f"{host.name}: {type(e).__name__}: {e}")
         if result.status != 0:
             return Answer(host, known, result, Fault.STATUS, ssh.failure(argv, host.name, result))
         return Answer(host, known, result)

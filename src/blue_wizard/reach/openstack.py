@@ -31,7 +31,8 @@ def cloud_name(name: str | None = None) -> str:
     chosen = name or config.load().cloud
     if chosen:
         return chosen
-    known = [n for n in openstack.config.OpenStackConfig().get_cloud_names() if n != "envvars"]
+    # Both are made up by the library where there is no clouds.yaml.
+    known = [n for n in openstack.config.OpenStackConfig().get_cloud_names() if n not in {"envvars", "defaults"}]
     if len(known) == 1:
         return str(known[0])
     raise InputError(

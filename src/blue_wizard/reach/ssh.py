@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +25,7 @@ from blue_wizard.reach.argv import KILL_AFTER_S, Wrap, prepare, sudo_refusal
 from blue_wizard.reach.faults import CommandFailed, Fault, NotReached
 from blue_wizard.text import _
 
-__all__ = ["MAX_OUTPUT", "Endpoint", "Host", "Result", "host", "open_endpoint", "wait"]
+__all__ = ["MAX_OUTPUT", "Endpoint", "Host", "Result", "forget", "host", "open_endpoint", "wait"]
 
 MAX_OUTPUT = 16 << 20
 """Bytes of stdout (and of stderr) that a command may write before it is ended."""
@@ -34,6 +33,8 @@ MAX_OUTPUT = 16 << 20
 # The host ends the command itself; this is for a host that does not.
 _GRACE_S = 2 * KILL_AFTER_S
 _TIMED_OUT = (124, 137)
+_HOPS = 4
+"""A connection through jump hosts may take so many times the time-out of one."""
 
 _T = TypeVar("_T")
 
@@ -65,20 +66,18 @@ class Result:
     took_s: float = 0.0
 
 
-_starting = threading.Lock()
+# functools' caches let two threads that come first make two; here that would be two loops, and no sharing.
+_making = threading.Lock()
+_loops: list[asyncio.AbstractEventLoop] = []
+_hosts: dict[Endpoint, Host] = {}
 
 
 def _loop() -> asyncio.AbstractEventLoop:
-    # A cache alone lets two threads make one loop each, and a connection belongs to the loop that opened it.
-    with _starting:
-        return _started_loop()
-
-
-@lru_cache(maxsize=1)
-def _started_loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="ssh", daemon=True).start()
-    return loop
+    with _making:
+        if not _loops:
+            _loops.append(asyncio.new_event_loop())
+            threading.Thread(target=_loops[0].run_forever, name="ssh", daemon=True).start()
+        return _loops[0]
 
 
 def wait(work: Coroutine[Any, Any, _T]) -> _T:
@@ -99,7 +98,7 @@ class Host:
         self.name = endpoint.name
         self._connection: asyncssh.SSHClientConnection | None = None
         # Both belong to the loop's thread alone.
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[asyncssh.SSHClientConnection] | None = None
         self._channels = asyncio.Semaphore(config.load().ssh.per_host)
 
     async def open(self, through: Sequence[str] = ()) -> asyncssh.SSHClientConnection:
@@ -110,17 +109,35 @@ class Host:
                 _("The jump hosts lead in a circle: {path}").format(path=" -> ".join((*through, self.name))),
                 _("Correct jump in the configuration, or ProxyJump in the SSH configuration."),
             )
-        async with self._opening:
-            if self._connection is None or self._connection.is_closed():
-                self._connection = await self._connect((*through, self.name))
+        if self._connection is not None and not self._connection.is_closed():
             return self._connection
+        if self._opening is None or self._opening.done():
+            # All who want it meanwhile share this one attempt, and its failure: repeated logins lock accounts.
+            self._opening = asyncio.create_task(self._connect((*through, self.name)))
+        # Whoever gives up does so for himself.
+        self._connection = await asyncio.shield(self._opening)
+        return self._connection
 
     async def _connect(self, through: Sequence[str]) -> asyncssh.SSHClientConnection:
+        limit = _HOPS * config.load().ssh.connect_timeout_s
+        try:
+            # Two hosts that lead to each other, opened at once, would wait for each other for ever.
+            async with asyncio.timeout(limit):
+                return await self._connect_by_hops(through)
+        except TimeoutError:
+            text = _("no answer in {seconds} s").format(seconds=round(limit))
+            raise NotReached(
+                Fault.UNREACHABLE,
+                _("{host} can't be reached by SSH: {error}").format(host=self.name, error=text),
+                _("Check the address and the port: ssh {host}").format(host=self.name),
+            ) from None
+
+    async def _connect_by_hops(self, through: Sequence[str]) -> asyncssh.SSHClientConnection:
         e = self.endpoint
         options = await connection.options(e.address or e.name, user=e.user, port=e.port, name=e.name)
         jump = e.jump or connection.proxy_jump(options)
         tunnel = None
-        for step in jump.split(",") if jump else ():
+        for step in jump.split(",") if jump and jump != "none" else ():
             # A chain is opened hop by hop, each hop through the one before it.
             tunnel = await _hop(step, tunnel, through)
         return await connection.connect(options, e.name, tunnel)
@@ -259,16 +276,6 @@ class Host:
             finally:
                 _loop().call_soon_threadsafe(listener.close)
 
-    async def shut(self) -> None:
-        """Close the connection, in the loop's thread; the next command opens it again."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def close(self) -> None:
-        """Close the connection; the next command opens it again."""
-        wait(self.shut())
-
 
 async def _hop(
     step: str, tunnel: asyncssh.SSHClientConnection | None, through: Sequence[str]
@@ -288,10 +295,16 @@ def failure(argv: Sequence[str], name: str, result: Result) -> str:
     )
 
 
-@cache
 def open_endpoint(endpoint: Endpoint) -> Host:
     """The host at that endpoint; the same one for the same endpoint, so that its connection is shared."""
-    return Host(endpoint)
+    with _making:
+        return _hosts.setdefault(endpoint, Host(endpoint))
+
+
+def forget() -> None:
+    """Know no host any more: what is asked for next is reached by the configuration as it is then."""
+    with _making:
+        _hosts.clear()
 
 
 def host(name: str, user: str | None = None, port: int | None = None) -> Host:
