@@ -299,6 +299,11 @@ class Ledger(Admission, Questions, Roster, Timetable):
             faults=verdict.faults + audit.check_plans(plans, {job: digest for job, digest in digests if digest}),
         )
 
+    def seal_of(self, seq: int) -> str:
+        """The seal of an event; "" when it is older than the seals."""
+        found = self._rows(sa.select(schema.seals.c.seal).where(schema.seals.c.seq == seq))
+        return str(found[0]["seal"]) if found else ""
+
     def event_count(self, root: str) -> int:
         """How many events a tree has."""
         of_root = sa.select(schema.jobs.c.id).where(schema.jobs.c.root == root)

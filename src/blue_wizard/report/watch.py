@@ -15,6 +15,7 @@ from blue_wizard.text import _
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
 __all__ = ["Watcher", "live_view", "seconds_left", "share_done"]
 
@@ -95,8 +96,9 @@ def live_view(view: View, *, height: int, now: float) -> RenderableType:
     shown: list[RenderableType] = []
     if view["steps"]:
         own = room if not parts else min(room // 2, len(view["steps"]) + _FRAME)
-        shown.append(_steps_table(view["steps"], own - _FRAME))
-        room -= own
+        if own > _FRAME:
+            shown.append(_steps_table(view["steps"], own - _FRAME))
+            room -= own
     if parts and room > _FRAME:
         shown.append(_parts_table(parts, room - _FRAME))
     lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in (*head, *tail[: height // 3])]
@@ -124,7 +126,14 @@ def _counts(parts: Sequence[View]) -> str:
 
 def _steps_table(steps: Sequence[Mapping[str, Any]], room: int) -> RenderableType:
     columns = ("", _("step"), _("took"), _("note"))
-    return table(columns, _fit([_step_row(s) for s in steps], _first(steps), max(1, room)))
+    return _lines_only(table(columns, _fit([_step_row(s) for s in steps], _first(steps), room)))
+
+
+def _lines_only(made: Table) -> Table:
+    # A row that is folded would push others out of the terminal.
+    for column in made.columns:
+        column.no_wrap, column.overflow = True, "ellipsis"
+    return made
 
 
 def _first(steps: Sequence[Mapping[str, Any]]) -> int:
@@ -158,7 +167,7 @@ def _parts_table(parts: Sequence[View], room: int) -> RenderableType:
     order = sorted(parts, key=lambda p: 0 if p["state"] in _BAD else 1 if p["state"] in _BUSY or p["gate"] else 2)
     busy = [p for p in order if p["state"] not in {State.DONE, State.QUEUED, State.PLANNED}]
     rows = [_part_row(p) for p in (order if len(parts) <= room else busy)]
-    return table((_("part"), _("what"), _("state"), _("step"), _("note")), _fit(rows, 0, room))
+    return _lines_only(table((_("part"), _("what"), _("state"), _("step"), _("note")), _fit(rows, 0, room)))
 
 
 def _part_row(part: View) -> tuple[str, ...]:

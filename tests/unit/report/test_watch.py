@@ -14,7 +14,7 @@ from blue_wizard.report.watch import live_view, seconds_left, share_done
 
 def _step(number: int, state: str = "pending", **more: Any) -> dict[str, Any]:
     plain = {"took_s": None, "error": None, "progress": None, "seconds": 60.0}
-    return {"id": f"s{number}", "title": f"step {number}", "state": state, **plain, **more}
+    return {"id": f"s{number}", "title": f"step {number}", "state": state} | plain | more
 
 
 def _view(job: str, state: str = "running", steps: Any = (), children: Any = (), **more: Any) -> dict[str, Any]:
@@ -46,7 +46,8 @@ def _shown(view: dict[str, Any], height: int = 24, now: float = 200.0) -> list[s
 )
 def test_it_fits(steps: int, parts: int, height: int, state: str) -> None:
     done = steps // 2
-    own = [_step(i, "done" if i < done else "running" if i == done else "pending") for i in range(steps)]
+    states = ["done" if i < done else "running" if i == done else "pending" for i in range(steps)]
+    own = [_step(i, s, title="t" * 7 * i, error="e" * 9 * i) for i, s in enumerate(states)]
     names = ["queued", "running", "done", "failed", "waiting"]
     kids = [_view(f"j.{i}", names[i % 5], [_step(0, "running", error="x" * 300)]) for i in range(parts)]
     view = _view("j", state, own, kids, error="e" * 500, left=[{"title": "t", "error": "e", "by_hand": "rm"}] * 30)
