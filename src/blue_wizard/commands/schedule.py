@@ -47,7 +47,9 @@ def add(
     output: OutputOption = "table",
 ) -> int:
     """Add a schedule."""
-    from blue_wizard.jobs import people, schedules
+    import time
+
+    from blue_wizard.jobs import people, schedules, windows
     from blue_wizard.jobs.ledger import Ledger
     from blue_wizard.report.jobs import plan_tables
     from blue_wizard.report.out import errors
@@ -63,6 +65,7 @@ def add(
     else:
         wanted = _read(params)
     made = schedules.plan_of({"operation": operation, "params": wanted})
+    windows.refuse_misfits(made, time.time())
     if not yes:
         for part in plan_tables(made):
             errors().print(part)

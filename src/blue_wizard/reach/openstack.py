@@ -49,8 +49,9 @@ def connect(name: str) -> Cloud:
         connection = openstack.connect(
             cloud=name, compute_default_microversion=_COMPUTE, block_storage_default_microversion=_VOLUME
         )
-        connection.config.get_session_client("identity")
+        # First of all: whatever fails from here on may quote it.
         learn(connection.config.config.get("auth", {}).get("password"))
+        connection.config.get_session_client("identity")
         learn(connection.authorize())
     except openstack.exceptions.ConfigException as e:
         raise InputError(
