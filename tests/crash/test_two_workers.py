@@ -115,11 +115,14 @@ def _most_at_once(ledger: Ledger, target: dict[str, str]) -> tuple[int, Counter[
 def test_a_schedule_runs_each_of_its_times_once_however_many_workers_look(
     toy: Toy, database: str, tmp_path: Path
 ) -> None:
-    (toy.folder / "wanted").write_text("a")
+    folders = [toy.folder / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "wanted").write_text("a")
     ledger, now = Ledger(), time.time()
     values = {"operation": "toy.wanted", "catch_up": True, "who": "li", "origin": "desk", "timezone": "UTC"}
-    for name in ("one", "two"):
-        ledger.add_schedule(name, {"folder": str(toy.folder)}, cron="* * * * *", since=now - 600, **values)
+    for folder in folders:
+        ledger.add_schedule(folder.name, {"folder": str(folder)}, cron="* * * * *", since=now - 600, **values)
     workers = [_worker(tmp_path / f"seat{i}") for i in range(2)]
     try:
         toy.wait_for(lambda: len(ledger.workers()) == 2, "two workers", timeout=180)
@@ -136,4 +139,4 @@ def test_a_schedule_runs_each_of_its_times_once_however_many_workers_look(
     made = [d["job"] for d in dues if d["job"]]
     assert sorted(made) == sorted(j["id"] for j in ledger.jobs())
     assert {a["who"] for job in made for a in ledger.approvals(job)} == {"li"}
-    assert toy.effects() == ["make a"]
+    assert [(folder / "effects").read_text() for folder in folders] == ["make a\n"] * 2

@@ -94,10 +94,12 @@ class Ledger(Admission, Questions, Roster, Timetable):
             )
         )
         self._event(w, job, "", "state", state, {"digest": plan.digest})
-        for i, step in enumerate(plan.steps):
-            w.execute(
-                schema.steps.insert().values(job=job, position=i, id=step.id, state=StepState.PENDING, notes="{}")
-            )
+        rows = [
+            {"job": job, "position": i, "id": step.id, "state": StepState.PENDING, "notes": "{}"}
+            for i, step in enumerate(plan.steps)
+        ]
+        if rows:
+            w.execute(schema.steps.insert(), rows)
         for i, child in enumerate(plan.children):
             self._add(w, ids, child, job, i, root, state)
 

@@ -61,6 +61,9 @@ def job_tables(view: Mapping[str, Any]) -> Iterable[RenderableType]:
     for child in view["children"]:
         # What is asked or left below is told once, at the end.
         yield from job_tables({**child, "gate": None, "left": []})
+    for one in view.get("approvals", ()):
+        words = {"who": one["who"], "place": one["origin"], "time": clock_text(one["time"])}
+        yield Text(_("Approved by {who} from {place} at {time}").format(**words))
     yield from map(Text, rest_lines(view))
     if view["gate"]:
         yield Text("\n".join(gate_lines(view["gate"])))

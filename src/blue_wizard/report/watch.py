@@ -99,8 +99,10 @@ def live_view(view: View, *, height: int, now: float) -> RenderableType:
         if own > _FRAME:
             shown.append(_steps_table(view["steps"], own - _FRAME))
             room -= own
-    if parts and room > _FRAME:
-        shown.append(_parts_table(parts, room - _FRAME))
+    rows = _part_rows(parts, room - _FRAME)
+    if rows and room > _FRAME:
+        columns = (_("part"), _("what"), _("state"), _("step"), _("note"))
+        shown.append(_lines_only(table(columns, _fit(rows, 0, room - _FRAME))))
     lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in (*head, *tail[: height // 3])]
     return Group(*lines[: len(head)], *shown, *lines[len(head) :])
 
@@ -162,12 +164,11 @@ def _fit(rows: Sequence[tuple[str, ...]], middle: int, room: int) -> list[tuple[
     return kept
 
 
-def _parts_table(parts: Sequence[View], room: int) -> RenderableType:
-    """Those that failed, that are at work or ask, then the others: what needs a person comes first."""
+def _part_rows(parts: Sequence[View], room: int) -> list[tuple[str, ...]]:
+    """Those that failed, that are at work or ask, then the others where there is room: what needs a person comes first."""
     order = sorted(parts, key=lambda p: 0 if p["state"] in _BAD else 1 if p["state"] in _BUSY or p["gate"] else 2)
     busy = [p for p in order if p["state"] not in {State.DONE, State.QUEUED, State.PLANNED}]
-    rows = [_part_row(p) for p in (order if len(parts) <= room else busy)]
-    return _lines_only(table((_("part"), _("what"), _("state"), _("step"), _("note")), _fit(rows, 0, room)))
+    return [_part_row(p) for p in (order if len(parts) <= room else busy)]
 
 
 def _part_row(part: View) -> tuple[str, ...]:
