@@ -262,6 +262,8 @@ def rollback(job: str) -> None:
         if state is State.PLANNED:
             cancel(job)
             return
+        if ledger.cancel_unborn(job):
+            return
         if not row["undo_round"]:
             ledger.send(job, "rollback")
         ensure_worker()
