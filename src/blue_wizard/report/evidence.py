@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def as_html(evidence: Mapping[str, Any]) -> str:
         story=list(events_text(evidence["events"], titles)),
         calls=lambda job, step: calls.get((job, step), []),
         clock=clock_text,
+        zone=time.strftime("%Z (UTC%z)"),
         seconds=seconds_text,
         state=state_text,
         step=step_text,
@@ -74,6 +76,11 @@ def _labels() -> dict[str, str]:
         "answer": _("answer"),
         "approvals": _("Approvals"),
         "began": _("began"),
+        "claims": _("Claims in failure domains"),
+        "domain": _("domain"),
+        "member": _("member"),
+        "purpose": _("for"),
+        "zone": _("all times in"),
         "broken": _("The ledger is not what was written:"),
         "by_hand": _("by hand"),
         "calls": _("calls"),

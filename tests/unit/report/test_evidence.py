@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import pytest
 from blue_wizard.cli import main
 from blue_wizard.jobs.evidence import hashes_in
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import Gate, Invariant, Plan, Precondition, Risk, State, Step, StepState
+from blue_wizard.jobs.model import Claim, Gate, Invariant, Plan, Precondition, Risk, State, Step, StepState
 
+CLAIM = Claim("maintenance", "rack:r1", "host:cmp1", keep=True)
 EVIL = "<script>alert('x')</script>"
 
 
@@ -26,7 +28,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "a", "toy.make", {"note": EVIL}, f"make {EVIL}", "because", Risk.HIGH, 1, "gone for good", gate=Gate("ok?")
     )
     part = Plan("part", "toy", steps=(step,), target="kvm1", invariant=Invariant("all is calm"))
-    plan = Plan("whole", "toy", children=(part,), preconditions=(Precondition("room", True, "9 GiB"),))
+    plan = Plan("whole", "toy", children=(part,), preconditions=(Precondition("room", True, "9 GiB"),), claims=(CLAIM,))
     ledger.add({id(plan): "j", id(part): "j.1"}, plan, State.QUEUED, locks=[], approval=("li", "desk"))
     ledger.ask("j.1", 0, "a", step.gate)  # type: ignore[arg-type]
     ledger.answer("j.1", 0, "yes", "wang", "phone")
@@ -86,6 +88,8 @@ def test_the_page_is_complete_offline_and_escaped(job: str, tmp_path: Path) -> N
         "rm it",
         "all is calm",
         "9 GiB",
+        "host:cmp1",
+        time.strftime("UTC%z"),
         ledger.audit().head,
     ):
         assert words in page.text
