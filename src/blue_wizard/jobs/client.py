@@ -189,6 +189,8 @@ def abort(job: str) -> None:
     row = ledger.job(job)
     if State(row["state"]).ended or row["state"] == State.PLANNED:
         raise Refused(_("Job {job} does not run: it is {state}.").format(job=job, state=row["state"]))
+    if ledger.cancel_unborn(row["root"]):
+        return
     ledger.send(row["root"], "abort")
     ensure_worker()
     end = time.monotonic() + _ABORT_S
