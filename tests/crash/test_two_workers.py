@@ -61,11 +61,12 @@ def _plan(toy: Toy, number: int) -> Plan:
 
 def test_a_worker_that_dies_is_noticed_and_nothing_is_done_twice(toy: Toy, database: str, tmp_path: Path) -> None:
     plans = [_plan(toy, i) for i in range(JOBS)]
-    jobs = [client.submit(plan, approved=True) for plan in plans]
     ledger = Ledger()
     workers = [_worker(tmp_path / f"seat{i}") for i in range(2)]
     try:
+        # However slowly they start, both are there before there is any work.
         toy.wait_for(lambda: len(ledger.workers()) == 2, "two workers", timeout=180)
+        jobs = [client.submit(plan, approved=True) for plan in plans]
         toy.wait_for(lambda: len(toy.effects()) > JOBS * STEPS // 4, "a quarter of the work", timeout=300)
         workers[0].send_signal(signal.SIGKILL)
         workers[0].wait()
