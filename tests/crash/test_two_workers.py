@@ -27,7 +27,7 @@ JOBS = 200
 STEPS = 5
 LIMITS = {"TOTAL": 8, "PER_TARGET": 3}
 TARGETS = 4
-STORES, PER_STORE = 3, 2
+STORES, PER_STORE = 5, 2
 
 
 @pytest.fixture
