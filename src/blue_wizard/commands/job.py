@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -65,6 +66,22 @@ def log(job: str, /, *, output: OutputOption = "table") -> int:
     titles = {(j, s.id): s.title for j in jobs for s in ledger.plan(j).steps}
     emit(plain(events), output, lambda: "\n".join(events_text(events, titles)))
     return 0
+
+
+@app.command(help=_("Write the evidence of a job into one file: plan, approvals, steps, calls, answers, hashes, seal."))
+def report(
+    job: str, /, *, out: Annotated[Path, Parameter(help=_("The file to write: NAME.html or NAME.json."))]
+) -> int:
+    """Write the evidence of a job into one file."""
+    from blue_wizard.jobs import evidence
+    from blue_wizard.report.evidence import write
+    from blue_wizard.report.out import errors
+
+    found = evidence.collect(job)
+    write(found, out)
+    errors().print(_("Written to {file}.").format(file=out), markup=False)
+    # A report on a ledger that was changed is no proof.
+    return 0 if found["seal"]["holds"] else 1
 
 
 @audit.command(help=_("Check that nothing in the ledger was changed since it was written."))

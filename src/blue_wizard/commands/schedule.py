@@ -25,7 +25,8 @@ def list_(*, output: OutputOption = "table") -> int:
     from blue_wizard.jobs.ledger import Ledger
     from blue_wizard.report.schedules import schedules_table
 
-    views = [_view(row) for row in Ledger().schedules()]
+    ledger = Ledger()
+    views = [_view(row, ledger.dues(row["name"])) for row in ledger.schedules()]
     emit(views, output, lambda: schedules_table(views))
     return 0
 
@@ -47,7 +48,9 @@ def add(
     output: OutputOption = "table",
 ) -> int:
     """Add a schedule."""
-    from blue_wizard.jobs import people, schedules
+    import time
+
+    from blue_wizard.jobs import people, schedules, windows
     from blue_wizard.jobs.ledger import Ledger
     from blue_wizard.report.jobs import plan_tables
     from blue_wizard.report.out import errors
@@ -63,6 +66,7 @@ def add(
     else:
         wanted = _read(params)
     made = schedules.plan_of({"operation": operation, "params": wanted})
+    windows.refuse_misfits(made, time.time())
     if not yes:
         for part in plan_tables(made):
             errors().print(part)
@@ -71,7 +75,7 @@ def add(
     ledger.add_schedule(
         name, wanted, cron=cron, timezone=timezone, operation=operation, catch_up=catch_up, who=who, origin=origin
     )
-    view = _view(ledger.schedule(name))
+    view = _view(ledger.schedule(name), [])
     emit(view, output, lambda: schedules_table([view]))
     if not ledger.workers():
         errors().print(_("No worker is up: a schedule needs one that stays (blue-wizard worker)."), markup=False)
@@ -94,16 +98,15 @@ def _read(file: Path | None) -> dict[str, Any]:
     return data
 
 
-def _view(row: dict[str, Any]) -> dict[str, Any]:
+def _view(row: dict[str, Any], dues: list[dict[str, Any]]) -> dict[str, Any]:
     """A schedule for people: with when it is due next, and what became of the last times."""
     import time
 
-    from blue_wizard.jobs.ledger import Ledger
     from blue_wizard.jobs.schedules import upcoming
 
     keys = ("name", "cron", "timezone", "operation", "params", "catch_up", "paused", "who", "origin")
     due = None if row["paused"] else upcoming(row["cron"], row["timezone"], time.time())
-    last = [{k: d[k] for k in ("due", "job", "note")} for d in Ledger().dues(row["name"])[:10]]
+    last = [{k: d[k] for k in ("due", "job", "note")} for d in dues[:10]]
     return {**{k: row[k] for k in keys}, "next": due, "last": last}
 
 

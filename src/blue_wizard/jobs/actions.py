@@ -67,7 +67,10 @@ class Context(Protocol):
         """Report how far the step has come (cheap: call it as often as you like)."""
 
     def event(self, kind: str, message: str, **data: Json) -> None:
-        """Write an event into the job's log. Effects (every changing API call or argv) use the kind ``effect``."""
+        """Write an event into the job's log. What is about to be brought about has the kind ``effect``.
+
+        The calls and commands that bring it about are written down by themselves, with their results (see `tracing`).
+        """
 
     def check_stop(self) -> None:
         """Raise Stopped when a person asked the job to stop; long steps call it at least every second."""

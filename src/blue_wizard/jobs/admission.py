@@ -7,6 +7,7 @@ the two has its own places in all and per target, since a job waits for its part
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -97,8 +98,21 @@ class Admission(Holdings):
             state = State.ROLLED_BACK if asked == "rollback" else State.CANCELLED
             unborn = sa.and_(jobs.c.parent == parent, jobs.c.state == State.QUEUED, jobs.c.admitted.is_not(True))
             for job in w.execute(sa.select(jobs.c.id).where(unborn)).scalars().all():
-                w.execute(jobs.update().where(jobs.c.id == job).values(state=state))
+                w.execute(jobs.update().where(jobs.c.id == job).values(state=state, ended=time.time()))
                 self._event(w, job, "", "state", state.value, {})
+
+    def cancel_unborn(self, root: str) -> bool:
+        """End a job that was not admitted yet, with all its parts; False when it was, and has to end by itself."""
+        jobs = schema.jobs
+        with self._write() as w:
+            row = w.execute(sa.select(jobs).where(jobs.c.id == root)).mappings().one()
+            if row["state"] != State.QUEUED or row["admitted"] or row["started"] is not None:
+                return False
+            for job in w.execute(sa.select(jobs.c.id).where(jobs.c.root == root)).scalars().all():
+                w.execute(jobs.update().where(jobs.c.id == job).values(state=State.CANCELLED, ended=time.time()))
+                self._give_back(w, job, State.CANCELLED)
+                self._event(w, job, "", "state", State.CANCELLED.value, {})
+            return True
 
     def to_start(self) -> list[str]:
         """The jobs at every level that were admitted and have not begun."""

@@ -97,6 +97,7 @@ def wait(
     resting_since: float | None = None
     watch = Watch()
     while True:
+        began = time.monotonic()
         if on_update:
             on_update(show(job, ledger=ledger))
         state = State(ledger.job(job)["state"])
@@ -121,7 +122,8 @@ def wait(
                 )
         else:
             missing_since = None
-        time.sleep(poll_s)
+        # Whoever watches a thousand parts must not keep the ledger busy with it.
+        time.sleep(max(poll_s, time.monotonic() - began))
 
 
 def _rests(ledger: Ledger, job: str) -> bool:
@@ -162,8 +164,10 @@ def cancel(job: str) -> None:
         for one in ledger.jobs(root=row["root"]):
             ledger.set_state(one["id"], State.CANCELLED)
         return
-    ledger.send(row["root"], "cancel")
-    ensure_worker()
+    # One that waits for its turn need not get it to be told that it is not wanted.
+    if not ledger.cancel_unborn(row["root"]):
+        ledger.send(row["root"], "cancel")
+        ensure_worker()
 
 
 def pause(job: str) -> None:
@@ -185,6 +189,8 @@ def abort(job: str) -> None:
     row = ledger.job(job)
     if State(row["state"]).ended or row["state"] == State.PLANNED:
         raise Refused(_("Job {job} does not run: it is {state}.").format(job=job, state=row["state"]))
+    if ledger.cancel_unborn(row["root"]):
+        return
     ledger.send(row["root"], "abort")
     ensure_worker()
     end = time.monotonic() + _ABORT_S
@@ -257,6 +263,8 @@ def rollback(job: str) -> None:
     if not state.ended:
         if state is State.PLANNED:
             cancel(job)
+            return
+        if ledger.cancel_unborn(job):
             return
         if not row["undo_round"]:
             ledger.send(job, "rollback")

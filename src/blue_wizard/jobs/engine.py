@@ -289,9 +289,8 @@ def _wait_for_leave(book: Ledger, job: str, position: int, plan: Plan) -> None:
         if step.gate:
             answer_to(book, job, position, step.id, step.gate)
         # After a rest everything is looked at once more: it may have been long.
-        if not wait_for_window(book, job, plan, position):
+        if not wait_for_window(book, job, plan, position) and not come_back(book, job):
             break
-    come_back(book, job)
 
 
 def _carry_out(context: StepContext, verb: str, args: actions.Args) -> Outcome:

@@ -94,10 +94,12 @@ class Ledger(Admission, Questions, Roster, Timetable):
             )
         )
         self._event(w, job, "", "state", state, {"digest": plan.digest})
-        for i, step in enumerate(plan.steps):
-            w.execute(
-                schema.steps.insert().values(job=job, position=i, id=step.id, state=StepState.PENDING, notes="{}")
-            )
+        rows = [
+            {"job": job, "position": i, "id": step.id, "state": StepState.PENDING, "notes": "{}"}
+            for i, step in enumerate(plan.steps)
+        ]
+        if rows:
+            w.execute(schema.steps.insert(), rows)
         for i, child in enumerate(plan.children):
             self._add(w, ids, child, job, i, root, state)
 
@@ -298,6 +300,11 @@ class Ledger(Admission, Questions, Roster, Timetable):
             verdict,
             faults=verdict.faults + audit.check_plans(plans, {job: digest for job, digest in digests if digest}),
         )
+
+    def seal_of(self, seq: int) -> str:
+        """The seal of an event; "" when it is older than the seals."""
+        found = self._rows(sa.select(schema.seals.c.seal).where(schema.seals.c.seq == seq))
+        return str(found[0]["seal"]) if found else ""
 
     def event_count(self, root: str) -> int:
         """How many events a tree has."""

@@ -56,19 +56,20 @@ def rest_while_paused(ledger: Ledger, job: str, *, hold: Callable[[bool], None] 
     return True
 
 
-def come_back(ledger: Ledger, job: str) -> None:
-    """Let a job that has rested run again, when its turn comes: others may have taken its place.
+def come_back(ledger: Ledger, job: str) -> bool:
+    """Let a job that has rested run again, when its turn comes: others may have taken its place. False: it had not rested.
 
     Raises Stopped when it is cancelled meanwhile, Drained when the worker ends.
     """
     limits = config.load().limits
     if State(ledger.standing(job)["state"]) not in {State.PAUSED, State.WAITING, State.QUEUED}:
-        return
+        return False
     while not ledger.readmit(job, limits.total, limits.per_target, limits.kinds):
         if ledger.signal(job) in STOPS:
             raise Stopped(_("Stopped on request."))
         if draining.wait(_POLL_S):
             raise Drained
+    return True
 
 
 def wait_for_window(ledger: Ledger, job: str, plan: Plan, position: int, *, clock: Clock | None = None) -> bool:

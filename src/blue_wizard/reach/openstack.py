@@ -55,8 +55,9 @@ def connect(name: str) -> Cloud:
             block_storage_default_microversion=_VOLUME,
             placement_default_microversion=_PLACEMENT,
         )
-        connection.config.get_session_client("identity")
+        # First of all: whatever fails from here on may quote it.
         learn(connection.config.config.get("auth", {}).get("password"))
+        connection.config.get_session_client("identity")
         learn(connection.authorize())
     except openstack.exceptions.ConfigException as e:
         raise InputError(

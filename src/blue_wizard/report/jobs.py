@@ -45,7 +45,7 @@ def claims_table(claims: Iterable[Mapping[str, Any]]) -> Table:
     return table((_("domain"), _("member"), _("for"), _("job"), _("since")), rows)
 
 
-def job_tables(view: Mapping[str, Any]) -> Iterable[RenderableType]:
+def job_tables(view: Mapping[str, Any], *, inner: bool = False) -> Iterable[RenderableType]:
     """A job with its steps and children."""
     from rich.text import Text
 
@@ -59,9 +59,13 @@ def job_tables(view: Mapping[str, Any]) -> Iterable[RenderableType]:
     if view["error"]:
         yield _("Error: {error}").format(error=view["error"])
     for child in view["children"]:
-        # What is asked or left below is told once, at the end.
-        yield from job_tables({**child, "gate": None, "left": []})
-    yield from map(Text, rest_lines(view))
+        # What is asked or left below, and why it rests, is told once, at the end.
+        yield from job_tables({**child, "gate": None, "left": []}, inner=True)
+    for one in view.get("approvals", ()):
+        words = {"who": one["who"], "place": one["origin"], "time": clock_text(one["time"])}
+        yield Text(_("Approved by {who} from {place} at {time}").format(**words))
+    if not inner:
+        yield from map(Text, rest_lines(view))
     if view["gate"]:
         yield Text("\n".join(gate_lines(view["gate"])))
     if view["left"]:

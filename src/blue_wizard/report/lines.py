@@ -13,16 +13,23 @@ __all__ = ["gate_lines", "left_lines", "progress_text", "rest_lines"]
 
 
 def rest_lines(view: Mapping[str, Any]) -> Iterable[str]:
-    """Why a job rests, and how it goes on."""
-    if view["reason"]:
-        yield _("Paused: {reason}").format(reason=view["reason"])
-    if view["state"] != State.PAUSED:
-        return
-    if view["resumes"]:
+    """Why a job, or some of its parts, rest, and how they go on."""
+    resting = [p for p in _flat(view) if p["state"] == State.PAUSED]
+    alone = sorted((p for p in resting if p["resumes"]), key=lambda p: float(p["resumes"]))
+    reason = view["reason"] or next((p["reason"] for p in [*alone, *resting] if p["reason"]), "")
+    if reason:
+        yield _("Paused: {reason}").format(reason=reason)
+    if alone:
         text = _("It goes on by itself at {time}. Stop it: blue-wizard job cancel {job}")
-        yield text.format(time=clock_text(view["resumes"]), job=view["job"])
-    elif view["resumes"] is None:
+        yield text.format(time=clock_text(alone[0]["resumes"]), job=view["job"])
+    if any(p["resumes"] is None for p in resting):
         yield _("Carry on: blue-wizard job resume {job} · Undo: blue-wizard job rollback {job}").format(job=view["job"])
+
+
+def _flat(view: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    yield view
+    for child in view["children"]:
+        yield from _flat(child)
 
 
 def gate_lines(gate: Mapping[str, Any]) -> Iterable[str]:

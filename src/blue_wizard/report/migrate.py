@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blue_wizard.report.lines import left_lines
+from blue_wizard.report.lines import gate_lines, left_lines, rest_lines
 from blue_wizard.report.names import state_text
 from blue_wizard.report.out import bytes_text, seconds_text, table
 from blue_wizard.text import _
@@ -86,6 +86,9 @@ def result_tables(views: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType
     yield table(columns, rows)
     for view in views:
         yield from (f"{vm['name']}: {vm['error']}" for vm in view["report"]["vms"] if vm["error"])
+        yield from rest_lines(view)
+        if view["gate"]:
+            yield from gate_lines(view["gate"])
         if view["left"]:
             yield from left_lines(view["left"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 from typing import Any
 
 from blue_wizard.report.names import state_text, step_text
@@ -12,6 +13,7 @@ from blue_wizard.text import _
 
 __all__ = ["events_text", "sentence"]
 
+_FEW = 3
 Event = Mapping[str, Any]
 Titles = Mapping[tuple[str, str], str]
 
@@ -21,14 +23,27 @@ def events_text(events: Iterable[Event], titles: Titles | None = None) -> Iterab
     told = list(events)
     several = len({e["job"] for e in told}) > 1
     day = ""
-    for e in told:
+    for _same, run in groupby(told, key=_alike):
+        alike = list(run)
+        e = alike[0]
         moment = time.localtime(e["time"])
         today = time.strftime("%Y-%m-%d", moment)
         if today != day:
             day = today
             yield today
-        who = f"{e['job']:<11}  " if several else ""
-        yield f"  {time.strftime('%H:%M:%S', moment)}  {who}{sentence(e, titles)}"
+        clock = time.strftime("%H:%M:%S", moment)
+        if len(alike) > _FEW:
+            yield f"  {clock}  " + _("{count} parts: {words}").format(count=len(alike), words=sentence(e, titles))
+            continue
+        for e in alike:
+            who = f"{e['job']:<11}  " if several else ""
+            yield f"  {clock}  {who}{sentence(e, titles)}"
+
+
+def _alike(event: Event) -> object:
+    """What many parts come into at once is told once: queued, cancelled."""
+    quiet = event["kind"] == "state" and not event["data"].get("error")
+    return (event["message"], int(event["time"])) if quiet else event["seq"]
 
 
 def sentence(event: Event, titles: Titles | None = None) -> str:

@@ -15,6 +15,7 @@ from blue_wizard.text import _
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
 __all__ = ["Watcher", "live_view", "seconds_left", "share_done"]
 
@@ -95,10 +96,13 @@ def live_view(view: View, *, height: int, now: float) -> RenderableType:
     shown: list[RenderableType] = []
     if view["steps"]:
         own = room if not parts else min(room // 2, len(view["steps"]) + _FRAME)
-        shown.append(_steps_table(view["steps"], own - _FRAME))
-        room -= own
-    if parts and room > _FRAME:
-        shown.append(_parts_table(parts, room - _FRAME))
+        if own > _FRAME:
+            shown.append(_steps_table(view["steps"], own - _FRAME))
+            room -= own
+    rows = _part_rows(parts, room - _FRAME)
+    if rows and room > _FRAME:
+        columns = (_("part"), _("what"), _("state"), _("step"), _("note"))
+        shown.append(_lines_only(table(columns, _fit(rows, 0, room - _FRAME))))
     lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in (*head, *tail[: height // 3])]
     return Group(*lines[: len(head)], *shown, *lines[len(head) :])
 
@@ -124,7 +128,14 @@ def _counts(parts: Sequence[View]) -> str:
 
 def _steps_table(steps: Sequence[Mapping[str, Any]], room: int) -> RenderableType:
     columns = ("", _("step"), _("took"), _("note"))
-    return table(columns, _fit([_step_row(s) for s in steps], _first(steps), max(1, room)))
+    return _lines_only(table(columns, _fit([_step_row(s) for s in steps], _first(steps), room)))
+
+
+def _lines_only(made: Table) -> Table:
+    # A row that is folded would push others out of the terminal.
+    for column in made.columns:
+        column.no_wrap, column.overflow = True, "ellipsis"
+    return made
 
 
 def _first(steps: Sequence[Mapping[str, Any]]) -> int:
@@ -153,12 +164,11 @@ def _fit(rows: Sequence[tuple[str, ...]], middle: int, room: int) -> list[tuple[
     return kept
 
 
-def _parts_table(parts: Sequence[View], room: int) -> RenderableType:
-    """Those that failed, that are at work or ask, then the others: what needs a person comes first."""
+def _part_rows(parts: Sequence[View], room: int) -> list[tuple[str, ...]]:
+    """Those that failed, that are at work or ask, then the others where there is room: what needs a person comes first."""
     order = sorted(parts, key=lambda p: 0 if p["state"] in _BAD else 1 if p["state"] in _BUSY or p["gate"] else 2)
     busy = [p for p in order if p["state"] not in {State.DONE, State.QUEUED, State.PLANNED}]
-    rows = [_part_row(p) for p in (order if len(parts) <= room else busy)]
-    return table((_("part"), _("what"), _("state"), _("step"), _("note")), _fit(rows, 0, room))
+    return [_part_row(p) for p in (order if len(parts) <= room else busy)]
 
 
 def _part_row(part: View) -> tuple[str, ...]:

@@ -86,6 +86,16 @@ def test_what_was_stopped_before_it_began_ends_without_beginning(ledger: Ledger)
     assert [c["state"] for c in ledger.jobs(parent="j-0")] == [State.RUNNING, State.CANCELLED]
 
 
+def test_a_job_that_waits_for_its_turn_can_be_cancelled_without_it(ledger: Ledger) -> None:
+    _add(ledger, "j-0", children=(Plan("a", "toy"),))
+    assert ledger.cancel_unborn("j-0")
+    assert [j["state"] for j in ledger.jobs(root="j-0")] == [State.CANCELLED] * 2
+    assert not ledger.cancel_unborn("j-0")
+    _add(ledger, "j-1")
+    ledger.admit(1, 1)
+    assert not ledger.cancel_unborn("j-1")
+
+
 def test_the_first_in_line_is_not_overtaken_for_good() -> None:
     room = {"a": 1, "b": 2}.__getitem__
     queued = [("old", ["a", "b"]), ("young", ["b"]), ("younger", ["b"])]

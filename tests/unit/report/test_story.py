@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from blue_wizard import text
 from blue_wizard.report.story import events_text, sentence
 
+NUMBERS = itertools.count(1)
+
 
 def _event(kind: str, message: str, job: str = "j", step: str = "", **data: Any) -> dict[str, Any]:
-    return {"job": job, "step": step, "time": 1_000_000.0, "kind": kind, "message": message, "data": data}
+    return {
+        "seq": next(NUMBERS),
+        "job": job,
+        "step": step,
+        "time": 1_000_000.0,
+        "kind": kind,
+        "message": message,
+        "data": data,
+    }
 
 
 STORY = [
@@ -51,6 +62,14 @@ def test_each_event_is_one_line_in_words_without_raw_data() -> None:
 def test_jobs_are_named_only_where_there_are_several() -> None:
     assert "j.1" in "\n".join(events_text([_event("state", "done"), _event("state", "done", job="j.1")]))
     assert not any("j " in line for line in events_text([_event("state", "done")]))
+
+
+def test_what_many_parts_come_into_at_once_is_told_once() -> None:
+    lines = list(events_text([_event("state", "queued", job=f"j.{i}") for i in range(100)]))
+    assert lines[1:] == [lines[1]]
+    assert "100 parts: [queued]" in lines[1]
+    several = [_event("state", "failed", job=f"j.{i}", error=f"for reason {i}") for i in range(9)]
+    assert len(list(events_text(several))) == 10
 
 
 def test_it_speaks_chinese_and_knows_kinds_of_later_versions() -> None:

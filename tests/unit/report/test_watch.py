@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from blue_wizard.report.out import clock_text
 from blue_wizard.report.watch import live_view, seconds_left, share_done
 
 
 def _step(number: int, state: str = "pending", **more: Any) -> dict[str, Any]:
     plain = {"took_s": None, "error": None, "progress": None, "seconds": 60.0}
-    return {"id": f"s{number}", "title": f"step {number}", "state": state, **plain, **more}
+    return {"id": f"s{number}", "title": f"step {number}", "state": state} | plain | more
 
 
 def _view(job: str, state: str = "running", steps: Any = (), children: Any = (), **more: Any) -> dict[str, Any]:
@@ -46,7 +47,8 @@ def _shown(view: dict[str, Any], height: int = 24, now: float = 200.0) -> list[s
 )
 def test_it_fits(steps: int, parts: int, height: int, state: str) -> None:
     done = steps // 2
-    own = [_step(i, "done" if i < done else "running" if i == done else "pending") for i in range(steps)]
+    states = ["done" if i < done else "running" if i == done else "pending" for i in range(steps)]
+    own = [_step(i, s, title="t" * 7 * i, error="e" * 9 * i) for i, s in enumerate(states)]
     names = ["queued", "running", "done", "failed", "waiting"]
     kids = [_view(f"j.{i}", names[i % 5], [_step(0, "running", error="x" * 300)]) for i in range(parts)]
     view = _view("j", state, own, kids, error="e" * 500, left=[{"title": "t", "error": "e", "by_hand": "rm"}] * 30)
@@ -87,6 +89,14 @@ def test_the_time_left_is_told_by_the_pace_so_far() -> None:
 def test_a_job_that_waits_for_its_window_says_when_it_goes_on() -> None:
     text = "\n".join(_shown(_view("j", "paused", reason="waits for its window", resumes=1_000_000.0)))
     assert "waits for its window" in text
-    assert "goes on by itself at 1970-01-12" in text
+    assert f"goes on by itself at {clock_text(1_000_000.0)}" in text
     assert "job resume" not in text
     assert "job resume" in "\n".join(_shown(_view("j", "paused", reason="told to")))
+
+
+def test_parts_that_rest_are_told_of_once_with_the_first_of_their_times() -> None:
+    kids = [_view(f"j.{i}", "paused", reason="waits for its window", resumes=2_000_000.0 - i) for i in range(9)]
+    text = "\n".join(_shown(_view("j", children=kids), height=50))
+    assert text.count("waits for its window") == 1
+    assert f"goes on by itself at {clock_text(1_999_992.0)}" in text
+    assert "job cancel j" in text
