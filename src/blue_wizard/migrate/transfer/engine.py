@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import threading
 import time
@@ -19,7 +20,19 @@ from blue_wizard.migrate.transfer.journal import Journal, Record
 from blue_wizard.migrate.transfer.planner import Item
 from blue_wizard.migrate.transfer.writer import Data, Writer
 
-__all__ = ["ZEROES", "Copied", "Settings", "Throttle", "copy", "fingerprint", "hash_zeroes", "is_zero", "plan", "stamp"]
+__all__ = [
+    "ZEROES",
+    "Copied",
+    "Settings",
+    "Throttle",
+    "copy",
+    "fingerprint",
+    "give_back_memory",
+    "hash_zeroes",
+    "is_zero",
+    "plan",
+    "stamp",
+]
 
 ZEROES = bytes(4 << 20)
 """What pieces are compared with and hashed as, where they are zeroes."""
@@ -122,12 +135,22 @@ def copy(
         if stamp(reader) != before:
             raise changed(engine.source)
 
-    engine.run([still_the_same, *guards], lambda done: progress(done, whole.moved), pause_point)
+    try:
+        engine.run([still_the_same, *guards], lambda done: progress(done, whole.moved), pause_point)
+    finally:
+        give_back_memory()
     still_the_same(whole.moved)
     if engine.tally.summary() != whole:
         raise changed(engine.source)
     progress(whole.moved, whole.moved)
     return Copied(whole.moved, time.monotonic() - began, engine.resumed)
+
+
+def give_back_memory() -> None:
+    """Return to the system what the buffers of a copy have left in the allocator: a worker lives on for long."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 class _Pending:
