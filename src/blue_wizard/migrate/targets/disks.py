@@ -83,8 +83,7 @@ class ImportDisk(Action):
         access = ceph_access(args["cloud"])
         source = open_source(args["source"])
         with ceph.open_pool(access, direct=True) as pool:
-            if journal_of(ctx).exists():
-                _wait_for_dead_writer(ctx, args, pool)
+            _wait_for_dead_writer(ctx, args, pool)
             image = prove(ctx, args, pool)
             with source.open_disk(args["machine"], args["disk"]) as export, _reader(export, args) as disk:
                 return _transfer(ctx, args, pool, image, disk)
@@ -95,9 +94,12 @@ class ImportDisk(Action):
 
 
 def _wait_for_dead_writer(ctx: Context, args: Args, pool: ceph.Pool) -> None:
+    """Where an attempt has been before, give its client the time to be forgotten."""
     image = image_of(ctx.outcome(args["volume"])["volume_id"])
     end = time.monotonic() + _WATCH_S
     while pool.size(image) is not None and pool.watchers(image) and time.monotonic() < end:
+        if not journal_of(ctx).exists() and pool.blank(image):
+            return
         ctx.pause_point()
         time.sleep(0.5)
 

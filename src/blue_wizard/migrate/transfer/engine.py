@@ -41,7 +41,7 @@ _TICK_S = 0.1
 _NOTE_EVERY_S, _NOTE_AT = 0.5, 64
 _SLICE_S = 0.2
 _LOOK_EVERY_S = 3.0
-_END_S = 4.0
+_END_S = 3.5
 
 
 @dataclass(frozen=True)
