@@ -107,28 +107,34 @@ def _wait_for_dead_writer(ctx: Context, args: Args, pool: ceph.Pool) -> None:
 @contextmanager
 def _reader(export: Export, args: Args) -> Iterator[Reader]:
     name = f"{args['machine']}/{args['disk']}"
-    if export.size != args["size"]:
-        raise StepFailed(
-            _("Disk {disk} of {machine} has {now} bytes now, the plan says {then}.").format(
-                disk=args["disk"], machine=args["machine"], now=export.size, then=args["size"]
-            ),
-            _("Plan again: blue-wizard migrate plan"),
-        )
+    _same_size(export.size, args)
     reader: Reader = (
         export.reader() if export.reader else NbdReader(export.uri, export.size, name=name, stamp=export.stamp)
     )
     try:
+        _same_size(reader.size, args)
         yield reader
     finally:
         reader.close()
 
 
+def _same_size(now: int, args: Args) -> None:
+    if now != args["size"]:
+        raise StepFailed(
+            _("Disk {disk} of {machine} has {now} bytes now, the plan says {then}.").format(
+                disk=args["disk"], machine=args["machine"], now=now, then=args["size"]
+            ),
+            _("Plan again: blue-wizard migrate plan"),
+        )
+
+
 def _transfer(ctx: Context, args: Args, pool: ceph.Pool, image: str, disk: Reader) -> Outcome:
     with closing(RbdImage(pool, image, read_only=True)) as looked_at:
         target_id, object_size = looked_at.identity(), looked_at.object_size()
-    fingerprint = engine.fingerprint(disk, object_size=object_size)
+    surveyed = engine.survey(disk, fresh=True, object_size=object_size)
     identity = {
-        "source": [args["source"], args["machine"], args["disk"], args["size"], engine.stamp(disk), fingerprint],
+        "source": [args["source"], args["machine"], args["disk"], args["size"], engine.stamp(disk)],
+        "map": surveyed.fingerprint,
         "target": [pool.fsid(), pool.name, image, target_id, object_size],
     }
     notes = _open_journal(ctx, pool, image, identity)
@@ -140,6 +146,8 @@ def _transfer(ctx: Context, args: Args, pool: ceph.Pool, image: str, disk: Reade
             writer,
             notes,
             fresh=True,
+            surveyed=surveyed,
+            source=f"{args['machine']}/{args['disk']}",
             settings=engine.Settings(in_flight=in_flight, object_size=object_size),
             throttles=buckets(
                 source=open_source(args["source"]).target,
