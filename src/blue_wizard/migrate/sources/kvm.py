@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -156,7 +157,12 @@ class Kvm:
         with self._host.process(argv):
             self._wait_for(socket, folder, disk.path)
             with self._host.forward(socket) as local:
-                yield Export(nbd.uri_of(local), size)
+                # The times of a block device say nothing of what was written to it.
+                stamp = None if disk.kind == "block" else partial(self._stamp, disk.path)
+                yield Export(nbd.uri_of(local), size, stamp=stamp)
+
+    def _stamp(self, path: str) -> str:
+        return self._host.check(["stat", "-L", "-c", "%d:%i %s %y", path]).strip()
 
     def _wait_for(self, socket: str, folder: str, path: str) -> None:
         end = time.monotonic() + _START_TIMEOUT_S
