@@ -89,6 +89,7 @@ def plan(
     from blue_wizard.reach import openstack
     from blue_wizard.report.migrate import wave_table
 
+    _check_rate(max_rate)
     url, opened = _source(source)
     mapped = mapping.read_map(map_file)
     machines = list(opened.discover(match))
@@ -104,7 +105,7 @@ def plan(
         keep_ip=keep_ip,
         shutdown=shutdown,
         convert=convert,
-        max_rate=_checked(max_rate),
+        max_rate=max_rate,
         storage=chosen,
         staging=str(staging.expanduser().absolute()) if staging else None,
     )
@@ -177,28 +178,26 @@ def run(
     return follow(job, output=output, human=lambda view: result_tables([view]))
 
 
-def _checked(max_rate: str | None) -> str | None:
+def _check_rate(max_rate: str | None) -> None:
     from blue_wizard import rates
 
     try:
-        if max_rate is not None:
-            rates.parse(max_rate)
+        rates.parse(max_rate or "unlimited")
     except ValueError as e:
         raise InputError(
             _("--max-rate {rate} can't be used: {error}").format(rate=max_rate, error=e),
             _("Write 20M, or 08:00-20:00=20M,20:00-08:00=200M."),
         ) from e
-    return max_rate
 
 
 def _compile(waves: tuple[Path, ...], window: str = "", max_rate: str | None = None) -> Plan:
     from blue_wizard.migrate import operation, wave
 
+    _check_rate(max_rate)
     if not waves:
         raise InputError(_("No wave file was named."), _("Make one: blue-wizard migrate plan SOURCE --out wave.yaml"))
     read = [wave.read(path) for path in waves]
-    rate = _checked(max_rate)
-    update = {**({"window": window} if window else {}), **({"max_rate": rate} if rate else {})}
+    update = {**({"window": window} if window else {}), **({"max_rate": max_rate} if max_rate else {})}
     return operation.compile_waves([w.model_copy(update=update) for w in read])
 
 

@@ -22,9 +22,6 @@ _DIRECT = {"rbd_cache": "false"}
 # Not every librados knows these.
 _DIRECT_TOO = {"rbd_persistent_cache_mode": "disabled"}
 
-# What is kept here is never closed, not even when nothing else refers to it.
-_left_open: list[Any] = []
-
 
 @contextmanager
 def open_pool(access: CephAccess, *, direct: bool = False) -> Iterator[Pool]:
@@ -55,25 +52,21 @@ def open_pool(access: CephAccess, *, direct: bool = False) -> Iterator[Pool]:
             ),
             _("Try: ceph -c {conf} --id {client} -s").format(conf=access.conf, client=access.client),
         ) from e
-    pool = None
     try:
-        try:
-            io = cluster.open_ioctx(access.pool)
-        except rados.Error as e:
-            raise InputError(
-                _("Ceph has no pool {pool} that client.{client} may use: {error}").format(
-                    pool=access.pool, client=access.client, error=e
-                )
-            ) from e
-        pool = Pool(access.pool, cluster, io, rbd)
-        try:
-            yield pool
-        finally:
-            if not pool.abandoned:
-                io.close()
+        io = cluster.open_ioctx(access.pool)
+    except rados.Error as e:
+        cluster.shutdown()
+        raise InputError(
+            _("Ceph has no pool {pool} that client.{client} may use: {error}").format(
+                pool=access.pool, client=access.client, error=e
+            )
+        ) from e
+    pool = Pool(access.pool, cluster, io, rbd)
+    try:
+        yield pool
     finally:
-        if pool is None or not pool.abandoned:
-            cluster.shutdown()
+        if not pool.kept:
+            pool.close()
 
 
 class Pool:
@@ -86,12 +79,21 @@ class Pool:
         self._rbd = rbd
         self.error: type[Exception] = rbd.Error
 
-        self.abandoned = False
+        self._kept = False
 
-    def abandon(self, image: Any) -> None:
-        """Leave an open image as it is for as long as the process lives, and this connection with it: requests are in flight."""
-        self.abandoned = True
-        _left_open.append((self._cluster, self._io, image))
+    def keep(self) -> None:
+        """Leave the connection open at the end of its context, for requests in flight; whoever says so calls `close` later."""
+        self._kept = True
+
+    @property
+    def kept(self) -> bool:
+        """Whether `keep` was called."""
+        return self._kept
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._io.close()
+        self._cluster.shutdown()
 
     def fsid(self) -> str:
         """The id of the cluster."""

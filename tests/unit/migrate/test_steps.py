@@ -67,6 +67,15 @@ def test_every_verb_of_a_plan_has_an_action() -> None:
         assert find(step.verb).verb == step.verb
 
 
+def test_the_limit_of_a_run_counts_in_place_of_the_waves() -> None:
+    wave = _wave(max_rate="20M")
+    for said, expected in ((None, "20M"), ("5M", "5M")):
+        imports = [s for s in vm_steps(wave, wave.vms[0], SITE, Power.OFF, said) if s.verb == "rbd.disk.import"]
+        assert {s.args["max_rate"] for s in imports} == {expected}
+    with pytest.raises(ValueError, match="20X"):
+        _wave(max_rate="20X")
+
+
 def test_a_machine_that_is_off_is_not_shut_down_and_one_with_start_false_stays_off() -> None:
     wave = _wave()
     vm = wave.vms[0].model_copy(update={"start": False})

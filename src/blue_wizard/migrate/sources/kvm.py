@@ -6,6 +6,7 @@ import fnmatch
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -144,8 +145,13 @@ class Kvm:
             )
         size, _used = libvirt_xml.parse_block_info(self._virsh("domblkinfo", machine_id, disk_id))
         node = nbd.file_node(Path(disk.path), disk.format, device=disk.kind == "block")
+        # The times of a block device say nothing of what was written to it.
+        stamp = None if disk.kind == "block" else partial(self._stamp, disk.path)
         with serve_on(self._host, node, disk.path) as uri:
-            yield Export(uri, size)
+            yield Export(uri, size, stamp=stamp)
+
+    def _stamp(self, path: str) -> str:
+        return self._host.check(["stat", "-L", "-c", "%d:%i %s %y", path]).strip()
 
     def power(self, machine_id: str) -> Power:
         """Whether the domain runs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from blue_wizard import config
@@ -14,10 +15,11 @@ from blue_wizard.migrate.sources import open_source
 from blue_wizard.migrate.transfer import engine, journal, planner, verify
 from blue_wizard.migrate.transfer.journal import Journal, OtherDisk
 from blue_wizard.migrate.transfer.limits import buckets
+from blue_wizard.migrate.transfer.planner import Summary
 from blue_wizard.migrate.transfer.writer import Writer
 from blue_wizard.text import _
 
-__all__ = ["begin", "carry_on", "forget", "has_begun", "identity", "in_flight", "move", "size_of_data"]
+__all__ = ["Work", "begin", "carry_on", "forget", "has_begun", "identity", "in_flight", "move", "survey"]
 
 
 def _path(ctx: Context) -> Path:
@@ -29,13 +31,27 @@ def has_begun(ctx: Context) -> bool:
     return _path(ctx).exists()
 
 
-def identity(
-    args: Args, disk: Reader, target: Sequence[Json], object_size: int = planner.OBJECT_SIZE
-) -> dict[str, Json]:
+@dataclass(frozen=True)
+class Work:
+    """A disk that is going to be copied, and what its map says of that."""
+
+    disk: Reader
+    surveyed: Summary
+    object_size: int
+
+
+def survey(disk: Reader, object_size: int = planner.OBJECT_SIZE) -> Work:
+    """Look at the map of a disk; none of its data is read."""
+    return Work(disk, engine.survey(disk, fresh=True, object_size=object_size), object_size)
+
+
+def identity(args: Args, work: Work, target: Sequence[Json]) -> dict[str, Json]:
     """What a journal speaks of: this very disk as it is now, and this very target."""
-    fingerprint = engine.fingerprint(disk, object_size=object_size)
-    source = [args["source"], args["machine"], args["disk"], args["size"], engine.stamp(disk), fingerprint]
-    return {"source": source, "target": [*target, object_size]}
+    return {
+        "source": [args["source"], args["machine"], args["disk"], args["size"], engine.stamp(work.disk)],
+        "map": work.surveyed.fingerprint,
+        "target": [*target, work.object_size],
+    }
 
 
 def carry_on(ctx: Context, identity: Mapping[str, Json]) -> Journal | None:
@@ -67,21 +83,15 @@ def in_flight() -> int:
     return config.load().transfer.in_flight
 
 
-def size_of_data(disk: Reader) -> int:
-    """The bytes that a copy of the disk will read."""
-    return planner.summary(engine.plan(disk, fresh=True, object_size=planner.OBJECT_SIZE)).moved
-
-
 def move(
     ctx: Context,
     args: Args,
-    disk: Reader,
+    work: Work,
     writer: Writer,
     back: Reader,
     notes: Journal,
     *,
     where: str,
-    object_size: int = planner.OBJECT_SIZE,
     guards: Sequence[Callable[[int], None]] = (),
 ) -> dict[str, Json]:
     """Copy what the journal does not know yet into `writer`, then read all of it `back`. The journal is closed, and kept.
@@ -91,11 +101,13 @@ def move(
     """
     with closing(notes):
         copied = engine.copy(
-            disk,
+            work.disk,
             writer,
             notes,
             fresh=True,
-            settings=engine.Settings(in_flight=in_flight(), object_size=object_size),
+            surveyed=work.surveyed,
+            source=f"{args['machine']}/{args['disk']}",
+            settings=engine.Settings(in_flight=in_flight(), object_size=work.object_size),
             throttles=buckets(
                 source=open_source(args["source"]).target,
                 pool=where,
@@ -109,8 +121,8 @@ def move(
         sha256 = verify.sha256(
             back,
             size=args["size"],
-            object_size=object_size,
-            expected=verify.Expected(engine.plan(disk, fresh=True, object_size=object_size), notes),
+            object_size=work.object_size,
+            expected=verify.Expected(engine.plan(work.disk, fresh=True, object_size=work.object_size), notes),
             progress=lambda done: ctx.progress(done, args["size"], note=_("verify")),
             pause_point=ctx.pause_point,
         )

@@ -14,6 +14,7 @@ from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.mapping import GIB
 from blue_wizard.migrate.targets import copying, origin
 from blue_wizard.migrate.targets.common import ceph_access, cloud_of, server_of
+from blue_wizard.migrate.transfer.journal import Journal
 from blue_wizard.migrate.transfer.rbd_image import RbdImage
 from blue_wizard.migrate.transfer.space import SpaceGuard
 from blue_wizard.reach import ceph
@@ -71,8 +72,7 @@ class ImportDisk(Action):
         """Copy the disk, or carry on where a killed attempt has come to, and read it back."""
         access = ceph_access(args["cloud"])
         with ceph.open_pool(access, direct=True) as pool:
-            if copying.has_begun(ctx):
-                _wait_for_dead_writer(ctx, args, pool)
+            _wait_for_dead_writer(ctx, args, pool)
             image = prove(ctx, args, pool)
             with origin.open_disk(ctx, args) as disk:
                 outcome = _transfer(ctx, args, pool, image, disk)
@@ -86,9 +86,12 @@ class ImportDisk(Action):
 
 
 def _wait_for_dead_writer(ctx: Context, args: Args, pool: ceph.Pool) -> None:
+    """Where an attempt has been before, give its client the time to be forgotten."""
     image = image_of(ctx.outcome(args["volume"])["volume_id"])
     end = time.monotonic() + _WATCH_S
     while pool.size(image) is not None and pool.watchers(image) and time.monotonic() < end:
+        if not copying.has_begun(ctx) and pool.blank(image):
+            return
         ctx.pause_point()
         time.sleep(0.5)
 
@@ -96,20 +99,13 @@ def _wait_for_dead_writer(ctx: Context, args: Args, pool: ceph.Pool) -> None:
 def _transfer(ctx: Context, args: Args, pool: ceph.Pool, image: str, disk: Reader) -> Outcome:
     with closing(RbdImage(pool, image, read_only=True)) as looked_at:
         target_id, object_size = looked_at.identity(), looked_at.object_size()
-    identity = copying.identity(args, disk, [pool.fsid(), pool.name, image, target_id], object_size)
-    notes = copying.carry_on(ctx, identity)
-    if notes is None:
-        if not pool.blank(image):
-            ctx.event("effect", "empty image", image=f"{pool.name}/{image}")
-            pool.empty(image)
-        notes = copying.begin(ctx, identity)
+    work = copying.survey(disk, object_size)
+    notes = _open_journal(ctx, pool, image, copying.identity(args, work, [pool.fsid(), pool.name, image, target_id]))
     access = ceph_access(args["cloud"])
     with closing(notes), closing(RbdImage(pool, image)) as target:
         ctx.event("effect", "import disk", disk=args["disk"], image=target.name, objects_done=len(notes))
         guard = SpaceGuard(pool.name, lambda: _free(access), copying.in_flight() * object_size)
-        moved = copying.move(
-            ctx, args, disk, target, target, notes, where=pool.name, object_size=object_size, guards=[guard]
-        )
+        moved = copying.move(ctx, args, work, target, target, notes, where=pool.name, guards=[guard])
         return {"volume_id": ctx.outcome(args["volume"])["volume_id"], "target": f"rbd:{target.name}", **moved}
 
 
@@ -117,3 +113,14 @@ def _free(access: CephAccess) -> int:
     # A connection of its own for each look: one that hangs must not keep the copy's from being closed.
     with ceph.open_pool(access) as pool:
         return pool.free()
+
+
+def _open_journal(ctx: Context, pool: ceph.Pool, image: str, identity: dict[str, Any]) -> Journal:
+    """The journal of this step; the image is blank where it knows nothing."""
+    notes = copying.carry_on(ctx, identity)
+    if notes is not None:
+        return notes
+    if not pool.blank(image):
+        ctx.event("effect", "empty image", image=f"{pool.name}/{image}")
+        pool.empty(image)
+    return copying.begin(ctx, identity)

@@ -11,7 +11,6 @@ from typing import Any
 from blue_wizard.errors import Refused, StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
-from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.mapping import GIB
 from blue_wizard.migrate.targets import copying, origin
 from blue_wizard.migrate.targets.common import KEY, server_of
@@ -112,7 +111,8 @@ class ImportLocalDisk(Action):
         host = target.host
         ctx.note("beside", {"host": host.name, "path": target.beside})
         with origin.open_disk(ctx, args) as disk:
-            notes = _journal(ctx, args, target, disk)
+            work = copying.survey(disk)
+            notes = _journal(ctx, args, target, work)
             ctx.event("effect", "import disk", disk=args["disk"], host=host.name, file=target.beside)
             with (
                 closing(notes),
@@ -120,7 +120,7 @@ class ImportLocalDisk(Action):
                 closing(NbdWriter(uri, name=target.beside)) as writer,
                 closing(NbdReader(uri, args["gib"] * GIB, name=target.beside)) as back,
             ):
-                moved = copying.move(ctx, args, disk, writer, back, notes, where=host.name)
+                moved = copying.move(ctx, args, work, writer, back, notes, where=host.name)
         origin.expect(ctx, args, moved["sha256"])
         # Hours may have passed: whatever was proved has to be so still.
         target = _prove(ctx, args)
@@ -161,14 +161,14 @@ class ImportLocalDisk(Action):
         return f"ssh {beside['host']} rm -f {beside['path']}" if beside else ""
 
 
-def _journal(ctx: Context, args: Args, target: _Target, disk: Reader) -> Journal:
+def _journal(ctx: Context, args: Args, target: _Target, work: copying.Work) -> Journal:
     """The journal of the file beside the disk: an earlier attempt's, where that one and its file are still there."""
     host = target.host
     if copying.has_begun(ctx) and _let_go(ctx, target) and (inode := host.inode(target.beside)):
-        notes = copying.carry_on(ctx, copying.identity(args, disk, [host.name, target.beside, inode]))
+        notes = copying.carry_on(ctx, copying.identity(args, work, [host.name, target.beside, inode]))
         if notes is not None:
             return notes
-    need, free = copying.size_of_data(disk), host.free(target.path)
+    need, free = work.surveyed.moved, host.free(target.path)
     if need > free:
         raise StepFailed(
             _("{host} has {free} MiB left for {path}, {need} MiB are needed.").format(
@@ -177,7 +177,7 @@ def _journal(ctx: Context, args: Args, target: _Target, disk: Reader) -> Journal
             _("Make room there, and run it again."),
         )
     host.create(target.beside, target.format, args["gib"] * GIB)
-    return copying.begin(ctx, copying.identity(args, disk, [host.name, target.beside, host.inode(target.beside)]))
+    return copying.begin(ctx, copying.identity(args, work, [host.name, target.beside, host.inode(target.beside)]))
 
 
 def _let_go(ctx: Context, target: _Target) -> bool:

@@ -9,13 +9,13 @@ from pathlib import Path
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Args, Context
 from blue_wizard.migrate.extents import Reader
-from blue_wizard.migrate.sources import open_source
+from blue_wizard.migrate.sources import Export, open_source
 from blue_wizard.migrate.transfer.file_reader import stamp_of
 from blue_wizard.migrate.transfer.nbd_reader import NbdReader
 from blue_wizard.reach import nbd
 from blue_wizard.text import _
 
-__all__ = ["STAGED_FORMAT", "expect", "open_disk"]
+__all__ = ["STAGED_FORMAT", "expect", "open_disk", "reading"]
 
 STAGED_FORMAT = "qcow2"
 """It knows its holes on every file system, and over NFS too."""
@@ -41,18 +41,32 @@ def open_disk(ctx: Context, args: Args) -> Iterator[Reader]:
         ):
             yield reader
         return
-    with open_source(args["source"]).open_disk(args["machine"], args["disk"]) as disk:
-        if disk.size != args["size"]:
-            raise StepFailed(
-                _("Disk {disk} of {machine} has {now} bytes now, the plan says {then}.").format(
-                    disk=args["disk"], machine=args["machine"], now=disk.size, then=args["size"]
-                ),
-                _("Plan again: blue-wizard migrate plan"),
-            )
-        name = f"{args['machine']}/{args['disk']}"
-        opened = disk.reader() if disk.reader else NbdReader(disk.uri, disk.size, name=name, stamp=disk.stamp)
-        with closing(opened) as reader:
-            yield reader
+    with (
+        open_source(args["source"]).open_disk(args["machine"], args["disk"]) as export,
+        reading(export, args) as reader,
+    ):
+        yield reader
+
+
+@contextmanager
+def reading(export: Export, args: Args) -> Iterator[Reader]:
+    """The best reader of a disk of the source. Raises StepFailed when it has another size than planned."""
+    _same_size(export.size, args)
+    name = f"{args['machine']}/{args['disk']}"
+    reader = export.reader() if export.reader else NbdReader(export.uri, export.size, name=name, stamp=export.stamp)
+    with closing(reader):
+        _same_size(reader.size, args)
+        yield reader
+
+
+def _same_size(now: int, args: Args) -> None:
+    if now != args["size"]:
+        raise StepFailed(
+            _("Disk {disk} of {machine} has {now} bytes now, the plan says {then}.").format(
+                disk=args["disk"], machine=args["machine"], now=now, then=args["size"]
+            ),
+            _("Plan again: blue-wizard migrate plan"),
+        )
 
 
 def expect(ctx: Context, args: Args, sha256: str) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
-from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.targets import copying, origin
 from blue_wizard.migrate.transfer.journal import Journal
 from blue_wizard.migrate.transfer.nbd_reader import NbdReader
@@ -49,7 +48,8 @@ class StageDisk(Action):
         path = _path(ctx, args)
         part = path.with_suffix(".part")
         with origin.open_disk(ctx, args) as disk:
-            notes = _journal(ctx, args, part, disk)
+            work = copying.survey(disk)
+            notes = _journal(ctx, args, part, work)
             ctx.event("effect", "stage disk", disk=args["disk"], file=str(path))
             with (
                 closing(notes),
@@ -57,7 +57,7 @@ class StageDisk(Action):
                 closing(NbdWriter(uri, name=str(part))) as writer,
                 closing(NbdReader(uri, args["size"], name=str(part))) as back,
             ):
-                moved = copying.move(ctx, args, disk, writer, back, notes, where=str(part.parent))
+                moved = copying.move(ctx, args, work, writer, back, notes, where=str(part.parent))
         _to_the_disk(part)
         outcome = {"path": str(path), **moved}
         ctx.note("made", {"identity": _identity(part), "outcome": outcome})
@@ -97,15 +97,15 @@ class RemoveStaged(Action):
         """Nothing: an undo needs no copy."""
 
 
-def _journal(ctx: Context, args: Args, part: Path, disk: Reader) -> Journal:
+def _journal(ctx: Context, args: Args, part: Path, work: copying.Work) -> Journal:
     """The journal of the file that is being written: an earlier attempt's, where that one and its file are still there."""
     if part.is_file():
-        notes = copying.carry_on(ctx, copying.identity(args, disk, [str(part), part.stat().st_ino]))
+        notes = copying.carry_on(ctx, copying.identity(args, work, [str(part), part.stat().st_ino]))
         if notes is not None:
             return notes
-    _need_room(part.parent, copying.size_of_data(disk))
-    _create(part, disk.size)
-    return copying.begin(ctx, copying.identity(args, disk, [str(part), part.stat().st_ino]))
+    _need_room(part.parent, work.surveyed.moved)
+    _create(part, work.disk.size)
+    return copying.begin(ctx, copying.identity(args, work, [str(part), part.stat().st_ino]))
 
 
 def _need_room(folder: Path, need: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import threading
 import time
@@ -16,10 +17,22 @@ from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.transfer import planner
 from blue_wizard.migrate.transfer.faults import changed, hangs, target_fault, truncated
 from blue_wizard.migrate.transfer.journal import Journal, Record
-from blue_wizard.migrate.transfer.planner import Item
+from blue_wizard.migrate.transfer.planner import Item, Summary
 from blue_wizard.migrate.transfer.writer import Data, Writer
 
-__all__ = ["ZEROES", "Copied", "Settings", "Throttle", "copy", "fingerprint", "hash_zeroes", "is_zero", "plan", "stamp"]
+__all__ = [
+    "ZEROES",
+    "Copied",
+    "Settings",
+    "Throttle",
+    "copy",
+    "give_back_memory",
+    "hash_zeroes",
+    "is_zero",
+    "plan",
+    "stamp",
+    "survey",
+]
 
 ZEROES = bytes(4 << 20)
 """What pieces are compared with and hashed as, where they are zeroes."""
@@ -28,7 +41,7 @@ _TICK_S = 0.1
 _NOTE_EVERY_S, _NOTE_AT = 0.5, 64
 _SLICE_S = 0.2
 _LOOK_EVERY_S = 3.0
-_END_S = 4.0
+_END_S = 3.5
 
 
 @dataclass(frozen=True)
@@ -64,9 +77,11 @@ def plan(
     return planner.items(extents, object_size, fresh=fresh)
 
 
-def fingerprint(reader: Reader, *, object_size: int) -> str:
-    """Which places of a disk hold data, as one hash (hex)."""
-    return planner.summary(plan(reader, fresh=True, object_size=object_size)).fingerprint
+def survey(
+    reader: Reader, *, fresh: bool, object_size: int, ranges: Sequence[tuple[int, int]] | None = None
+) -> Summary:
+    """What a copy of the disk, or of its `ranges`, amounts to; nothing but its map is read."""
+    return planner.summary(plan(reader, fresh=fresh, object_size=object_size, ranges=ranges))
 
 
 def stamp(reader: Reader) -> str:
@@ -95,6 +110,8 @@ def copy(
     *,
     fresh: bool,
     ranges: Sequence[tuple[int, int]] | None = None,
+    surveyed: Summary | None = None,
+    source: str = "",
     settings: Settings | None = None,
     throttles: Sequence[Throttle] = (),
     guards: Sequence[Callable[[int], None]] = (),
@@ -104,7 +121,8 @@ def copy(
     """Copy the reader's disk over the writer's first bytes; what the journal knows already is neither read nor written.
 
     `fresh` says that the target reads as zeroes wherever the journal knows nothing: holes and zeroes are then left out. Else
-    zeroes are written. `ranges` (offset, length) restricts it to what has changed. `progress` is told (bytes read, bytes in
+    zeroes are written. `ranges` (offset, length) restricts it to what has changed. `surveyed` is what `survey` found when it was
+    asked before: the disk has to be as it was then. `source` is how messages call it. `progress` is told (bytes read, bytes in
     all). `guards` are called every few seconds, in a thread of their own, with the bytes that were moved so far; what they
     raise ends the copy, and so does what `pause_point` raises; while it does not return nothing is moved.
 
@@ -114,20 +132,31 @@ def copy(
     how = settings or Settings()
     began = time.monotonic()
     before = stamp(reader)
-    whole = planner.summary(plan(reader, fresh=fresh, object_size=how.object_size, ranges=ranges))
+    whole = surveyed or survey(reader, fresh=fresh, object_size=how.object_size, ranges=ranges)
     work = plan(reader, fresh=fresh, object_size=how.object_size, ranges=ranges)
-    engine = _Engine(reader, writer, journal, work, how, fresh, throttles)
+    name = source or str(getattr(reader, "name", "?"))
+    engine = _Engine(reader, writer, journal, work, how, fresh, throttles, name)
 
     def still_the_same(_moved: int) -> None:
         if stamp(reader) != before:
-            raise changed(engine.source)
+            raise changed(name)
 
-    engine.run([still_the_same, *guards], lambda done: progress(done, whole.moved), pause_point)
+    try:
+        engine.run([still_the_same, *guards], lambda done: progress(done, whole.moved), pause_point)
+    finally:
+        give_back_memory()
     still_the_same(whole.moved)
     if engine.tally.summary() != whole:
-        raise changed(engine.source)
+        raise changed(name)
     progress(whole.moved, whole.moved)
     return Copied(whole.moved, time.monotonic() - began, engine.resumed)
+
+
+def give_back_memory() -> None:
+    """Return to the system what the buffers of a copy have left in the allocator: a worker lives on for long."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 class _Pending:
@@ -153,10 +182,11 @@ class _Engine:
         how: Settings,
         fresh: bool,
         throttles: Sequence[Throttle],
+        source: str,
     ) -> None:
         self._reader, self._writer, self._journal = reader, writer, journal
         self._how, self._fresh, self._throttles = how, fresh, throttles
-        self.source = str(getattr(reader, "name", "?"))
+        self._source = source
         self.tally = planner.Tally()
         self.resumed = 0
         self._work = work
@@ -243,7 +273,7 @@ class _Engine:
             waits = self._reading + self._writing
             silent = time.monotonic() - self._last_sign
         if waits and silent > self._how.hang_s:
-            raise hangs(self._writer.name if self._writing else self.source, silent)
+            raise hangs(self._writer.name if self._writing else self._source, silent)
 
     def _watch(self, guards: Sequence[Callable[[int], None]]) -> None:
         try:
@@ -311,7 +341,7 @@ class _Engine:
             with self._waiting_for_source():
                 data = self._reader.read(piece.offset, piece.length)
             if len(data) != piece.length:
-                raise truncated(self.source, piece.offset + len(data), self._reader.size)
+                raise truncated(self._source, piece.offset + len(data), self._reader.size)
             if not (self._fresh and is_zero(data)):
                 # A thread that comes back after the end has been declared must not write any more.
                 if not self._may_go():

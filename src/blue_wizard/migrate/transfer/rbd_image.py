@@ -14,7 +14,7 @@ from blue_wizard.reach.ceph import Pool
 
 __all__ = ["RbdImage"]
 
-_CLOSE_S = 4.0
+_CLOSE_S = 0.5
 
 
 class RbdImage:
@@ -123,7 +123,7 @@ class RbdImage:
         return data
 
     def close(self) -> None:
-        """Close the image. On a cluster that hangs it is left open, and the way to the cluster with it."""
+        """Close the image: now, or on a cluster that hangs when its requests have come back or timed out, in the background."""
         image, self._image = self._image, None
         if image is None:
             return
@@ -131,9 +131,17 @@ class RbdImage:
             quiet = self._flight.wait_for(lambda: not self._in_flight, timeout=_CLOSE_S)
         if quiet:
             image.close()
-        else:
+            return
+
+        def later() -> None:
             # Closing under requests that are in flight would wait for them, or crash when they come back.
-            self._pool.abandon(image)
+            with self._flight:
+                self._flight.wait_for(lambda: not self._in_flight)
+            image.close()
+            self._pool.close()
+
+        self._pool.keep()
+        threading.Thread(target=later, name="rbd-close", daemon=True).start()
 
 
 def _os_error(error: Any) -> OSError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from blue_wizard.errors import StepFailed
 from blue_wizard.migrate.extents import Extent, Reader
 from blue_wizard.migrate.transfer import planner
-from blue_wizard.migrate.transfer.engine import ZEROES, hash_zeroes, is_zero
+from blue_wizard.migrate.transfer.engine import ZEROES, give_back_memory, hash_zeroes, is_zero
 from blue_wizard.migrate.transfer.journal import Journal
 from blue_wizard.migrate.transfer.planner import Item
 from blue_wizard.migrate.transfer.writer import Data
@@ -94,6 +94,7 @@ def sha256(
         zeroes_to(end)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+        give_back_memory()
     return chain.hexdigest()
 
 
