@@ -197,8 +197,7 @@ def _compile(waves: tuple[Path, ...], window: str = "", max_rate: str | None = N
     if not waves:
         raise InputError(_("No wave file was named."), _("Make one: blue-wizard migrate plan SOURCE --out wave.yaml"))
     read = [wave.read(path) for path in waves]
-    update = {**({"window": window} if window else {}), **({"max_rate": max_rate} if max_rate else {})}
-    return operation.compile_waves([w.model_copy(update=update) for w in read])
+    return operation.compile_waves([wave.for_run(w, window=window, max_rate=max_rate) for w in read])
 
 
 def _jobs_of(what: str) -> list[str]:

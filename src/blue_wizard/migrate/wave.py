@@ -15,7 +15,7 @@ from blue_wizard.migrate.machine import Firmware
 from blue_wizard.migrate.mapping import problems
 from blue_wizard.text import _
 
-__all__ = ["DiskPlan", "NicPlan", "Storage", "VmPlan", "Wave", "read", "write"]
+__all__ = ["DiskPlan", "NicPlan", "Storage", "VmPlan", "Wave", "for_run", "read", "write"]
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Storage = Literal["rbd", "local"]
@@ -87,6 +87,12 @@ class Wave(_Strict):
     staging: Annotated[str, StringConstraints(pattern="^/")] | None = None
     """A folder that every disk goes through: first into a file there, hashed, and from there into its target."""
     vms: list[VmPlan] = Field(min_length=1)
+
+
+def for_run(wave: Wave, *, window: str = "", max_rate: str | None = None) -> Wave:
+    """The wave for one run: what was said for the run counts in place of what the wave says."""
+    said = {"window": window, "max_rate": max_rate}
+    return wave.model_copy(update={name: value for name, value in said.items() if value})
 
 
 def read(path: Path) -> Wave:

@@ -15,7 +15,7 @@ from blue_wizard.migrate.mapping import Flavor, MapFile, Subnet
 from blue_wizard.migrate.planning import Wishes, make_wave
 from blue_wizard.migrate.site import Network, Quota, Site
 from blue_wizard.migrate.steps import vm_steps
-from blue_wizard.migrate.wave import Wave
+from blue_wizard.migrate.wave import Wave, for_run
 
 GIB = 1 << 30
 SITE = Site(
@@ -70,7 +70,8 @@ def test_every_verb_of_a_plan_has_an_action() -> None:
 def test_the_limit_of_a_run_counts_in_place_of_the_waves() -> None:
     wave = _wave(max_rate="20M")
     for said, expected in ((None, "20M"), ("5M", "5M")):
-        imports = [s for s in vm_steps(wave, wave.vms[0], SITE, Power.OFF, said) if s.verb == "rbd.disk.import"]
+        run = for_run(wave, max_rate=said)
+        imports = [s for s in vm_steps(run, run.vms[0], SITE, Power.OFF) if s.verb == "rbd.disk.import"]
         assert {s.args["max_rate"] for s in imports} == {expected}
     with pytest.raises(ValueError, match="20X"):
         _wave(max_rate="20X")
