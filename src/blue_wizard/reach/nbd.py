@@ -82,7 +82,7 @@ def serve(node: Mapping[str, Any], *, writable: bool = False, tcp: bool = False)
             ) from e
         try:
             uri = f"nbd://127.0.0.1:{port}" if tcp else uri_of(socket)
-            _wait_for(child, (lambda: _listens(port)) if tcp else socket.exists)
+            _wait_for(child, (lambda: _listens(port)) if tcp else (lambda: _answers(socket)))
             yield uri
         finally:
             child.terminate()
@@ -105,6 +105,16 @@ def _listens(port: int) -> bool:
         socketlib.create_connection(("127.0.0.1", port), 1).close()
     except OSError:
         return False
+    return True
+
+
+def _answers(socket: Path) -> bool:
+    # The file is there a moment before anybody listens on it.
+    with socketlib.socket(socketlib.AF_UNIX) as probe:
+        try:
+            probe.connect(str(socket))
+        except OSError:
+            return False
     return True
 
 
