@@ -6,13 +6,14 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from blue_wizard.errors import InputError
 from blue_wizard.migrate.images import Place, look
+from blue_wizard.migrate.mac import Mac
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic
 from blue_wizard.migrate.wave import Name
 from blue_wizard.text import _
@@ -23,13 +24,6 @@ NAMES = ("manifest.yaml", "manifest.yml", "manifest.csv")
 """A folder with one of these files is the batch that the file says, and nothing else."""
 _COLUMNS = {"name", "disks", "vcpus", "memory", "firmware", "secure_boot", "networks", "macs", "bus", "os"}
 _LIMIT = 16 << 20
-
-
-def _plain_mac(value: Any) -> Any:
-    return value.lower().replace("-", ":") if isinstance(value, str) else value
-
-
-Mac = Annotated[str, BeforeValidator(_plain_mac), StringConstraints(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
 
 
 class _Strict(BaseModel):

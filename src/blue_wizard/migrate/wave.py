@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from blue_wizard.config import Rate
 from blue_wizard.errors import InputError
+from blue_wizard.migrate.mac import Mac
 from blue_wizard.migrate.machine import Firmware
 from blue_wizard.migrate.mapping import problems
 from blue_wizard.text import _
@@ -20,7 +21,6 @@ __all__ = ["DiskPlan", "NicPlan", "Storage", "VmPlan", "Wave", "for_run", "read"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Storage = Literal["rbd", "local"]
 """Where disks go: into RBD volumes of Cinder, or into files on the compute host of their server."""
-Mac = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$", to_lower=True)]
 
 
 class _Strict(BaseModel):
