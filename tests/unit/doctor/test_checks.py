@@ -186,7 +186,8 @@ def test_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             if "down" in self.url:
                 raise InputError("it is down", "start it")
 
-    monkeypatch.setattr(migrate_sources, "_registry", {"silent": Silent, "telling": Telling})
+    for made in (Silent, Telling):
+        monkeypatch.setitem(migrate_sources._registry, made.schemes[0], made)
     urls = {
         "here": tmp_path,
         "also": f"files://{tmp_path}",
