@@ -17,6 +17,7 @@ from blue_wizard.doctor import model
 from blue_wizard.doctor.checks import base, clouds, hosts
 from blue_wizard.doctor.model import Line, Site, Status
 from blue_wizard.errors import InputError, StepFailed
+from blue_wizard.migrate import sources as migrate_sources
 from blue_wizard.reach import ceph, openstack
 from blue_wizard.reach.ssh import Result
 
@@ -171,16 +172,46 @@ def test_the_right_to_write_into_the_pool(
     assert (line.status, "volumes" in line.what) == (status, True)
 
 
-def test_a_source_that_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent:
+        schemes = ("silent",)
+
+        def __init__(self, url: str) -> None:
+            self.url = url
+
+    class Telling(Silent):
+        schemes = ("telling",)
+
+        def reachable(self) -> None:
+            if "down" in self.url:
+                raise InputError("it is down", "start it")
+
+    for made in (Silent, Telling):
+        monkeypatch.setitem(migrate_sources._registry, made.schemes[0], made)
+    urls = {
+        "here": tmp_path,
+        "also": f"files://{tmp_path}",
+        "gone": tmp_path / "gone",
+        "odd": "odd://x",
+        "silent": "silent://x",
+        "up": "telling://up",
+        "down": "telling://down",
+    }
     file = tmp_path / "config.yaml"
-    file.write_text(
-        f"sources: {{here: {{url: {tmp_path}}}, gone: {{url: {tmp_path}/gone}}, odd: {{url: 'odd://x'}}}}\n"
-    )
+    file.write_text(json.dumps({"sources": {name: {"url": str(url)} for name, url in urls.items()}}))
     monkeypatch.setenv("BLUE_WIZARD_CONFIG", str(file))
     config.load.cache_clear()
     site = Site(config.load())
-    found = {name: [line.status for line in hosts.sources(site, name)] for name in site.settings.sources}
-    assert found == {"here": [Status.OK], "gone": [Status.FAILED], "odd": [Status.UNKNOWN]}
+    found = {name: [line.status.value for line in hosts.sources(site, name)] for name in site.settings.sources}
+    assert found == {
+        "here": ["ok"],
+        "also": ["ok"],
+        "gone": ["failed"],
+        "odd": ["failed"],
+        "silent": ["unknown"],
+        "up": ["ok"],
+        "down": ["failed"],
+    }
 
 
 def test_a_check_of_a_plugin_takes_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

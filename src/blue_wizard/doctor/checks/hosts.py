@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from urllib.parse import urlsplit
 
 from blue_wizard.doctor.model import Line, Site, Status, check, failed, ok, unknown
+from blue_wizard.errors import BlueWizardError
 from blue_wizard.reach import fanout, inventory, ssh
 from blue_wizard.reach.inventories.entry import Entry
 from blue_wizard.text import _
@@ -98,8 +99,8 @@ def sources(site: Site, name: str) -> Iterable[Line]:
     parts = urlsplit(url)
     if parts.scheme == "kvm+ssh" and parts.hostname:
         yield from _look([(ssh.host(parts.hostname, parts.username, parts.port), what, _KVM_TOOLS)])
-    elif parts.scheme in {"", "files"}:
-        path = Path(url.removeprefix("files://").removeprefix("files:")).expanduser()
+    elif parts.scheme in {"", "file", "files"}:
+        path = Path(url.partition("://")[2] if parts.scheme else url).expanduser()
         if path.exists():
             yield ok(what, str(path))
         else:
@@ -107,7 +108,22 @@ def sources(site: Site, name: str) -> Iterable[Line]:
                 what, _("{path} does not exist").format(path=path), _("Correct sources: in the configuration.")
             )
     else:
-        yield unknown(what, _("nothing is known about {scheme}:// here").format(scheme=parts.scheme))
+        yield _asked(what, url)
+
+
+def _asked(what: str, url: str) -> Line:
+    """The line of a source that can tell by itself whether it is reached (`reachable`, see docs/how-to/add-a-source.md)."""
+    from blue_wizard.migrate.sources import open_source
+
+    try:
+        ask = getattr(open_source(url), "reachable", None)
+        if ask is None:
+            scheme = urlsplit(url).scheme
+            return unknown(what, _("nothing is known about {scheme}:// here").format(scheme=scheme))
+        ask()
+    except BlueWizardError as e:
+        return failed(what, e)
+    return ok(what, _("answers"))
 
 
 def _look(wanted: Sequence[tuple[ssh.Host, str, dict[str, str]]]) -> Iterator[Line]:
