@@ -1,8 +1,9 @@
-"""Limits with a real worker: over jobs and their parts, and over a rest."""
+"""Limits with a real worker: over jobs and their parts, and over a rest; and jobs that come when a worker is about to end."""
 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -53,3 +54,12 @@ def test_parts_of_two_jobs_share_a_datastore(toy: Toy, monkeypatch: pytest.Monke
     ended = [e["job"] for e in story if e["message"] == State.DONE]
     for job in jobs:
         assert [p for p in ended if p.startswith(f"{job}.")] == [f"{job}.{i}" for i in (1, 2, 3)]
+
+
+def test_a_job_that_comes_while_an_idle_worker_ends_is_not_forgotten(toy: Toy) -> None:
+    for number, delay in enumerate((0.0, 0.1, 0.2, 0.3, 0.5)):
+        job = client.submit(toy.plan(toy.step(f"s{number}")), approved=True)
+        client.ensure_worker()
+        assert client.wait(job, poll_s=0.02) is State.DONE
+        time.sleep(delay)
+    assert toy.effects() == [f"make s{number}" for number in range(5)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -39,6 +39,7 @@ def _shown(view: dict[str, Any], height: int = 24, now: float = 200.0) -> list[s
     return capture.get().rstrip("\n").split("\n")
 
 
+@settings(max_examples=40)
 @given(
     st.integers(0, 60),
     st.integers(0, 300),
