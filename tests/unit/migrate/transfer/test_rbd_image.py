@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -92,8 +92,8 @@ def pool() -> FakePool:
 
 
 @pytest.fixture
-def opened(pool: FakePool) -> Iterator[RbdImage]:
-    yield RbdImage(pool, "image")  # type: ignore[arg-type]
+def opened(pool: FakePool) -> RbdImage:
+    return RbdImage(pool, "image")  # type: ignore[arg-type]
 
 
 def test_the_end_of_a_write_is_passed_on(pool: FakePool, opened: RbdImage) -> None:
