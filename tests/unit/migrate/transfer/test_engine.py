@@ -276,8 +276,10 @@ def test_data_where_the_source_has_none_is_found(new_journal: Callable[[], Journ
         _check(source, target, notes)
 
 
-def test_an_object_that_was_never_copied_is_found(new_journal: Callable[[], Journal]) -> None:
+@pytest.mark.parametrize("blank", [True, False])
+def test_an_object_that_was_never_copied_is_found(new_journal: Callable[[], Journal], blank: bool) -> None:
     source, target = reader_of(4 * OBJECT, [(4 * OBJECT, 1, "data")]), Disk(4 * OBJECT)
-    engine.copy(source, target, new_journal(), fresh=True, settings=SMALL)
+    if not blank:
+        engine.copy(source, target, new_journal(), fresh=True, settings=SMALL)
     with pytest.raises(StepFailed, match="from byte 0 on"):
         _check(source, target, new_journal())
