@@ -162,6 +162,19 @@ def test_what_becomes_of_a_target_is_told_apart(new_journal: Callable[[], Journa
     assert len(notes) == 0
 
 
+def test_what_could_not_be_flushed_is_not_noted(new_journal: Callable[[], Journal]) -> None:
+    target, notes = Disk(4 * OBJECT, "image"), new_journal()
+
+    def broken() -> None:
+        raise OSError(errno.EIO, "x")
+
+    target.flush = broken  # type: ignore[method-assign]
+    with pytest.raises(StepFailed, match="image can't be written"):
+        engine.copy(reader_of(4 * OBJECT, [(4 * OBJECT, 1, "data")]), target, notes, fresh=True, settings=SMALL)
+    assert target.writes
+    assert len(notes) == 0
+
+
 class _Silent(Disk):
     """A target that takes requests and never answers them."""
 
@@ -263,8 +276,10 @@ def test_data_where_the_source_has_none_is_found(new_journal: Callable[[], Journ
         _check(source, target, notes)
 
 
-def test_an_object_that_was_never_copied_is_found(new_journal: Callable[[], Journal]) -> None:
+@pytest.mark.parametrize("blank", [True, False])
+def test_an_object_that_was_never_copied_is_found(new_journal: Callable[[], Journal], blank: bool) -> None:
     source, target = reader_of(4 * OBJECT, [(4 * OBJECT, 1, "data")]), Disk(4 * OBJECT)
-    engine.copy(source, target, new_journal(), fresh=True, settings=SMALL)
+    if not blank:
+        engine.copy(source, target, new_journal(), fresh=True, settings=SMALL)
     with pytest.raises(StepFailed, match="from byte 0 on"):
         _check(source, target, new_journal())

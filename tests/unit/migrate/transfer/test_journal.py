@@ -56,6 +56,11 @@ def test_what_follows_a_damaged_record_does_not_count(path: Path) -> None:
     raw[-45 * 4 + 3] ^= 1
     path.write_bytes(raw)
     assert _records(path) == RECORDS[:1]
+    new = Record(9, True, bytes(32))
+    journal = Journal(path, SELF)
+    journal.append([new])
+    journal.close()
+    assert _records(path) == [RECORDS[0], new]
 
 
 @pytest.mark.parametrize("other", [{**SELF, "target": "c"}, {}, {"source": ["a", 2], "target": "b"}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -18,6 +19,8 @@ from blue_wizard.migrate.transfer.journal import Journal
 from blue_wizard.migrate.transfer.nbd_reader import NbdReader
 from blue_wizard.migrate.transfer.nbd_writer import NbdWriter
 from blue_wizard.reach import nbd
+
+from .disks import Disk
 
 SIZE = (6 << 20) + 512
 
@@ -103,6 +106,29 @@ def test_an_nbd_server_that_is_killed_is_named(content: Path) -> None:
         reader = NbdReader(uri, SIZE, name="m/disk")
     with pytest.raises(StepFailed, match="NBD server of m/disk is gone"):
         reader.read(0, 512)
+
+
+def test_an_nbd_server_that_ends_midway_is_named_and_what_stands_is_noted(tmp_path: Path) -> None:
+    file = tmp_path / "full.raw"
+    file.write_bytes(os.urandom(4 << 20))
+    target, asked = Disk(4 << 20), 0
+    with contextlib.ExitStack() as server, contextlib.closing(Journal(tmp_path / "j", {})) as notes:
+        reader = NbdReader(server.enter_context(nbd.serve(nbd.file_node(file, "raw"))), 4 << 20, name="m/disk")
+
+        def end_it(_length: int) -> float:
+            nonlocal asked
+            asked += 1
+            if asked == 20:
+                server.close()
+            return 0.0
+
+        with pytest.raises(StepFailed, match="NBD server of m/disk is gone"):
+            engine.copy(
+                reader, target, notes, fresh=True, settings=engine.Settings(readers=2, object_size=65536),
+                throttles=[end_it],
+            )  # fmt: skip
+        assert {r.index for r in notes.records()} == {offset // 65536 for offset, _length in target.writes}
+        assert len(notes) >= 10
 
 
 def test_a_part_of_a_file_is_an_export(tmp_path: Path) -> None:
