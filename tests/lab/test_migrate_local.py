@@ -143,6 +143,7 @@ def test_killed_in_the_middle_of_a_copy(lab: Lab, tmp_path: Path, noise: Path, e
     job = lab.json("migrate", "run", wave, "--yes", "--detach")["job"]
     until(lambda: _half_written(lab), "a part of the disk to be there")
     os.kill(int((lab.state / "worker.lock").read_text()), signal.SIGKILL)
+    assert _half_written(lab), "the copy was over before the worker was killed"
     if end == "resume":
         assert lab.json("job", "resume", job)["state"] == "done"
         (vm,) = lab.json("job", "show", job)["report"]["vms"]
