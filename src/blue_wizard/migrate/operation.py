@@ -38,7 +38,7 @@ from blue_wizard.migrate.wave import VmPlan, Wave
 from blue_wizard.reach import openstack
 from blue_wizard.text import _
 
-__all__ = ["OPERATION", "actions", "compile_waves", "plan_again"]
+__all__ = ["OPERATION", "actions", "compile_waves", "plan_again", "staging_findings"]
 
 OPERATION = "migrate.wave"
 VM_OPERATION = "migrate.vm"
@@ -60,7 +60,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
         source = open_source(wave.source)
         findings += preconditions.check(wave, found)
         findings += _host_findings(wave, found)
-        findings += _staging_findings(wave)
+        findings += staging_findings(wave)
         findings += _source_findings(wave, source)
         preconditions.judge(findings)
         children += [
@@ -114,7 +114,7 @@ def _host_findings(wave: Wave, found: site.Site) -> list[Finding]:
     return findings or [Finding(_("{count} compute hosts can be used").format(count=len(hosts)), True)]
 
 
-def _staging_findings(wave: Wave) -> list[Finding]:
+def staging_findings(wave: Wave) -> list[Finding]:
     """Is there a staging folder, with room for what can be in it at once?"""
     if not wave.staging:
         return []
