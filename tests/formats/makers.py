@@ -7,9 +7,12 @@ import subprocess
 import uuid
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from blue_wizard.migrate.formats.vhdx import crc32c
+from blue_wizard.migrate.transfer import verify
+from blue_wizard.migrate.transfer.nbd_reader import NbdReader
 
 MIB = 1 << 20
 NONE, FIRST = uuid.UUID(int=0), uuid.UUID(int=1)
@@ -215,3 +218,9 @@ def vhd_footer(size: int, *, kind: int) -> bytes:
     foot[68:84] = uuid.uuid4().bytes
     foot[64:68] = struct.pack(">I", ~sum(foot) & 0xFFFFFFFF)
     return bytes(foot)
+
+
+def sha256_over_nbd(uri: str, size: int) -> str:
+    """SHA-256 (hex) of an export, holes taken from its block status."""
+    with closing(NbdReader(uri, size)) as reader:
+        return verify.sha256(reader)

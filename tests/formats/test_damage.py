@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blue_wizard.errors import BlueWizardError, InputError, StepFailed
-from blue_wizard.migrate import digest
 from blue_wizard.migrate.formats import open_image
 from blue_wizard.migrate.formats.family import Family
 from blue_wizard.migrate.formats.inflate import PackedError, deflated, zstd
@@ -334,16 +333,14 @@ def test_the_public_path_takes_any_damage(tmp_path: Path, kind: str) -> None:
         assert all(0 < m.disks[0].size <= 64 << 40 for m in machines)
         if cut is not None and not flips:
             with Files(str(folder)).open_disk(machines[0].id, machines[0].id) as export:
-                assert _sha256(export.uri, export.size) == hashlib.sha256(raw.read_bytes()).hexdigest(), cut
+                assert (
+                    makers.sha256_over_nbd(export.uri, export.size) == hashlib.sha256(raw.read_bytes()).hexdigest()
+                ), cut
 
     for cut in (1, 512, 513, 1024, 4096, 65_536, 100_000, len(sound) // 2):
         fuzz.hypothesis.inner_test([], len(sound) - cut)  # type: ignore[attr-defined]
     fuzz()
     print(f"public path {kind}: {count} examples")
-
-
-def _sha256(uri: str, size: int) -> str:
-    return digest.sha256(uri, size, progress=lambda _d: None, check_stop=lambda: None)
 
 
 def test_tables_of_a_huge_hole_take_no_memory(images: dict[str, tuple[Path, bytes, bytes]], tmp_path: Path) -> None:

@@ -10,14 +10,15 @@ import sys
 import tarfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from blue_wizard.errors import InputError, StepFailed
-from blue_wizard.migrate import digest
 from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.sources.files import Files
+from blue_wizard.migrate.transfer.nbd_reader import NbdReader
 from blue_wizard.reach import nbd
 from lab.guests.fixtures import ova
 
@@ -29,10 +30,9 @@ from .test_readers import _hyperv
 def over_nbd(source: Files, machine: str, disk: str) -> tuple[str, str | None, list[tuple[int, int, bool]]]:
     """The hash over NBD, the hash by our reader where there is one, and the block status."""
     with source.open_disk(machine, disk) as export:
-        first = digest.sha256(export.uri, export.size, progress=lambda _d: None, check_stop=lambda: None)
-        handle = nbd.connect(export.uri)
-        status = list(nbd.extents(handle, export.size))
-        handle.shutdown()
+        first = makers.sha256_over_nbd(export.uri, export.size)
+        with closing(NbdReader(export.uri, export.size)) as reached:
+            status = [(e.offset, e.length, e.zero) for e in reached.extents()]
         second = None
         if export.reader:
             reader: Reader = export.reader()
