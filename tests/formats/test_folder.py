@@ -307,3 +307,16 @@ def _no_children_left() -> Iterator[None]:
     yield
     left = subprocess.run(["pgrep", "-P", str(__import__("os").getpid()), "qemu-nbd"], capture_output=True, check=False)
     assert left.stdout == b""
+
+
+def test_a_write_to_any_file_of_a_chain_is_noticed(disk: Callable[[str], Path], tmp_path: Path) -> None:
+    makers.convert(disk("odd"), "qcow2", tmp_path, "ground")
+    leaf = tmp_path / "leaf.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", "ground.qcow2", leaf], check=True)
+    with Files(str(tmp_path)).open_disk(leaf.name, leaf.name) as export:
+        assert export.stamp
+        before = export.stamp()
+        assert export.stamp() == before
+        with (tmp_path / "ground.qcow2").open("ab") as f:
+            f.write(b"\0")
+        assert export.stamp() != before

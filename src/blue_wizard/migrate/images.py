@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from blue_wizard.migrate.formats.vhd import FixedVhd
 from blue_wizard.migrate.formats.vmdk_sparse import reach
 from blue_wizard.migrate.formats.window import MAX_SIZE, damaged
 from blue_wizard.migrate.sources import Export
+from blue_wizard.migrate.transfer.file_reader import stamp_of
 from blue_wizard.reach import nbd
 from blue_wizard.text import _
 
@@ -87,16 +88,17 @@ def look(place: Place) -> Looked:
 @contextmanager
 def export(place: Place) -> Iterator[Export]:
     """The image, for reading. Raises InputError as `look` does, StepFailed when it can't be opened."""
+    stamp = _stamp(place)
     image = _own(place)
     if image is None:
         found = _info(place)
         with nbd.serve(_node(place, found.format)) as uri:
-            yield Export(uri, found.size)
+            yield Export(uri, found.size, stamp=stamp)
         return
     if image.only_ours:
         size = image.size
         with serving.serve(image) as uri:
-            yield Export(uri, size, lambda: _again(place))
+            yield Export(uri, size, lambda: _again(place), stamp)
         return
     if isinstance(image, FixedVhd):
         node = nbd.file_node(place.file, "raw", offset=place.offset, size=image.size)
@@ -104,7 +106,13 @@ def export(place: Place) -> Iterator[Export]:
         node = _node(place, image.format)
     image.close()
     with nbd.serve(node) as uri:
-        yield Export(uri, image.size, lambda: _again(place))
+        yield Export(uri, image.size, lambda: _again(place), stamp)
+
+
+def _stamp(place: Place) -> Callable[[], str]:
+    """What tells whether the image, or a file that it is made of or made from, was written to."""
+    files = sorted({place.file.resolve(), *(references(place.file) if place.alone else ())})
+    return lambda: " ".join(map(stamp_of, files))
 
 
 def references(file: Path) -> set[Path]:

@@ -15,6 +15,7 @@ from blue_wizard import config
 from blue_wizard.errors import StepFailed
 from blue_wizard.migrate.sources import Export
 from blue_wizard.migrate.targets import disks, origin
+from blue_wizard.migrate.transfer import engine
 from blue_wizard.migrate.transfer.journal import Journal, Record
 from blue_wizard.reach.ceph import Pool
 
@@ -124,3 +125,11 @@ def test_a_quota_counts_as_well_as_the_free_space(stats: dict[str, int], free: i
     answer = json.dumps({"pools": [{"name": "p", "stats": stats}]})
     cluster = SimpleNamespace(mon_command=lambda command, _data: (0, answer, ""))
     assert Pool("p", cluster, None, SimpleNamespace(Error=OSError)).free() == free
+
+
+def test_a_reader_of_our_own_tells_when_its_disk_was_written_to() -> None:
+    stamps = iter("ab")
+    opened = Export("nbd://none", 100, lambda: Disk(100), lambda: next(stamps))
+    with origin.reading(opened, {"machine": "m", "disk": "d", "size": 100}) as reader:
+        assert [engine.stamp(reader), engine.stamp(reader)] == ["a", "b"]
+        assert reader.read(0, 100) == bytes(100)

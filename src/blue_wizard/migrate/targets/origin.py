@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -53,10 +53,28 @@ def reading(export: Export, args: Args) -> Iterator[Reader]:
     """The best reader of a disk of the source. Raises StepFailed when it has another size than planned."""
     _same_size(export.size, args)
     name = f"{args['machine']}/{args['disk']}"
-    reader = export.reader() if export.reader else NbdReader(export.uri, export.size, name=name, stamp=export.stamp)
+    reader: Reader
+    if export.reader is None:
+        reader = NbdReader(export.uri, export.size, name=name, stamp=export.stamp)
+    else:
+        reader = export.reader()
+        reader = Stamped(reader, export.stamp) if export.stamp else reader
     with closing(reader):
         _same_size(reader.size, args)
         yield reader
+
+
+class Stamped:
+    """A reader that can also tell whether its disk was written to."""
+
+    def __init__(self, reader: Reader, stamp: Callable[[], str]) -> None:
+        self._reader, self.stamp = reader, stamp
+        self.extents, self.read, self.close = reader.extents, reader.read, reader.close
+
+    @property
+    def size(self) -> int:
+        """The virtual size in bytes."""
+        return self._reader.size
 
 
 def _same_size(now: int, args: Args) -> None:
