@@ -40,6 +40,8 @@ func main() {
 	model := simulator.VPX()
 	model.Datacenter, model.Cluster, model.ClusterHost, model.Host = 1, 1, 3, 0
 	model.Machine, model.Datastore, model.Portgroup, model.Autostart = 0, 0, 1, false
+	// With 6.5, which it names, clients leave out what came later (a virtual TPM).
+	model.ServiceContent.About.ApiVersion, model.ServiceContent.About.Version = "7.0.0.0", "7.0.3"
 	must(model.Create())
 
 	ctx := context.Background()
