@@ -139,8 +139,9 @@ class Center:
             try:
                 return what(self._content)
             except (vim.fault.NotAuthenticated, vmodl.fault.SecurityError) as e:
-                # NoPermission is a kind of SecurityError; a new session would not have more rights.
-                if isinstance(e, vim.fault.NoPermission) or expired:
+                # Of those, only a session that is not (or no longer) known is mended by a new one.
+                lacks_rights = isinstance(e, vim.fault.NoPermission) and not isinstance(e, vim.fault.NotAuthenticated)
+                if lacks_rights or expired:
                     raise self._failed(e) from e
                 expired += 1
                 self.renew(generation)
