@@ -20,6 +20,7 @@ __all__ = ["Access", "Trust", "access", "password", "split", "trust", "unreachab
 
 _PORT = 443
 _TIMEOUT_S = 15
+_OTHER_NAME = {62, 64}  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Access:
 class Trust:
     """`context` verifies the server; `ca_file` holds the same trust for other programs (None: the system's authorities).
 
-    `pinned` is the certificate itself (PEM) where it is trusted by its fingerprint; its name does not matter then.
+    `pinned` is the certificate itself (PEM) where it is trusted by its fingerprint.
     """
 
     context: ssl.SSLContext = field(repr=False)
@@ -145,9 +146,8 @@ def _pinned(where: Access, thumbprint: str) -> Trust:
         )
     pem = ssl.DER_cert_to_PEM_cert(der)
     context = ssl.create_default_context(cadata=pem)
-    # It is this one certificate or none, whoever signed it and whatever it is called.
+    # It is this one certificate or none, whoever signed it.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.check_hostname = False
     return Trust(context, None, pem)
 
 
@@ -170,6 +170,13 @@ def _certificate(where: Access) -> bytes:
 
 def unreachable(where: Access, error: Exception) -> InputError:
     """The error for a server that can't be reached, or is not who it should be."""
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _OTHER_NAME:
+        return InputError(
+            _("The certificate of {host} is for another name: {error}").format(
+                host=where.host, error=error.verify_message
+            ),
+            _("Write the name that stands in the certificate into the url; /etc/hosts can lead it to the address."),
+        )
     if isinstance(error, ssl.SSLCertVerificationError):
         return InputError(
             _("The certificate of {host} is not trusted: {error}").format(host=where.host, error=error.verify_message),

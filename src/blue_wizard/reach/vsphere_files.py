@@ -61,7 +61,6 @@ class RemoteFile:
             retries=False,
             timeout=urllib3.Timeout(connect=15, read=60),
             ssl_context=center.trust.context,
-            assert_hostname=False if center.trust.pinned else None,
         )
         try:
             self.size = self._measure()
@@ -94,7 +93,11 @@ class RemoteFile:
                 problem = str(e) or type(e).__name__
                 continue
             if answer.status in {401, 403}:
-                problem = _("the session has expired")
+                problem = (
+                    _("the session has expired")
+                    if answer.status == 401
+                    else _("the user may not read files of this datastore (HTTP 403)")
+                )
                 expired += 1
                 if expired > 2:
                     break
