@@ -43,3 +43,5 @@ test-crash: setup ## kill -9 at every point of every step, then resume, and roll
 bench: lab      ## measure what we claim, against the peers' commands, in one run
 	@$(PY) -m bench.transfer
 	@$(PY) -m bench.jobs
+	@$(PY) -m bench.fanout
+	@$(PY) -m bench.formats

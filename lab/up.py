@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab.hosts import BRIDGES
@@ -18,6 +20,8 @@ from lab.site import HOSTS, PREFIX, STATE, passwords
 
 NEEDS_MEMORY_GIB = 8
 NEEDS_DISK_GIB = 10
+_LOOKS = 3
+_LOCK = Path("/run/lock/blue-wizard-lab")
 
 
 def check_machine() -> None:
@@ -44,7 +48,19 @@ def check_machine() -> None:
 
 
 def status() -> dict[str, bool]:
-    """Every part and whether it is alive, asked of the part itself; a part whose needs are dead is not asked."""
+    """Every part and whether it is alive, asked of the part itself; a part whose needs are dead is not asked.
+
+    Where something seems dead all are asked again: a part that answers late on a busy machine is not dead.
+    """
+    found = _look()
+    for _again in range(_LOOKS - 1):
+        if all(found.values()) or not _namespaces():
+            break
+        found = _look()
+    return found
+
+
+def _look() -> dict[str, bool]:
     parts = wanted()
     found: dict[str, bool] = {}
     lock = threading.Lock()
@@ -73,8 +89,31 @@ def _alive(p: Part) -> bool:
         return False
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Only one process at a time changes the lab; another one waits, and then finds what the first has done."""
+    with _LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another process that changes the lab")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def up() -> None:
     """Bring up what is down. A lab whose hosts died is taken down first; a repair that fails is followed by one rebuild."""
+    with _alone():
+        _up()
+
+
+def down() -> None:
+    """Leave no process, namespace, link, loop device, mount or state of the lab, whatever is known of it."""
+    with _alone():
+        _down()
+
+
+def _up() -> None:
     before = status()
     if all(before.values()):
         say("everything is up already")
@@ -87,7 +126,7 @@ def up() -> None:
             say(f"the repair failed, so the lab is built again: {e}")
     elif leftovers() or STATE.exists():
         say("what an earlier lab has left behind is removed first")
-    down()
+    _down()
     check_machine()
     # dnsmasq gives up root and still reads its files here; what is secret is in files of mode 0600.
     STATE.mkdir(parents=True, mode=0o711)
@@ -141,8 +180,7 @@ def start_parts() -> None:
         raise LabError(failed[0])
 
 
-def down() -> None:
-    """Leave no process, namespace, link, loop device, mount or state of the lab, whatever is known of it."""
+def _down() -> None:
     for pid in _processes():
         try:
             os.kill(pid, signal.SIGKILL)

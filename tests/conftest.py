@@ -24,7 +24,7 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # Cheap first; what tears the lab down comes last.
-    rank = {"unit": 0, "crash": 1, "lab": 2}
+    rank = {"unit": 0, "formats": 1, "reach": 2, "crash": 3, "lab": 4}
     items.sort(key=lambda i: (rank.get(i.path.relative_to(ROOT / "tests").parts[0], 0), "lifecycle" in i.path.name))
     for item in items:
         # There is one lab: of several processes one takes all tests that need it.

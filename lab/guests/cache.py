@@ -7,20 +7,23 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.guests import debian, disk, tiny
+from lab.guests import debian, disk, tiny, windows
 from lab.run import run, say
 from lab.site import CACHE
 
 RECIPES: dict[str, Callable[[Path], None]] = {
     "tiny": tiny.build,
     "debian": debian.build,
+    "windows": windows.build,
     "debian-legacy": lambda out: debian.build(out, modules="legacy"),
 }
+MODULES = {"tiny": tiny, "windows": windows}
+"""The modules of the recipes that are not `debian`'s."""
 
 
 def get(name: str) -> Path:
     """The raw disk of a recipe. Making the Debian ones takes about two minutes; the tiny one two seconds."""
-    recipe = [Path(m.__file__ or "").read_bytes() for m in (disk, tiny if name == "tiny" else debian)]
+    recipe = [Path(m.__file__ or "").read_bytes() for m in (disk, MODULES.get(name, debian))]
     key = hashlib.sha256(b"".join([*recipe, disk.kernel()[0].encode()])).hexdigest()[:12]
     folder = CACHE / "guests"
     folder.mkdir(parents=True, exist_ok=True)

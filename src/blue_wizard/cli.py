@@ -30,9 +30,24 @@ def build() -> App:
     app.command("blue_wizard.commands.migrate:app", name="migrate", help=_("Bring virtual machines into OpenStack."))
     app.command("blue_wizard.commands.job:app", name="job", help=_("Look at jobs, resume, cancel and undo them."))
     app.command(
+        "blue_wizard.commands.schedule:app",
+        name="schedule",
+        help=_("Operations that recur: plan and run them at their times."),
+    )
+    app.command(
         "blue_wizard.commands.job:worker_command",
         name="worker",
         help=_("Execute jobs until told to stop (a job starts one by itself when none is up)."),
+    )
+    app.command(
+        "blue_wizard.commands.doctor:doctor_command",
+        name="doctor",
+        help=_("Check that every cloud, host, tool and right is there that will be needed. Changes nothing."),
+    )
+    app.command(
+        "blue_wizard.commands.doctor:hosts_command",
+        name="hosts",
+        help=_("The hosts of the inventory, and who knows of them."),
     )
 
     @app.meta.default

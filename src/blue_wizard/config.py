@@ -6,18 +6,38 @@ those come from clouds.yaml, keyrings and ssh keys, which have their own files a
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from blue_wizard import rates
 from blue_wizard.errors import InputError
 from blue_wizard.text import _
 
-__all__ = ["CephAccess", "CloudConfig", "Config", "HostAccess", "Limits", "SourceConfig", "SshConfig", "load", "path"]
+__all__ = [
+    "CephAccess",
+    "CloudConfig",
+    "Config",
+    "HostAccess",
+    "InventoryConfig",
+    "Limits",
+    "Rate",
+    "SourceConfig",
+    "SshConfig",
+    "TransferConfig",
+    "WindowConfig",
+    "live",
+    "load",
+    "path",
+]
 
 
 class _Strict(BaseModel):
@@ -38,6 +58,9 @@ class CloudConfig(_Strict):
 
     ceph: CephAccess | None = None
     volume_type: str | None = None
+    compute_exec: list[str] = []
+    """The words before every command on a compute host whose libvirt and QEMU live in a container
+    (``[docker, exec, -i, nova_libvirt]``)."""
 
 
 class HostAccess(_Strict):
@@ -46,6 +69,13 @@ class HostAccess(_Strict):
     address: str | None = None
     user: str | None = None
     port: int | None = None
+    jump: str | None = None
+    """``[USER@]HOST[:PORT]`` to go through, or several, separated by commas; HOST may be one of `hosts`; ``none``: straight."""
+    sudo: bool = False
+    """Commands that need root go through ``sudo -n``."""
+    groups: tuple[str, ...] = ()
+    runtime: Literal["docker", "podman"] | None = None
+    """What runs the services there, if containers do."""
 
 
 class SshConfig(_Strict):
@@ -55,6 +85,21 @@ class SshConfig(_Strict):
     known_hosts: Path | None = None
     identity: Path | None = None
     connect_timeout_s: float = 15.0
+    total: int = Field(default=50, ge=1)
+    """On how many hosts a command runs at once."""
+    per_host: int = Field(default=8, ge=1)
+    """How many commands run on one host at once. An OpenSSH server allows 10 (``MaxSessions``)."""
+
+
+class InventoryConfig(_Strict):
+    """Where hosts come from, besides `hosts`."""
+
+    ansible: Path | None = None
+    """An Ansible inventory (kolla-ansible's ``multinode``, for example); read by ``ansible-inventory``."""
+    nova: bool = True
+    """Ask Nova of each cloud for its hypervisors and services."""
+    ceph_orch: bool | str = False
+    """Ask ``ceph orch host ls``: true with the local ``ceph``, or the name of a host where ``cephadm shell`` runs it."""
 
 
 class SourceConfig(_Strict):
@@ -72,10 +117,64 @@ class SourceConfig(_Strict):
 
 
 class Limits(_Strict):
-    """How many jobs run at once: in all, and against one target (a source host, a folder of files)."""
+    """How many jobs run at once: in all, against one target (a source host, a folder of files), and of each kind of thing."""
 
     total: int = Field(default=4, ge=1)
     per_target: int = Field(default=2, ge=1)
+    kinds: dict[str, Annotated[int, Field(ge=1)]] = {}
+    """How many jobs may use one thing of a kind at once: ``{source-host: 2, datastore: 1}`` (see `Plan.uses`)."""
+
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class WindowConfig(_Strict):
+    """A maintenance window: it begins on each of `days` at `from` and ends at `to` (``HH:MM``), on the next day where that is
+    not later; the same time twice is a whole day."""
+
+    days: tuple[Day, ...] = Field(default=("mon", "tue", "wed", "thu", "fri", "sat", "sun"), min_length=1)
+    from_: str = Field(alias="from", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    to: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    timezone: str = "UTC"
+
+    @field_validator("from_", "to", mode="before")
+    @classmethod
+    def _quoted(cls, value: object) -> object:
+        # YAML reads 22:00 without quotes as a number to the base of sixty.
+        if isinstance(value, int):
+            raise ValueError('put it in quotes: "22:00"')
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as e:
+            raise ValueError("no such time zone") from e
+        return value
+
+
+def _checked_rate(text: str) -> str:
+    rates.parse(text)
+    return text
+
+
+Rate = Annotated[str, AfterValidator(_checked_rate)]
+"""A limit of bandwidth, see `rates.parse`."""
+
+
+class TransferConfig(_Strict):
+    """How disks are copied. The limits hold in each worker by itself, and are read again while it runs (see `live`)."""
+
+    max_rate: Rate | None = None
+    """Over all disks that the worker copies."""
+    max_rate_per_source: Rate | None = None
+    """Over all disks from one source (a host, a datastore, a folder)."""
+    max_rate_per_pool: Rate | None = None
+    """Over all disks into one pool."""
+    in_flight: int = Field(default=16, ge=1, le=256)
+    """Objects (of 4 MiB) of one disk that are in memory at once."""
 
 
 def _state_dir() -> Path:
@@ -92,13 +191,22 @@ class Config(BaseSettings):
     database_url: str | None = None
     ssh: SshConfig = SshConfig()
     hosts: dict[str, HostAccess] = {}
+    inventory: InventoryConfig = InventoryConfig()
     clouds: dict[str, CloudConfig] = {}
     sources: dict[str, SourceConfig] = {}
     limits: Limits = Limits()
+    windows: dict[str, WindowConfig] = {}
+    """Maintenance windows by name."""
+    transfer: TransferConfig = TransferConfig()
     invariant_every_s: float = Field(default=5.0, ge=0.1)
     """How often the invariants of running jobs are sampled."""
     second_person: bool = False
     """Every job needs the approval of two different people before it begins."""
+
+    @property
+    def cloud_names(self) -> tuple[str, ...]:
+        """The clouds that it names, the one to work on first."""
+        return tuple(dict.fromkeys(([self.cloud] if self.cloud else []) + list(self.clouds)))
 
     @classmethod
     def settings_customise_sources(
@@ -144,3 +252,28 @@ def load() -> Config:
             _("The configuration {file} can't be used: {problems}").format(file=file, problems=problems),
             _("Correct the field in the file, or the variable BLUE_WIZARD_... that sets it."),
         ) from e
+
+
+_LOOK_EVERY_S = 1.0
+_live: tuple[float, tuple[Path, int, int], Config] | None = None
+
+
+def live() -> Config:
+    """The configuration as its file is now, looked at once a second: for what may change under a running worker.
+
+    While the file can't be used, what was read last counts.
+    """
+    global _live
+    now = time.monotonic()
+    if _live is not None and now - _live[0] < _LOOK_EVERY_S and _live[1][0] == path():
+        return _live[2]
+    file = path()
+    found_file = file.stat() if file.is_file() else None
+    seen = (file, found_file.st_mtime_ns, found_file.st_size) if found_file else (file, 0, 0)
+    known = _live
+    found = load() if known is None or known[1][0] != seen[0] else known[2]
+    if known is None or known[1] != seen:
+        with contextlib.suppress(InputError):
+            found = load.__wrapped__()
+    _live = (now, seen, found)
+    return found

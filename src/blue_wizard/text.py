@@ -10,9 +10,10 @@ import gettext
 import os
 from pathlib import Path
 
-__all__ = ["_", "languages", "use"]
+__all__ = ["_", "current", "languages", "use"]
 
 LOCALE = Path(__file__).parent / "locale"
+_chosen = "en"
 _current: gettext.NullTranslations = gettext.NullTranslations()
 
 
@@ -21,9 +22,14 @@ def languages() -> tuple[str, ...]:
     return ("en", "zh")
 
 
+def current() -> str:
+    """The language in force."""
+    return _chosen
+
+
 def use(lang: str | None = None) -> str:
     """Choose the language of all further text: `lang`, else BLUE_WIZARD_LANG, LC_ALL, LC_MESSAGES, LANG. Returns it."""
-    global _current
+    global _current, _chosen
     names = [lang] if lang else [os.environ.get(k, "") for k in ("BLUE_WIZARD_LANG", "LC_ALL", "LC_MESSAGES", "LANG")]
     first = next((n for n in names if n), "en")
     chosen = "zh" if first.lower().startswith("zh") else "en"
@@ -32,6 +38,7 @@ def use(lang: str | None = None) -> str:
         if chosen == "zh"
         else gettext.NullTranslations()
     )
+    _chosen = chosen
     return chosen
 
 

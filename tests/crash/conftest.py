@@ -39,7 +39,7 @@ class Toy:
         newest = {name: verb for verb, name in (line.split() for line in self.effects())}
         return {name for name, verb in newest.items() if verb == "make"}
 
-    def wait_for(self, condition: Callable[[], Any], what: str, timeout: float = 30) -> None:
+    def wait_for(self, condition: Callable[[], Any], what: str, timeout: float = 90) -> None:
         end = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < end, f"waited in vain for {what}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from blue_wizard.errors import StepFailed
+from blue_wizard.errors import BlueWizardError, StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action, invariant, planner
-from blue_wizard.jobs.model import Json, Outcome, Plan, Step
+from blue_wizard.jobs.model import Claim, Json, Outcome, Plan, Risk, Step
+
+OTHER = "other-secret-7"
 
 
 def _log(args: Args) -> Path:
@@ -64,11 +67,19 @@ class Make(Action):
 
 @planner("toy.wanted")
 def wanted(params: Mapping[str, Json]) -> Plan:
-    """Makes the toys that the world asks for: the names in the folder's file `wanted`."""
+    """Makes the toys that the world asks for: the names in the folder's file `wanted`.
+
+    `locks`, `claims` and `window` become those of the plan.
+    """
     folder = Path(params["folder"])
     names = (folder / "wanted").read_text().split()
-    steps = tuple(Step(n, "toy.make", {"folder": str(folder), "name": n}, f"make {n}") for n in names)
-    return Plan("toys", "toy.wanted", params=dict(params), steps=steps)
+    locks, claims = tuple(params.get("locks", ())), tuple(Claim(**c) for c in params.get("claims", ()))
+    steps = tuple(
+        Step(n, "toy.make", {"folder": str(folder), "name": n}, f"make {n}", risk=Risk.LOW, seconds=60, locks=locks)
+        for n in names
+    )
+    window = params.get("window", "")
+    return Plan("toys", "toy.wanted", params=dict(params), steps=steps, claims=claims, window=window)
 
 
 @invariant("toy.calm")
@@ -84,7 +95,27 @@ class Blab(Action):
     def do(self, ctx: Context, args: Args) -> Outcome:
         secret = os.environ["TOY_PASSWORD"]
         ctx.note("was", f"password {secret}")
-        ctx.event("effect", f"log in with {secret}", body={"adminPass": "other-secret-7", "text": secret})
+        ctx.event("effect", f"log in with {secret}", body={"adminPass": OTHER, "text": secret})
+        # What an API or a host answers may hold a secret as well.
+        ctx.event("note", "the API answered", answer={"auth": {"token": "token-" + OTHER}, "user_data": secret})
+        subprocess.run(["true", f"--password={secret}"], check=True)
         if args.get("crash"):
             raise RuntimeError(f"https://admin:{secret}@cloud answered 401 to {secret}")
         return {"url": f"https://admin:{secret}@cloud", "token": secret}
+
+
+@action("toy.cloud")
+class UseCloud(Action):
+    """Talks to a cloud of clouds.yaml, and lets everything that it knows of it slip out."""
+
+    def do(self, ctx: Context, args: Args) -> Outcome:
+        import openstack.config
+
+        from blue_wizard.reach.openstack import connect
+
+        auth = openstack.config.OpenStackConfig().get_one(args["cloud"]).config["auth"]
+        try:
+            return {"cloud": connect(args["cloud"]).name}
+        except BlueWizardError as e:
+            ctx.event("note", f"{e.message} with {auth['password']}", auth=dict(auth))
+            raise StepFailed(f"{e.message} as {auth}") from e

@@ -36,6 +36,8 @@ def test_chinese_help(capsys: pytest.CaptureFixture[str]) -> None:
         (["migrate", "discover", "/not/there"], "/not/there"),
         (["migrate", "run", "/not/there.yaml"], "/not/there.yaml"),
         (["migrate", "run"], "wave"),
+        (["migrate", "run", "/not/there.yaml", "--max-rate", "20X"], "20X"),
+        (["migrate", "plan", "/", "--out", "/not/there.yaml", "--max-rate", "20X"], "20X"),
         (["--config", "/not/there.yaml", "job", "list"], "/not/there.yaml"),
     ],
 )

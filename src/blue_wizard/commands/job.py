@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -62,8 +63,25 @@ def log(job: str, /, *, output: OutputOption = "table") -> int:
     ledger = Ledger()
     jobs = [j["id"] for j in ledger.jobs(root=ledger.job(job)["root"])]
     events = ledger.events(jobs if job == jobs[0] else [job])
-    emit(plain(events), output, lambda: "\n".join(events_text(events)))
+    titles = {(j, s.id): s.title for j in jobs for s in ledger.plan(j).steps}
+    emit(plain(events), output, lambda: "\n".join(events_text(events, titles)))
     return 0
+
+
+@app.command(help=_("Write the evidence of a job into one file: plan, approvals, steps, calls, answers, hashes, seal."))
+def report(
+    job: str, /, *, out: Annotated[Path, Parameter(help=_("The file to write: NAME.html or NAME.json."))]
+) -> int:
+    """Write the evidence of a job into one file."""
+    from blue_wizard.jobs import evidence
+    from blue_wizard.report.evidence import write
+    from blue_wizard.report.out import errors
+
+    found = evidence.collect(job)
+    write(found, out)
+    errors().print(_("Written to {file}.").format(file=out), markup=False)
+    # A report on a ledger that was changed is no proof.
+    return 0 if found["seal"]["holds"] else 1
 
 
 @audit.command(help=_("Check that nothing in the ledger was changed since it was written."))
@@ -170,6 +188,28 @@ def rollback(job: str, /, *, yes: YesOption = False, output: OutputOption = "tab
     code = follow(job, output=output)
     # Undoing is what was asked for, so a job that ends cancelled or rolled back is a success.
     return 0 if code in {0, 5, 130} else code
+
+
+@app.command(help=_("Which members of failure domains are claimed, by which jobs."))
+def claims(*, output: OutputOption = "table") -> int:
+    """Which members of failure domains are claimed, by which jobs."""
+    from blue_wizard.jobs.ledger import Ledger
+    from blue_wizard.report.jobs import claims_table
+
+    rows = Ledger().claims()
+    emit(rows, output, lambda: claims_table(rows))
+    return 0
+
+
+@app.command(help=_("Give back the claims that a job has kept after its end; make sure first that they are over."))
+def release(job: str, /, *, yes: YesOption = False) -> int:
+    """Give back the claims that a job has kept after its end."""
+    from blue_wizard.jobs import client
+
+    kept = client.kept_claims(job)
+    confirm(_("Are {members} back in service?").format(members=", ".join(c["member"] for c in kept)), yes=yes)
+    client.release(job)
+    return 0
 
 
 def second_person(job: str, *, output: Output) -> int:

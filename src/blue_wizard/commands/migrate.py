@@ -23,6 +23,12 @@ __all__ = ["app"]
 
 app = App(name="migrate", help=_("Bring virtual machines into OpenStack."), result_action="return_value")
 
+MaxRateOption = Annotated[
+    str | None,
+    Parameter(
+        help=_("How fast disks are copied at most: 20M (bytes per second), or 08:00-20:00=20M,20:00-08:00=200M.")
+    ),
+]
 MatchOption = Annotated[str, Parameter(help=_("Only machines whose name matches this pattern."))]
 
 
@@ -66,6 +72,15 @@ def plan(
     convert: Annotated[
         Literal["auto", "always", "never"], Parameter(help=_("Put virtio drivers into guests without them."))
     ] = "auto",
+    max_rate: MaxRateOption = None,
+    storage: Annotated[
+        Literal["rbd", "local"] | None,
+        Parameter(help=_("Disks go into RBD volumes, or onto the compute hosts (without Ceph in the configuration).")),
+    ] = None,
+    staging: Annotated[
+        Path | None,
+        Parameter(help=_("A local or NFS folder that every disk goes through, in two phases.")),
+    ] = None,
     output: OutputOption = "table",
 ) -> int:
     """Write a wave file."""
@@ -74,14 +89,26 @@ def plan(
     from blue_wizard.reach import openstack
     from blue_wizard.report.migrate import wave_table
 
+    _check_rate(max_rate)
     url, opened = _source(source)
     mapped = mapping.read_map(map_file)
     machines = list(opened.discover(match))
     if not machines:
         raise InputError(_("No machine of {source} matches {match}.").format(source=source, match=match))
     name = openstack.cloud_name()
-    found = site.read(openstack.connect(name), ceph_access(name))
-    wishes = planning.Wishes(mapped=mapped, keep_mac=keep_mac, keep_ip=keep_ip, shutdown=shutdown, convert=convert)
+    known = config.load().clouds.get(name)
+    chosen = storage or ("rbd" if known and known.ceph else "local")
+    found = site.read(openstack.connect(name), ceph_access(name) if chosen == "rbd" else None)
+    wishes = planning.Wishes(
+        mapped=mapped,
+        keep_mac=keep_mac,
+        keep_ip=keep_ip,
+        shutdown=shutdown,
+        convert=convert,
+        max_rate=max_rate,
+        storage=chosen,
+        staging=str(staging.expanduser().absolute()) if staging else None,
+    )
     made, remarks = planning.make_wave(url, machines, found, wishes, lambda m: _look_inside(opened, m))
     wave.write(made, out)
     data = {"wave": str(out), **made.model_dump(mode="json"), "remarks": remarks}
@@ -113,18 +140,25 @@ def run(
     hold: Annotated[
         bool, Parameter(negative=(), help=_("Write the job down, to be started by: job approve ID."))
     ] = False,
+    window: Annotated[
+        str, Parameter(help=_("The maintenance window that risky steps begin in, instead of the wave's."))
+    ] = "",
     detach: Annotated[bool, Parameter(negative=(), help=_("Do not wait for the end."))] = False,
+    max_rate: MaxRateOption = None,
     output: OutputOption = "table",
 ) -> int:
     """Run waves."""
-    from blue_wizard.jobs import client
+    import time
+
+    from blue_wizard.jobs import client, windows
     from blue_wizard.jobs.drift import refuse_drift
     from blue_wizard.jobs.model import State
     from blue_wizard.report.jobs import plan_tables
     from blue_wizard.report.migrate import result_tables
     from blue_wizard.report.out import errors
 
-    made = _compile(waves)
+    made = _compile(waves, window, max_rate)
+    windows.refuse_misfits(made, time.time())
     if plan:
         emit({**made.as_json(), "digest": made.digest}, output, lambda: plan_tables(made))
         return 0
@@ -133,7 +167,7 @@ def run(
             errors().print(part)
         confirm(_("Run this plan?"), yes=False)
         # Minutes may have passed over the question.
-        refuse_drift(made, _compile(waves))
+        refuse_drift(made, _compile(waves, window, max_rate))
     job = client.submit(made, approved=not hold)
     errors().print(_("Job {job}").format(job=job), markup=False)
     if hold:
@@ -148,12 +182,26 @@ def run(
     return follow(job, output=output, human=lambda view: result_tables([view]))
 
 
-def _compile(waves: tuple[Path, ...]) -> Plan:
+def _check_rate(max_rate: str | None) -> None:
+    from blue_wizard import rates
+
+    try:
+        rates.parse(max_rate or "unlimited")
+    except ValueError as e:
+        raise InputError(
+            _("--max-rate {rate} can't be used: {error}").format(rate=max_rate, error=e),
+            _("Write 20M, or 08:00-20:00=20M,20:00-08:00=200M."),
+        ) from e
+
+
+def _compile(waves: tuple[Path, ...], window: str = "", max_rate: str | None = None) -> Plan:
     from blue_wizard.migrate import operation, wave
 
+    _check_rate(max_rate)
     if not waves:
         raise InputError(_("No wave file was named."), _("Make one: blue-wizard migrate plan SOURCE --out wave.yaml"))
-    return operation.compile_waves([wave.read(path) for path in waves])
+    read = [wave.read(path) for path in waves]
+    return operation.compile_waves([wave.for_run(w, window=window, max_rate=max_rate) for w in read])
 
 
 def _jobs_of(what: str) -> list[str]:
@@ -165,9 +213,10 @@ def _jobs_of(what: str) -> list[str]:
     path = Path(what)
     if not path.suffix and not path.exists():
         return [ledger.job(what)["root"]]
-    wanted = wave.read(path).model_dump(mode="json")
+    wanted = {**wave.read(path).model_dump(mode="json"), "window": ""}
     migrations = [j["id"] for j in ledger.jobs() if j["operation"] == operation.OPERATION]
-    found = [j for j in migrations if wanted in ledger.plan(j).params["waves"]]
+    # The window may have been named at the run; it moves nothing else.
+    found = [j for j in migrations if wanted in [{**w, "window": ""} for w in ledger.plan(j).params["waves"]]]
     if not found:
         raise InputError(_("No job has run {wave} as it stands now.").format(wave=what), _("See: blue-wizard job list"))
     return found

@@ -6,20 +6,29 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ImageInfo", "check_command", "info_command", "parse_info"]
+__all__ = ["ImageInfo", "check_command", "info_command", "map_command", "parse_info"]
 
 FORMATS = {"qcow2", "vmdk", "vpc", "vhdx", "vdi", "raw", "qcow"}
 
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """`size` is the virtual size, `used` the space on disk, both in bytes. `refers` are other files that it names."""
+    """`size` is the virtual size, `used` the space on disk, both in bytes. `refers` are other files that it names.
+
+    `backing` is the one of them that it was made from.
+    """
 
     format: str
     size: int
     used: int
     refers: tuple[str, ...]
-    subformat: str = ""
+    backing: str = ""
+    encrypted: bool = False
+
+
+def map_command(path: str, fmt: str) -> list[str]:
+    """The argv that lists the pieces of an image and their places in the file, as JSON."""
+    return ["qemu-img", "map", "-U", "--output=json", "-f", fmt, path]
 
 
 def info_command(target: str, fmt: str = "") -> list[str]:
@@ -40,16 +49,18 @@ def parse_info(text: str) -> ImageInfo:
     """
     data: dict[str, Any] = json.loads(text)
     specific = data.get("format-specific", {}).get("data", {})
-    refers = [data[k] for k in ("full-backing-filename", "backing-filename") if data.get(k)][:1]
+    backing = next((str(data[k]) for k in ("full-backing-filename", "backing-filename") if data.get(k)), "")
+    refers = [backing] if backing else []
     if isinstance(specific.get("data-file"), str):
         refers.append(specific["data-file"])
-    own = data.get("filename", "")
-    extents = [e["filename"] for e in specific.get("extents", []) if isinstance(e, dict) and e.get("filename")]
-    refers += [e for e in extents if e != own]
+    # The one extent of a VMDK that is its own has no format here; those that a descriptor names have one.
+    extents = [e for e in specific.get("extents", []) if isinstance(e, dict) and e.get("filename")]
+    refers += [e["filename"] for e in extents if e.get("format")]
     return ImageInfo(
         format=data["format"],
         size=int(data["virtual-size"]),
         used=int(data.get("actual-size", 0)),
         refers=tuple(refers),
-        subformat=str(specific.get("create-type", "")),
+        backing=backing,
+        encrypted=bool(data.get("encrypted")),
     )

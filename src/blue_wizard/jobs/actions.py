@@ -30,6 +30,7 @@ __all__ = [
     "invariant",
     "load",
     "plan_again",
+    "plan_anew",
     "planner",
     "report_of",
     "reporter",
@@ -66,7 +67,10 @@ class Context(Protocol):
         """Report how far the step has come (cheap: call it as often as you like)."""
 
     def event(self, kind: str, message: str, **data: Json) -> None:
-        """Write an event into the job's log. Effects (every changing API call or argv) use the kind ``effect``."""
+        """Write an event into the job's log. What is about to be brought about has the kind ``effect``.
+
+        The calls and commands that bring it about are written down by themselves, with their results (see `tracing`).
+        """
 
     def check_stop(self) -> None:
         """Raise Stopped when a person asked the job to stop; long steps call it at least every second."""
@@ -171,6 +175,18 @@ def plan_again(plan: Plan) -> Plan:
     load()
     make = _planners.get(plan.operation)
     return make(plan.params) if make else plan
+
+
+def plan_anew(operation: str, params: Mapping[str, Json]) -> Plan:
+    """The plan of an operation with these parameters. Raises InputError when it has no planner, and what the planner raises."""
+    load()
+    make = _planners.get(operation)
+    if make is None:
+        raise InputError(
+            _("Nothing plans the operation {operation!r} by itself.").format(operation=operation),
+            _("Those that can be planned: {known}").format(known=", ".join(sorted(_planners)) or "-"),
+        )
+    return make(params)
 
 
 def invariant(check: str) -> Callable[[Sampler], Sampler]:

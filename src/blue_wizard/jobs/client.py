@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -13,10 +11,12 @@ from collections.abc import Callable, Mapping
 
 from blue_wizard import config
 from blue_wizard.errors import InputError, Refused, StepFailed
-from blue_wizard.jobs import actions, drift, people, worker
+from blue_wizard.jobs import people, worker
 from blue_wizard.jobs.lease import BEAT_S, Watch, steady
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import STOPS, Json, Plan, State, StepState
+from blue_wizard.jobs.model import STOPS, Json, State, StepState
+from blue_wizard.jobs.submission import approve, submit
+from blue_wizard.jobs.views import exit_code, show
 from blue_wizard.text import _
 
 __all__ = [
@@ -28,7 +28,9 @@ __all__ = [
     "cancel",
     "ensure_worker",
     "exit_code",
+    "kept_claims",
     "pause",
+    "release",
     "resume",
     "rollback",
     "show",
@@ -36,72 +38,8 @@ __all__ = [
     "wait",
 ]
 
-_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 _REST_S = 1.5
 _ABORT_S = 10.0
-_EXIT = {
-    State.PLANNED: 4,
-    State.DONE: 0,
-    State.ROLLED_BACK: 0,
-    State.FAILED: 5,
-    State.STUCK: 6,
-    State.CANCELLED: 130,
-}
-
-
-def submit(plan: Plan, *, approved: bool) -> str:
-    """Write the plan as a job, approved by whoever runs this process or waiting for it; the id of the job.
-
-    Where the setting `second_person` asks for two approvals, it waits for the second one in both cases.
-    Raises Refused when a lock of the plan is held by another job.
-    """
-    ledger = Ledger()
-    root = plan.operation[:1] + "-" + "".join(secrets.choice(_ALPHABET) for _i in range(6))
-    ids = {id(p): root for p in (plan,)}
-    for number, child in enumerate((p for p in plan.walk() if p is not plan), start=1):
-        ids[id(child)] = f"{root}.{number}"
-    locks = [name for p in plan.walk() for s in p.steps for name in s.locks]
-    ledger.add(ids, plan, State.PLANNED, locks=locks)
-    if approved:
-        _consent(ledger, root)
-    return root
-
-
-def approve(job: str, digest: str | None = None) -> bool:
-    """Approve a planned job and let it go, when its plan, made again, is still the same. False: it waits for one more person.
-
-    Raises Refused when `digest` is not the plan's, when it has begun already, when things have changed since, or when a
-    second person has to approve it and this one did already.
-    """
-    ledger = Ledger()
-    row = ledger.job(job)
-    if row["state"] != State.PLANNED:
-        raise Refused(_("Job {job} does not wait for an approval: it is {state}.").format(job=job, state=row["state"]))
-    if digest is not None and digest != row["digest"]:
-        raise Refused(
-            _("The plan of job {job} is not the one that was approved.").format(job=job),
-            _("Look at it: blue-wizard job show {job}").format(job=job),
-        )
-    seen = ledger.plan(job)
-    drift.refuse_drift(seen, actions.plan_again(seen))
-    return _consent(ledger, job)
-
-
-def _consent(ledger: Ledger, job: str) -> bool:
-    row, who = ledger.job(job), people.who()
-    before = {a["who"] for a in ledger.approvals(job) if a["digest"] == row["digest"]}
-    needed = 2 if config.load().second_person else 1
-    if needed > 1 and who in before:
-        raise Refused(
-            _("{who} has approved job {job} already: a second person has to.").format(who=who, job=job),
-            _("They say: blue-wizard job approve {job}").format(job=job),
-        )
-    ledger.approve(job, row["digest"], who, people.origin())
-    if len(before | {who}) < needed:
-        return False
-    for one in ledger.jobs(root=row["root"]):
-        ledger.set_state(one["id"], State.QUEUED)
-    return True
 
 
 def ensure_worker() -> None:
@@ -159,6 +97,7 @@ def wait(
     resting_since: float | None = None
     watch = Watch()
     while True:
+        began = time.monotonic()
         if on_update:
             on_update(show(job, ledger=ledger))
         state = State(ledger.job(job)["state"])
@@ -183,19 +122,24 @@ def wait(
                 )
         else:
             missing_since = None
-        time.sleep(poll_s)
+        # Whoever watches a thousand parts must not keep the ledger busy with it.
+        time.sleep(max(poll_s, time.monotonic() - began))
 
 
 def _rests(ledger: Ledger, job: str) -> bool:
-    """True when some part of the job waits for a person, and none is at work."""
+    """True when some part of the job waits for a person or its window, and none is at work."""
     row = ledger.job(job)
     rows = [r for r in ledger.jobs(root=row["root"]) if not State(r["state"]).ended]
     parents = {r["parent"] for r in rows}
     working = [r for r in rows if r["id"] not in parents and r["state"] in {State.RUNNING, State.ROLLING_BACK}]
     asking = {g["job"] for g in ledger.gates(root=row["root"]) if g["answer"] is None}
     # What was answered or resumed a moment ago still has its old state.
-    resting = [r for r in rows if r["id"] in asking or (r["state"] == State.PAUSED and r["signal"] == "pause")]
+    resting = [r for r in rows if r["id"] in asking or (r["state"] == State.PAUSED and _means_it(r))]
     return not working and bool(resting)
+
+
+def _means_it(row: Mapping[str, Json]) -> bool:
+    return row["signal"] == "pause" or row["resumes"] is not None
 
 
 class WorkerGone(StepFailed):
@@ -220,8 +164,10 @@ def cancel(job: str) -> None:
         for one in ledger.jobs(root=row["root"]):
             ledger.set_state(one["id"], State.CANCELLED)
         return
-    ledger.send(row["root"], "cancel")
-    ensure_worker()
+    # One that waits for its turn need not get it to be told that it is not wanted.
+    if not ledger.cancel_unborn(row["root"]):
+        ledger.send(row["root"], "cancel")
+        ensure_worker()
 
 
 def pause(job: str) -> None:
@@ -243,6 +189,8 @@ def abort(job: str) -> None:
     row = ledger.job(job)
     if State(row["state"]).ended or row["state"] == State.PLANNED:
         raise Refused(_("Job {job} does not run: it is {state}.").format(job=job, state=row["state"]))
+    if ledger.cancel_unborn(row["root"]):
+        return
     ledger.send(row["root"], "abort")
     ensure_worker()
     end = time.monotonic() + _ABORT_S
@@ -316,6 +264,8 @@ def rollback(job: str) -> None:
         if state is State.PLANNED:
             cancel(job)
             return
+        if ledger.cancel_unborn(job):
+            return
         if not row["undo_round"]:
             ledger.send(job, "rollback")
         ensure_worker()
@@ -325,6 +275,28 @@ def rollback(job: str) -> None:
     locks = [name for p in ledger.plan(job).walk() for s in p.steps for name in s.locks]
     ledger.start_undo(job, locks)
     ensure_worker()
+
+
+def kept_claims(job: str) -> list[dict[str, Json]]:
+    """The claims that a job keeps after its end. Raises Refused when it has none, or has not ended."""
+    ledger = Ledger()
+    row = ledger.job(job)
+    if not State(ledger.job(row["root"])["state"]).ended:
+        raise Refused(
+            _("Job {job} has not ended: it gives its claims back itself.").format(job=row["root"]),
+            _("See: blue-wizard job show {job}").format(job=row["root"]),
+        )
+    kept = [c for c in ledger.claims() if c["root"] == row["root"]]
+    if not kept:
+        raise Refused(_("Job {job} keeps no claim.").format(job=job), _("See: blue-wizard job claims"))
+    return kept
+
+
+def release(job: str) -> None:
+    """Give back the claims that a job keeps after its end. Raises as `kept_claims`."""
+    kept_claims(job)
+    ledger = Ledger()
+    ledger.release(ledger.job(job)["root"], people.who(), people.origin())
 
 
 def can_be_undone(job: str) -> bool:
@@ -337,63 +309,3 @@ def can_be_undone(job: str) -> bool:
 def _begun(ledger: Ledger, root: str) -> bool:
     gone = {StepState.PENDING, StepState.UNDONE}
     return any(s["state"] not in gone for j in ledger.jobs(root=root) for s in ledger.steps(j["id"]))
-
-
-def show(job: str, *, ledger: Ledger | None = None, report: bool = False) -> dict[str, Json]:
-    """A job as one object: ``{job, title, operation, state, error, steps, children, gate, report, left ...}``."""
-    book = ledger or Ledger()
-    row = book.job(job)
-    plan = Plan.from_json(json.loads(row["plan"]))
-    steps = [
-        {
-            "id": s.id,
-            "verb": s.verb,
-            "title": s.title,
-            "args": dict(s.args),
-            "state": r["state"],
-            "started": r["started"],
-            "took_s": (r["ended"] - r["started"]) if r["ended"] and r["started"] else None,
-            "outcome": r["outcome"],
-            "progress": r["progress"],
-            "error": r["error"],
-            "by_hand": r["by_hand"] or "",
-        }
-        for s, r in zip(plan.steps, book.steps(job), strict=True)
-    ]
-    children = [show(c["id"], ledger=book) for c in book.jobs(parent=job)]
-    view: dict[str, Json] = {
-        "job": job,
-        "title": row["title"],
-        "operation": row["operation"],
-        "state": row["state"],
-        "error": row["error"] or "",
-        "reason": row["reason"] or "",
-        "created": row["created"],
-        "started": row["started"],
-        "ended": row["ended"],
-        "took_s": (row["ended"] - row["started"]) if row["ended"] and row["started"] else None,
-        "digest": row["digest"],
-        "params": dict(plan.params),
-        "steps": steps,
-        "children": children,
-        "left": [{k: s[k] for k in ("title", "error", "by_hand")} for s in steps if s["state"] == StepState.LEFT]
-        + [x for c in children for x in c["left"]],
-        "gate": _open_gate(book, row) or next((c["gate"] for c in children if c["gate"]), None),
-        "report": None,
-    }
-    if report:
-        view["report"] = actions.report_of(view)
-    return view
-
-
-def _open_gate(ledger: Ledger, row: Mapping[str, Json]) -> dict[str, Json] | None:
-    if State(row["state"]).ended:
-        return None
-    keys = ("job", "step", "question", "asked", "deadline", "otherwise")
-    still = [{k: g[k] for k in keys} for g in ledger.gates(job=row["id"]) if g["answer"] is None]
-    return still[0] if still else None
-
-
-def exit_code(view: Mapping[str, Json]) -> int:
-    """The exit code that a command gives for a job."""
-    return _EXIT.get(State(view["state"]), 4)

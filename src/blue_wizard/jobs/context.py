@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 
 from blue_wizard.errors import Stopped
-from blue_wizard.jobs import lease
+from blue_wizard.jobs import lease, people
 from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import STOPS, Json, Outcome
@@ -36,6 +38,7 @@ class StepContext:
         self._asked = 0.0
         self._rested = 0.0
         self._resting = threading.Lock()
+        self._called: set[tuple[str, str, str]] = set()
         self._samples: deque[tuple[float, float]] = deque()
 
     @property
@@ -90,6 +93,14 @@ class StepContext:
         """Write an event."""
         self._ledger.event(self._job, self._step, kind, message, data)
 
+    def called(self, kind: str, target: str, what: str, result: str) -> None:
+        """Write down a call to the outside (see `tracing`). A command that is repeated with the same result is written once."""
+        key = (target, what, result)
+        if kind == "argv" and key in self._called:
+            return
+        self._called.add(key)
+        self._ledger.event(self._job, self._step, "call", what, {"target": target, "result": result, "by": _actor()})
+
     def check_stop(self) -> None:
         """Raise Stopped when a person asked for it, Drained when the worker ends."""
         if hold := lease.hold:
@@ -115,3 +126,8 @@ class StepContext:
         with self._resting:
             if rest_while_paused(self._ledger, self._job, hold=hold):
                 self._samples.clear()
+
+
+@cache
+def _actor() -> str:
+    return f"{people.who()}@{socket.gethostname()}"

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
-from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, DBOSConfig, SetWorkflowID
 from dbos import DBOSPortableJSONSerializer as Serializer
 
 from blue_wizard import config
@@ -22,17 +22,19 @@ from blue_wizard.jobs import actions, lease
 from blue_wizard.jobs.context import StepContext
 from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import STOPS, Outcome, State, Step, StepState
-from blue_wizard.jobs.waiting import answer_to, rest_while_paused
+from blue_wizard.jobs.model import STOPS, Outcome, Plan, State, Step, StepState
+from blue_wizard.jobs.waiting import answer_to, come_back, rest_while_paused, wait_for_window
 from blue_wizard.masking import mask
 from blue_wizard.text import _
+from blue_wizard.tracing import recording
 
 __all__ = ["adopt", "broken", "idle", "known", "launch", "name_of", "parked", "start"]
 
-QUEUE = "children"
-TOP = "top"
+# The ledger says when a job begins (see `admission`), so the queue has no limits of its own.
+QUEUE = "top"
 # Recovery only takes up work of the same version; plans are data, so every version can.
 VERSION = "1"
+_CHILDREN_S = 0.3
 _ledger: Ledger | None = None
 _parked = threading.Semaphore(0)
 _in_step = 0
@@ -43,7 +45,6 @@ def launch(executor: str, ledger: Ledger) -> None:
     """Start the engine in this process under a name that no other process has or had."""
     global _ledger
     _ledger = ledger
-    limits = config.load().limits
     settings: DBOSConfig = {
         "name": "blue-wizard",
         "system_database_url": _database(),
@@ -55,15 +56,7 @@ def launch(executor: str, ledger: Ledger) -> None:
     }
     DBOS(config=settings)
     DBOS.launch()
-    # The ledger admits the jobs of the top, since those that rest must not keep others away.
-    DBOS.register_queue(TOP, polling_interval_sec=0.2, on_conflict="always_update")
-    DBOS.register_queue(
-        QUEUE,
-        global_concurrency=limits.total,
-        partition_concurrency=limits.per_target,
-        polling_interval_sec=0.2,
-        on_conflict="always_update",
-    )
+    DBOS.register_queue(QUEUE, polling_interval_sec=0.2, on_conflict="always_update")
 
 
 def _database() -> str:
@@ -78,7 +71,7 @@ def start(job: str, *, undo_round: int = 0) -> None:
     if not known(name):
         # By way of a queue: of several workers exactly one takes it, and the name keeps it from being queued twice.
         with SetWorkflowID(name):
-            DBOS.enqueue_workflow(TOP, undo_job if undo_round else run_job, job)
+            DBOS.enqueue_workflow(QUEUE, undo_job if undo_round else run_job, job)
 
 
 def adopt(workers: Collection[str]) -> int:
@@ -138,7 +131,7 @@ def run_job(job: str) -> str:
             error, stopped = end["error"], end["end"] == "stopped"
             break
     if not error and plan["children"]:
-        states = run_children(plan["children"])
+        states = run_children(job)
         if asked(job) == "rollback":
             return finish(job, State.STUCK if undo_all(job) else State.ROLLED_BACK, "")
         # What a part that is done, or not quite undone, stands on has to stay.
@@ -153,13 +146,19 @@ def run_job(job: str) -> str:
     return finish(job, state, error)
 
 
-def run_children(children: list[dict[str, str]]) -> list[str]:
-    """Put the children on the queue of their targets and wait for all of them; their states."""
-    handles = []
-    for child in children:
-        with SetWorkflowID(child["id"]), SetEnqueueOptions(queue_partition_key=child["target"] or "-"):
-            handles.append(DBOS.enqueue_workflow(QUEUE, run_job, child["id"]))
-    return [h.get_result() for h in handles]
+@DBOS.step(name="children")
+def run_children(job: str) -> list[str]:
+    """Let the children begin as the ledger admits them, and wait for all of them; their states."""
+    book = _book()
+    book.hand_on(job)
+    with _Running():
+        while True:
+            states = [str(c["state"]) for c in book.jobs(parent=job)]
+            if all(State(s).ended for s in states):
+                return states
+            book.drop_queued(job)
+            if draining.wait(_CHILDREN_S):
+                raise Drained
 
 
 def undo_steps(job: str, count: int) -> int:
@@ -254,10 +253,11 @@ def finish_parent(job: str, states: list[str]) -> str:
 def run_step(job: str, position: int) -> dict[str, str]:
     """Probe, do and verify one step: ``{"end": "done"|"stopped"|"failed", "error": TEXT}``."""
     book = _book()
-    step = book.plan(job).steps[position]
+    plan = book.plan(job)
+    step = plan.steps[position]
     try:
         with _Running():
-            _wait_for_leave(book, job, position, step)
+            _wait_for_leave(book, job, position, plan)
     except Stopped as e:
         return {"end": "stopped", "error": e.message}
     book.set_step(job, position, StepState.RUNNING)
@@ -278,14 +278,19 @@ def run_step(job: str, position: int) -> dict[str, str]:
     return {"end": "done", "error": ""}
 
 
-def _wait_for_leave(book: Ledger, job: str, position: int, step: Step) -> None:
+def _wait_for_leave(book: Ledger, job: str, position: int, plan: Plan) -> None:
     if lease.hold:
         lease.hold()
     if book.signal(job) in STOPS:
         raise Stopped(_("Stopped on request."))
-    rest_while_paused(book, job)
-    if step.gate:
-        answer_to(book, job, position, step.id, step.gate)
+    step = plan.steps[position]
+    while True:
+        rest_while_paused(book, job)
+        if step.gate:
+            answer_to(book, job, position, step.id, step.gate)
+        # After a rest everything is looked at once more: it may have been long.
+        if not wait_for_window(book, job, plan, position) and not come_back(book, job):
+            break
 
 
 def _carry_out(context: StepContext, verb: str, args: actions.Args) -> Outcome:
@@ -293,7 +298,8 @@ def _carry_out(context: StepContext, verb: str, args: actions.Args) -> Outcome:
     outcome = action.probe(context, args)
     if outcome is None:
         context.check_stop()
-        outcome = action.do(context, args)
+        with recording(context.called):
+            outcome = action.do(context, args)
     else:
         context.event("probe", "already there", outcome=dict(outcome))
     action.verify(context, args, outcome)
@@ -315,7 +321,7 @@ def undo_step(job: str, position: int) -> int:
         return 1
     book.set_step(job, position, StepState.UNDOING)
     try:
-        with _Running():
+        with _Running(), recording(context.called):
             actions.find(step.verb).undo(context, step.args, row["outcome"])
     except Exception as e:
         book.set_step(job, position, StepState.LEFT, error=explain(e), by_hand=_by_hand(context, step, row["outcome"]))

@@ -7,102 +7,62 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from blue_wizard import config
-from blue_wizard.errors import InputError, Refused
+from blue_wizard.errors import InputError
 from blue_wizard.jobs import audit, schema
-from blue_wizard.jobs.model import Gate, Json, Outcome, Plan, State, StepState
-from blue_wizard.jobs.patience import Patience, patiently
+from blue_wizard.jobs.admission import Admission
+from blue_wizard.jobs.holdings import holds_of
+from blue_wizard.jobs.model import Json, Outcome, Plan, State, StepState
+from blue_wizard.jobs.patience import patiently
+from blue_wizard.jobs.questions import Questions
+from blue_wizard.jobs.roster import Roster
+from blue_wizard.jobs.store import database_url, driver_url
+from blue_wizard.jobs.timetable import Timetable
 from blue_wizard.masking import mask
 from blue_wizard.text import _
 
 __all__ = ["Ledger", "database_url", "driver_url"]
 
 
-def database_url() -> str:
-    """Where the ledger and the engine keep their tables: the setting `database_url`, else SQLite in the state folder."""
-    loaded = config.load()
-    return driver_url(loaded.database_url) if loaded.database_url else f"sqlite:///{loaded.state_dir / 'ledger.db'}"
-
-
-def driver_url(url: str) -> str:
-    """A libpq URL (``postgresql://...``) with the driver that is installed with us."""
-    scheme, rest = url.split("://", 1)
-    return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else url
-
-
 @patiently
-class Ledger:
+class Ledger(Admission, Questions, Roster, Timetable):
     """The ledger of the configured database. Raises InputError when it can't be opened, or used (see `patience`)."""
-
-    def __init__(self, url: str | None = None, *, patience: Patience | None = None) -> None:
-        self._url = url or database_url()
-        self.patience = patience
-        sqlite = self._url.startswith("sqlite")
-        try:
-            if sqlite:
-                folder = Path(self._url.removeprefix("sqlite:///")).parent
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._engine = (
-                sa.create_engine(self._url, connect_args={"timeout": 30})
-                if sqlite
-                else sa.create_engine(self._url, pool_size=10, max_overflow=50, pool_pre_ping=True)
-            )
-            if sqlite:
-                sa.event.listen(self._engine, "connect", _tune_sqlite)
-                sa.event.listen(self._engine, "begin", _begin_sqlite)
-            self._writer = self._engine.execution_options(writes=True)
-            schema.make(self._engine)
-            if not self._rows(sa.select(schema.seal_head.c.id)):
-                # Another process may be quicker.
-                with suppress(sa.exc.IntegrityError), self._write() as w:
-                    w.execute(schema.seal_head.insert().values(id=1, seal=audit.FIRST))
-        except (sa.exc.SQLAlchemyError, OSError) as e:
-            raise InputError(
-                _("The ledger {url} can't be opened: {error}").format(
-                    url=mask(self._url), error=str(e).splitlines()[0]
-                ),
-                _("Check state_dir or database_url in the configuration, and the free space there."),
-            ) from e
-
-    @property
-    def shared(self) -> bool:
-        """True when workers on other machines may use this ledger too."""
-        return not self._url.startswith("sqlite")
-
-    @contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
-        with self._writer.begin() as connection:
-            if connection.dialect.name != "sqlite":
-                # One writer after the other, as SQLite has it by itself: what a change is judged on can't move.
-                connection.execute(sa.select(schema.seal_head.c.id).with_for_update())
-            yield connection
-
-    def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
-        with self._engine.connect() as connection:
-            return [dict(r) for r in connection.execute(query).mappings()]
 
     # jobs
 
-    def add(self, ids: Mapping[int, str], plan: Plan, state: State, *, locks: Sequence[str]) -> None:
-        """Write a plan and all below it as jobs, with their locks, in one transaction.
+    def add(
+        self,
+        ids: Mapping[int, str],
+        plan: Plan,
+        state: State,
+        *,
+        locks: Sequence[str],
+        approval: tuple[str, str] | None = None,
+        due: tuple[str, float] | None = None,
+    ) -> bool:
+        """Write a plan and all below it as jobs, with their locks and an `approval` (who, from where), in one transaction.
 
-        `ids` maps `id(plan)` of each plan of the tree to the id of its job. Raises Refused when a lock is held, InputError
-        when the plan holds a secret.
+        `ids` maps `id(plan)` of each plan of the tree to the id of its job. Raises Refused when a lock is held or a failure
+        domain has no place for a claim, InputError when the plan holds a secret. False, and nothing is written, when the
+        schedule that the job was `due` for (name, time) has been run for that time by somebody else.
         """
         root = ids[id(plan)]
         _refuse_secrets(plan)
         with self._write() as w:
+            if due is not None and not self._note_due(w, *due, job=root):
+                return False
             self._take(w, locks, root)
+            self._claim(w, plan.claims, root, root)
+            self._foresee(w, plan, root)
             self._add(w, ids, plan, None, 0, root, state)
+            if approval is not None:
+                self._approve(w, root, plan.digest, *approval)
+        return True
 
     def _add(
         self,
@@ -130,13 +90,16 @@ class Ledger:
                 signal="",
                 undo_round=0,
                 created=time.time(),
+                holds=json.dumps(holds_of(plan)),
             )
         )
         self._event(w, job, "", "state", state, {"digest": plan.digest})
-        for i, step in enumerate(plan.steps):
-            w.execute(
-                schema.steps.insert().values(job=job, position=i, id=step.id, state=StepState.PENDING, notes="{}")
-            )
+        rows = [
+            {"job": job, "position": i, "id": step.id, "state": StepState.PENDING, "notes": "{}"}
+            for i, step in enumerate(plan.steps)
+        ]
+        if rows:
+            w.execute(schema.steps.insert(), rows)
         for i, child in enumerate(plan.children):
             self._add(w, ids, child, job, i, root, state)
 
@@ -161,13 +124,13 @@ class Ledger:
         return Plan.from_json(json.loads(self.job(job)["plan"]))
 
     def set_state(self, job: str, state: State, *, error: str | None = None) -> None:
-        """Move a job to a state; ended jobs get their time, and the root's locks are given back."""
+        """Move a job to a state; ended jobs get their time, and what they held is given back (see `holdings`)."""
         now = time.time()
         values: dict[str, Any] = {"state": state}
         if error is not None:
             values["error"] = mask(error)
         if state.ended:
-            values["ended"] = now
+            values.update(ended=now, resumes=None)
         with self._write() as w:
             w.execute(schema.jobs.update().where(schema.jobs.c.id == job).values(**values))
             if state is State.RUNNING:
@@ -177,13 +140,18 @@ class Ledger:
                     .values(started=now)
                 )
             if state.ended:
-                w.execute(schema.locks.delete().where(schema.locks.c.job == job))
+                self._give_back(w, job, state)
             self._event(w, job, "", "state", state.value, {"error": error} if error else {})
 
     def running(self) -> list[dict[str, Any]]:
-        """The jobs at every level that run (`id`, `root`, `signal`)."""
-        columns = (schema.jobs.c.id, schema.jobs.c.root, schema.jobs.c.signal)
+        """The jobs at every level that run (`id`, `root`, `signal`, `undo_round`)."""
+        columns = [schema.jobs.c[name] for name in ("id", "root", "signal", "undo_round")]
         return self._rows(sa.select(*columns).where(schema.jobs.c.state == State.RUNNING))
+
+    def standing(self, job: str) -> dict[str, Any]:
+        """How a job stands, without its plan: `state`, `signal`, `reason`."""
+        columns = (schema.jobs.c.state, schema.jobs.c.signal, schema.jobs.c.reason)
+        return self._rows(sa.select(*columns).where(schema.jobs.c.id == job))[0]
 
     def signal(self, job: str) -> str:
         """What a person asked of a running job: "", "pause" or one of `STOPS`."""
@@ -207,10 +175,18 @@ class Ledger:
             )
             self._event(w, root, "", "signal", signal, {"reason": reason} if reason else {})
 
+    def rest(self, job: str, reason: str, until: float) -> None:
+        """Let a job rest by itself, and say why; `until` when it goes on (epoch seconds), 0 when that is not known."""
+        with self._write() as w:
+            values = {"state": State.PAUSED, "reason": reason, "resumes": until}
+            w.execute(schema.jobs.update().where(schema.jobs.c.id == job).values(**values))
+            self._event(w, job, "", "state", State.PAUSED.value, {"reason": reason, "until": until})
+
     def start_undo(self, root: str, locks: Sequence[str]) -> None:
-        """Mark an ended tree for being undone. Raises Refused when a lock that it needs is held."""
+        """Mark an ended tree for being undone. Raises Refused when a lock or a claim that it needs is held."""
         with self._write() as w:
             self._take(w, locks, root)
+            self._claim_for_undo(w, root)
             w.execute(
                 schema.jobs.update()
                 .where(schema.jobs.c.root == root)
@@ -223,7 +199,20 @@ class Ledger:
 
     def steps(self, job: str) -> list[dict[str, Any]]:
         """The steps of a job in order, their JSON read."""
-        rows = self._rows(sa.select(schema.steps).where(schema.steps.c.job == job).order_by(schema.steps.c.position))
+        return self._steps(sa.select(schema.steps).where(schema.steps.c.job == job))
+
+    def tree(self, root: str) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+        """All jobs of a tree with their plans, oldest first, and the steps of each by its id."""
+        order = (schema.jobs.c.created, schema.jobs.c.position)
+        jobs = self._rows(sa.select(schema.jobs).where(schema.jobs.c.root == root).order_by(*order))
+        of_root = sa.select(schema.jobs.c.id).where(schema.jobs.c.root == root)
+        steps: dict[str, list[dict[str, Any]]] = {row["id"]: [] for row in jobs}
+        for step in self._steps(sa.select(schema.steps).where(schema.steps.c.job.in_(of_root))):
+            steps.setdefault(step["job"], []).append(step)
+        return jobs, steps
+
+    def _steps(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        rows = self._rows(query.order_by(schema.steps.c.job, schema.steps.c.position))
         for row in rows:
             for name in ("outcome", "notes", "progress"):
                 row[name] = json.loads(row[name]) if row[name] else None
@@ -269,124 +258,17 @@ class Ledger:
         outcome: Outcome = json.loads(found[0]["outcome"])
         return outcome
 
-    # admission
-
-    def admit(self, total: int, per_target: int) -> None:
-        """Let queued jobs of the top begin, the oldest first, as long as the limits are kept. What rests does not count."""
-        top = schema.jobs.c.parent.is_(None)
-        with self._write() as w:
-            at_work = (State.QUEUED, State.RUNNING, State.ROLLING_BACK)
-            query = sa.select(schema.jobs.c.target).where(
-                top, schema.jobs.c.admitted, schema.jobs.c.undo_round == 0, schema.jobs.c.state.in_(at_work)
-            )
-            busy = Counter(w.execute(query).scalars())
-            free = total - busy.total()
-            if free <= 0:
-                return
-            queued = (
-                sa.select(schema.jobs.c.id, schema.jobs.c.target)
-                .where(top, schema.jobs.c.state == State.QUEUED, schema.jobs.c.admitted.is_not(True))
-                .order_by(schema.jobs.c.created, schema.jobs.c.id)
-            )
-            for job, target in w.execute(queued).all():
-                if target and busy[target] >= per_target:
-                    continue
-                busy[target] += 1
-                w.execute(schema.jobs.update().where(schema.jobs.c.id == job).values(admitted=True))
-                free -= 1
-                if not free:
-                    return
-
-    # workers
-
-    def sit_down(self, worker: str, seat: str, host: str, pid: int) -> None:
-        """Write a worker down; an earlier one on its seat is gone, since a seat has a lock."""
-        row = {"id": worker, "seat": seat, "host": host, "pid": pid, "started": time.time(), "beats": 0}
-        with self._write() as w:
-            w.execute(schema.workers.delete().where(schema.workers.c.seat == seat))
-            w.execute(schema.workers.insert().values(**row))
-
-    def beat(self, worker: str) -> bool:
-        """Say that a worker lives; False when it was taken for dead, and its jobs are in other hands."""
-        with self._write() as w:
-            beats = schema.workers.c.beats + 1
-            changed = w.execute(schema.workers.update().where(schema.workers.c.id == worker).values(beats=beats))
-            return bool(changed.rowcount)
-
-    def strike_off(self, worker: str) -> None:
-        """Take a worker off the list: whoever is not on it is dead, and its jobs are taken over."""
-        with self._write() as w:
-            w.execute(schema.workers.delete().where(schema.workers.c.id == worker))
-
-    def workers(self) -> list[dict[str, Any]]:
-        """The workers on the list, the oldest first."""
-        return self._rows(sa.select(schema.workers).order_by(schema.workers.c.started))
-
-    # gates
-
-    def ask(self, job: str, position: int, step: str, gate: Gate) -> dict[str, Any]:
-        """Write down the question of a step, unless that was done before; its row."""
-        where = sa.and_(schema.gates.c.job == job, schema.gates.c.position == position)
-        with self._write() as w:
-            found = w.execute(sa.select(schema.gates).where(where)).mappings().one_or_none()
-            if found is None:
-                now = time.time()
-                row = {"step": step, "question": gate.question, "text": gate.text, "otherwise": gate.otherwise}
-                deadline = now + gate.deadline_s if gate.deadline_s is not None else None
-                w.execute(schema.gates.insert().values(job=job, position=position, asked=now, deadline=deadline, **row))
-                self._event(w, job, step, "gate", gate.question, {"deadline": deadline, "otherwise": gate.otherwise})
-                found = w.execute(sa.select(schema.gates).where(where)).mappings().one()
-            return dict(found)
-
-    def gates(self, *, job: str | None = None, root: str | None = None) -> list[dict[str, Any]]:
-        """The questions that a job, or all jobs of a tree, have asked, the oldest first."""
-        query = sa.select(schema.gates).order_by(schema.gates.c.asked)
-        if job is not None:
-            query = query.where(schema.gates.c.job == job)
-        if root is not None:
-            query = query.where(schema.gates.c.job.in_(sa.select(schema.jobs.c.id).where(schema.jobs.c.root == root)))
-        return self._rows(query)
-
-    def open_gates(self) -> list[dict[str, Any]]:
-        """The questions of all jobs that wait for an answer."""
-        ended = [s for s in State if s.ended]
-        live = sa.select(schema.jobs.c.id).where(schema.jobs.c.state.not_in(ended))
-        return self._rows(sa.select(schema.gates).where(schema.gates.c.answer.is_(None), schema.gates.c.job.in_(live)))
-
-    def answer(self, job: str, position: int, answer: str, who: str, origin: str) -> None:
-        """Answer a question. Raises Refused when it has its answer already."""
-        where = sa.and_(schema.gates.c.job == job, schema.gates.c.position == position)
-        values = {"answer": answer, "who": who, "origin": origin, "answered": time.time()}
-        with self._write() as w:
-            changed = w.execute(schema.gates.update().where(where, schema.gates.c.answer.is_(None)).values(**values))
-            row = w.execute(sa.select(schema.gates).where(where)).mappings().one()
-            if not changed.rowcount:
-                raise Refused(
-                    _("The question of job {job} was answered already: {answer}, by {who}.").format(
-                        job=job, answer=row["answer"], who=row["who"]
-                    ),
-                    _("See: blue-wizard job log {job}").format(job=job),
-                )
-            self._event(w, job, row["step"], "answer", answer, {"who": who, "from": origin})
-
-    def move_deadline(self, job: str, position: int, seconds: float) -> None:
-        """Shift the deadline of a question: the clock was set."""
-        where = sa.and_(schema.gates.c.job == job, schema.gates.c.position == position)
-        with self._write() as w:
-            moved = schema.gates.c.deadline + seconds
-            w.execute(schema.gates.update().where(where, schema.gates.c.deadline.is_not(None)).values(deadline=moved))
-            step = w.execute(sa.select(schema.gates.c.step).where(where)).scalar_one()
-            self._event(w, job, step, "clock", "the clock was set", {"seconds": seconds})
-
-    # approvals, events, locks
+    # approvals, events
 
     def approve(self, job: str, digest: str, who: str, origin: str) -> None:
         """Write down who approved which digest, from where."""
         with self._write() as w:
-            w.execute(
-                schema.approvals.insert().values(job=job, digest=digest, who=who, origin=origin, time=time.time())
-            )
-            self._event(w, job, "", "approval", f"{who}@{origin}", {"digest": digest})
+            self._approve(w, job, digest, who, origin)
+
+    def _approve(self, w: sa.Connection, job: str, digest: str, who: str, origin: str) -> None:
+        row = {"job": job, "digest": digest, "who": who, "origin": origin, "time": time.time()}
+        w.execute(schema.approvals.insert().values(**row))
+        self._event(w, job, "", "approval", f"{who}@{origin}", {"digest": digest})
 
     def approvals(self, job: str) -> list[dict[str, Any]]:
         """The approvals of a job."""
@@ -398,18 +280,6 @@ class Ledger:
         """Write an event; secrets in it are masked."""
         with self._write() as w:
             self._event(w, job, step, kind, message, data)
-
-    def _event(self, w: sa.Connection, job: str, step: str, kind: str, message: str, data: Mapping[str, Json]) -> None:
-        text = json.dumps(mask(data), default=str)
-        row = {"job": job, "step": step, "time": time.time(), "kind": kind, "message": mask(message), "data": text}
-        previous = w.execute(
-            sa.select(schema.seal_head.c.seal).where(schema.seal_head.c.id == 1).with_for_update()
-        ).scalar_one()
-        written = w.execute(schema.events.insert().values(**row)).inserted_primary_key
-        assert written is not None
-        sealed = audit.seal(previous, {**row, "seq": written[0]})
-        w.execute(schema.seals.insert().values(seq=written[0], seal=sealed))
-        w.execute(schema.seal_head.update().where(schema.seal_head.c.id == 1).values(seal=sealed))
 
     def audit(self, *, known: str = "") -> audit.Verdict:
         """Check that nothing in the ledger was changed since it was written. `known` is a seal that was noted elsewhere."""
@@ -431,6 +301,17 @@ class Ledger:
             faults=verdict.faults + audit.check_plans(plans, {job: digest for job, digest in digests if digest}),
         )
 
+    def seal_of(self, seq: int) -> str:
+        """The seal of an event; "" when it is older than the seals."""
+        found = self._rows(sa.select(schema.seals.c.seal).where(schema.seals.c.seq == seq))
+        return str(found[0]["seal"]) if found else ""
+
+    def event_count(self, root: str) -> int:
+        """How many events a tree has."""
+        of_root = sa.select(schema.jobs.c.id).where(schema.jobs.c.root == root)
+        query = sa.select(sa.func.count().label("n")).where(schema.events.c.job.in_(of_root))
+        return int(self._rows(query)[0]["n"])
+
     def events(self, jobs: Sequence[str], *, after: int = 0) -> list[dict[str, Any]]:
         """The events of some jobs in order, later than the sequence number `after`."""
         query = (
@@ -439,17 +320,6 @@ class Ledger:
             .order_by(schema.events.c.seq)
         )
         return [{**row, "data": json.loads(row["data"])} for row in self._rows(query)]
-
-    def _take(self, w: sa.Connection, locks: Sequence[str], job: str) -> None:
-        for name in sorted(set(locks)):
-            held = w.execute(sa.select(schema.locks.c.job).where(schema.locks.c.name == name)).scalar_one_or_none()
-            if held is not None and held != job:
-                raise Refused(
-                    _("{name} is in the hands of job {job}.").format(name=name, job=held),
-                    _("Wait for it, or see: blue-wizard job show {job}").format(job=held),
-                )
-            if held is None:
-                w.execute(schema.locks.insert().values(name=name, job=job))
 
 
 def _refuse_secrets(plan: Plan) -> None:
@@ -462,17 +332,3 @@ def _refuse_secrets(plan: Plan) -> None:
                     _("Step {step} of the plan holds a secret in its arguments.").format(step=step.title),
                     _("Secrets belong into clouds.yaml, a keyring, or the files of SSH; a plan names them."),
                 )
-
-
-def _tune_sqlite(connection: Any, _record: object) -> None:
-    # The driver would begin a transaction only at the first change, after what that change is judged on was read.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -15,6 +15,7 @@ from typing import Any
 
 __all__ = [
     "STOPS",
+    "Claim",
     "Gate",
     "Invariant",
     "Json",
@@ -119,6 +120,21 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """A place in a failure domain: no more than `most` members of one `kind` and `domain` are claimed at the same time.
+
+    For example ``Claim("maintenance", "rack:r1", "host:cmp1")``. With `keep` the claim is held on purpose after the job is done
+    (the host stays in maintenance) until a later job releases it; without, it ends with its job.
+    """
+
+    kind: str
+    domain: str
+    member: str
+    most: int = 1
+    keep: bool = False
+
+
+@dataclass(frozen=True)
 class Step:
     """One step: `verb` names the action, `args` are its arguments (JSON, no secrets).
 
@@ -144,6 +160,11 @@ class Plan:
 
     `children` are plans that run side by side after the plan's own steps, each on the queue of its `target` (a source
     host, a datastore, a compute host ...). `params` are what the operation needs to make the same plan again.
+
+    `uses` names what the plan's own steps load, as ``KIND:NAME`` (``source-host:kvm1``, ``datastore:ds1``): the limits of
+    the configuration are kept for each. `claims` are its places in failure domains, and `releases` are claims that earlier
+    jobs kept and that end when this one is done. `window` names the maintenance window that its risky steps begin in.
+    With `second_person` two different people have to approve it.
     """
 
     title: str
@@ -154,6 +175,11 @@ class Plan:
     preconditions: tuple[Precondition, ...] = ()
     invariant: Invariant | None = None
     target: str = ""
+    uses: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    releases: tuple[Claim, ...] = ()
+    window: str = ""
+    second_person: bool = False
 
     def as_json(self) -> dict[str, Json]:
         """The plan as plain JSON data."""
@@ -170,6 +196,9 @@ class Plan:
         said = rest.pop("invariant", None)
         # Plans of older versions have just the sentence.
         invariant = Invariant(said) if isinstance(said, str) and said else Invariant(**said) if said else None
+        rest["uses"] = tuple(rest.get("uses", ()))
+        for name in ("claims", "releases"):
+            rest[name] = tuple(Claim(**c) for c in rest.get(name, ()))
         return cls(**rest, invariant=invariant, steps=steps, children=children, preconditions=preconditions)
 
     @property
@@ -179,12 +208,20 @@ class Plan:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def _essence(self) -> dict[str, Json]:
-        return {
+        essence: dict[str, Json] = {
             "operation": self.operation,
             "target": self.target,
             "steps": [_step_essence(s) for s in self.steps],
             "children": [c._essence() for c in self.children],
         }
+        # Left out where there is none: plans of older versions keep their digest.
+        more = {
+            "uses": sorted(self.uses),
+            "claims": [asdict(c) for c in self.claims],
+            "releases": [asdict(c) for c in self.releases],
+            "window": self.window,
+        }
+        return essence | {name: value for name, value in more.items() if value}
 
     def walk(self) -> Iterator[Plan]:
         """This plan and all below it."""

@@ -1,4 +1,4 @@
-"""The tables of the ledger: jobs, their steps, approvals, events with their seals, and locks."""
+"""The tables of the ledger: jobs, their steps, approvals, events with their seals, locks, claims and schedules."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import sqlalchemy as sa
 
 __all__ = [
     "approvals",
+    "claims",
+    "dues",
     "events",
     "gates",
     "jobs",
     "locks",
     "make",
     "metadata",
+    "schedules",
     "seal_head",
     "seals",
     "steps",
@@ -41,6 +44,12 @@ jobs = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("admitted", sa.Boolean),
     sa.Column("reason", sa.Text),
+    # What admission and the end of a job look at, out of its plan: uses, claims, releases (JSON).
+    sa.Column("holds", sa.Text),
+    # Its own steps are done, and it waits for its parts.
+    sa.Column("handed_on", sa.Boolean),
+    # When a job that rests goes on by itself.
+    sa.Column("resumes", sa.Float),
 )
 steps = sa.Table(
     "steps",
@@ -112,6 +121,44 @@ locks = sa.Table(
     metadata,
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("job", sa.String, index=True),
+)
+claims = sa.Table(
+    "claims",
+    metadata,
+    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("member", sa.String, primary_key=True),
+    sa.Column("domain", sa.String),
+    sa.Column("most", sa.Integer),
+    sa.Column("job", sa.String, index=True),
+    sa.Column("root", sa.String),
+    # "": ends with its job; "done", "undone": kept when the job ends as that.
+    sa.Column("keep", sa.String),
+    sa.Column("since", sa.Float),
+)
+schedules = sa.Table(
+    "schedules",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("cron", sa.String),
+    sa.Column("timezone", sa.String),
+    sa.Column("operation", sa.String),
+    sa.Column("params", sa.Text),
+    sa.Column("catch_up", sa.Boolean),
+    sa.Column("paused", sa.Boolean),
+    # Times at or before this one are none of its business.
+    sa.Column("since", sa.Float),
+    sa.Column("who", sa.String),
+    sa.Column("origin", sa.String),
+)
+# One row for each time that a schedule was due: what keeps two workers from running it twice.
+dues = sa.Table(
+    "dues",
+    metadata,
+    sa.Column("schedule", sa.String, primary_key=True),
+    sa.Column("due", sa.Float, primary_key=True),
+    sa.Column("job", sa.String),
+    sa.Column("note", sa.Text),
+    sa.Column("time", sa.Float),
 )
 workers = sa.Table(
     "workers",

@@ -1,18 +1,21 @@
-"""Where a job rests: at a gate until a person answers, or at a safe point until it is resumed."""
+"""Where a job rests: at a gate until a person answers, at a safe point until it is resumed, or until its window opens."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from blue_wizard.errors import Stopped
+from blue_wizard import config
+from blue_wizard.errors import InputError, Stopped
+from blue_wizard.jobs import windows
 from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import STOPS, Gate, State
+from blue_wizard.jobs.model import STOPS, Gate, Plan, State
 from blue_wizard.text import _
 
-__all__ = ["NOBODY", "Clock", "answer_to", "rest_while_paused"]
+__all__ = ["NOBODY", "Clock", "answer_to", "come_back", "rest_while_paused", "wait_for_window"]
 
 NOBODY = "-"
 """Who answered a question when its deadline did."""
@@ -44,13 +47,67 @@ def rest_while_paused(ledger: Ledger, job: str, *, hold: Callable[[bool], None] 
         while ledger.signal(job) == "pause":
             if draining.wait(_POLL_S):
                 raise Drained
+        if ledger.signal(job) in STOPS:
+            raise Stopped(_("Stopped on request."))
+        come_back(ledger, job)
     finally:
         if hold:
             hold(False)
-    if ledger.signal(job) in STOPS:
-        raise Stopped(_("Stopped on request."))
-    ledger.set_state(job, State.RUNNING)
     return True
+
+
+def come_back(ledger: Ledger, job: str) -> bool:
+    """Let a job that has rested run again, when its turn comes: others may have taken its place. False: it had not rested.
+
+    Raises Stopped when it is cancelled meanwhile, Drained when the worker ends.
+    """
+    limits = config.load().limits
+    if State(ledger.standing(job)["state"]) not in {State.PAUSED, State.WAITING, State.QUEUED}:
+        return False
+    while not ledger.readmit(job, limits.total, limits.per_target, limits.kinds):
+        if ledger.signal(job) in STOPS:
+            raise Stopped(_("Stopped on request."))
+        if draining.wait(_POLL_S):
+            raise Drained
+    return True
+
+
+def wait_for_window(ledger: Ledger, job: str, plan: Plan, position: int, *, clock: Clock | None = None) -> bool:
+    """Let a job rest until the step may begin in its plan's maintenance window; True when it has rested, or is to pause.
+
+    Raises Stopped when it is cancelled meanwhile, Drained when the worker ends.
+    """
+    if not plan.window or not windows.bound(plan.steps, position):
+        return False
+    time_ = clock or Clock()
+    needed = windows.seconds_needed(plan.steps, position)
+    rested, told = False, -1.0
+    while True:
+        opens = _opening(plan.window, time_.wall(), needed)
+        if opens is not None and opens <= time_.wall():
+            break
+        signal = ledger.signal(job)
+        if signal in STOPS:
+            raise Stopped(_("Stopped on request."))
+        if signal == "pause":
+            return True
+        rested = True
+        if told != (opens or 0.0):
+            told = opens or 0.0
+            ledger.rest(job, _("waits for its maintenance window {name}").format(name=plan.window), told)
+        if draining.is_set():
+            raise Drained
+        time_.sleep(_POLL_S)
+    if rested:
+        come_back(ledger, job)
+    return rested
+
+
+def _opening(name: str, now: float, needed: float) -> float | None:
+    # A window that is configured no more never opens: a person has to decide.
+    with suppress(InputError):
+        return windows.begins(windows.find(name), now, needed)
+    return None
 
 
 def answer_to(ledger: Ledger, job: str, position: int, step: str, gate: Gate, *, clock: Clock | None = None) -> str:
@@ -65,7 +122,7 @@ def answer_to(ledger: Ledger, job: str, position: int, step: str, gate: Gate, *,
         ledger.set_state(job, State.WAITING)
         _wait_for_answer(ledger, row, gate, time_)
         row = ledger.ask(job, position, step, gate)
-        ledger.set_state(job, State.RUNNING)
+        come_back(ledger, job)
     if row["answer"] == "no":
         if row["who"] == NOBODY:
             raise Stopped(_("Nobody answered in time: {question}").format(question=gate.question))

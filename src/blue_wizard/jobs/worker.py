@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -27,6 +28,7 @@ from blue_wizard.jobs.invariants import InvariantWatch
 from blue_wizard.jobs.lease import BEAT_S, Pulse, Watch, steady
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import State
+from blue_wizard.jobs.schedules import Scheduler
 from blue_wizard.masking import mask
 from blue_wizard.text import _
 
@@ -53,6 +55,16 @@ def _try_lock() -> IO[str] | None:
     return file
 
 
+def _take_lock() -> IO[str] | None:
+    # Whoever asks whether a worker is up holds the lock for a moment.
+    for _try in range(10):
+        file = _try_lock()
+        if file is not None:
+            return file
+        time.sleep(0.05)
+    return None
+
+
 def alive() -> int | None:
     """The process id of the worker that holds the identity, or None."""
     held = _try_lock()
@@ -68,7 +80,7 @@ def run(*, until_idle: bool, metrics: str = "") -> None:
 
     Raises Refused when another worker is up on this seat, InputError when the address can't be served on.
     """
-    lock = _try_lock()
+    lock = _take_lock()
     if lock is None:
         raise Refused(
             _("A worker is up already (process {pid}).").format(pid=alive()),
@@ -101,27 +113,47 @@ def run(*, until_idle: bool, metrics: str = "") -> None:
     pulse = Pulse(lambda: hasty.beat(name), lambda: _give_up(log, name), shared=ledger.shared)
     lease.hold = pulse.hold
     pulse.start()
-    # One of the workers samples for all.
-    watch = InvariantWatch(
-        ledger, every_s=config.load().invariant_every_s, mine=lambda: [w["id"] for w in ledger.workers()][:1] == [name]
-    )
+
+    def first() -> bool:
+        return [w["id"] for w in ledger.workers()][:1] == [name]
+
+    # One of the workers samples and schedules for all.
+    watch = InvariantWatch(ledger, every_s=config.load().invariant_every_s, mine=first)
     watch.start()
+    scheduler = Scheduler(ledger, mine=first)
+    scheduler.start()
     engine.launch(name, ledger)
     log.info("worker started", worker=name, pid=os.getpid())
     with suppress(Drained):
         _serve(ledger, log, wake, until_idle=until_idle)
-    if draining.is_set():
+    idle = not draining.is_set()
+    if not idle:
         log.info("draining")
         engine.parked(_DRAIN_S)
+    # Nothing more is begun here from now on.
+    draining.set()
     watch.stop()
+    scheduler.stop()
     pulse.stop()
     with suppress(InputError):
         hasty.strike_off(name)
-    log.info("worker ended")
+    # Whoever submits a job after this finds no worker, and starts one; what came before is seen by the last look.
+    lock.close()
+    again = idle and _needed_again(hasty)
+    log.info("worker ended", again=again)
     # Threads that were parked inside a step never end; what they left unfinished is probed by the next worker.
     logging.shutdown()
     sys.stdout.flush()
+    if again:
+        argv = [sys.executable, "-m", "blue_wizard", "worker", "--until-idle"]
+        os.execv(sys.executable, [*argv, *([f"--metrics={metrics}"] if metrics else [])])  # noqa: S606
     os._exit(0)
+
+
+def _needed_again(ledger: Ledger) -> bool:
+    with suppress(InputError):
+        return bool(ledger.jobs(states=_LIVE))
+    return False
 
 
 def _serve(ledger: Ledger, log: structlog.stdlib.BoundLogger, wake: threading.Event, *, until_idle: bool) -> None:
@@ -135,9 +167,12 @@ def _serve(ledger: Ledger, log: structlog.stdlib.BoundLogger, wake: threading.Ev
             looked = steady()
             _take_over(ledger, log, others)
             _give_back(ledger, live)
-        ledger.admit(limits.total, limits.per_target)
+            _give_back(ledger, ledger.running())
+        ledger.admit(limits.total, limits.per_target, limits.kinds)
+        for name in ledger.to_start():
+            engine.start(name)
         for job in live:
-            if (job["state"] == State.QUEUED and job["admitted"]) or job["undo_round"]:
+            if job["undo_round"]:
                 engine.start(job["id"], undo_round=job["undo_round"])
         if until_idle and not live and engine.idle():
             break

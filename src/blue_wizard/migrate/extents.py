@@ -33,7 +33,7 @@ class Reader(Protocol):
     def extents(self) -> Iterator[Extent]:
         """The whole disk in order, without gaps or overlaps. Raises StepFailed when its tables can't be read."""
 
-    def read(self, offset: int, length: int) -> bytes:
+    def read(self, offset: int, length: int) -> bytes | bytearray:
         """Exactly `length` bytes (the range lies inside the disk). Raises StepFailed when they can't be had."""
 
     def close(self) -> None:

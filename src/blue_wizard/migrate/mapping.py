@@ -17,6 +17,7 @@ from blue_wizard.text import _
 __all__ = [
     "Flavor",
     "MapFile",
+    "Room",
     "Subnet",
     "best_flavor",
     "fitting_subnet",
@@ -67,7 +68,7 @@ def problems(error: ValidationError | yaml.YAMLError) -> str:
 
 @dataclass(frozen=True)
 class Flavor:
-    """A flavor of the cloud. `ram` is in MiB, `disk` in GiB."""
+    """A flavor of the cloud. `ram` and `swap` are in MiB, `disk` and `ephemeral` in GiB."""
 
     id: str
     name: str
@@ -76,19 +77,48 @@ class Flavor:
     disk: int
     extra: bool = False
     """It has extra specs (pinning, huge pages, GPUs ...), so it is never chosen by itself."""
+    ephemeral: int = 0
+    swap: int = 0
 
 
-def best_flavor(flavors: Iterable[Flavor], vcpus: int, memory: int) -> Flavor | None:
-    """The smallest flavor that holds the machine, or None. Its disk does not matter: servers boot from volumes."""
+@dataclass(frozen=True)
+class Room:
+    """What disks in local storage need of a flavor, in GiB: `root` for the boot disk, `ephemeral` for all others together."""
+
+    root: int
+    ephemeral: int
+
+    @property
+    def total(self) -> int:
+        """All of it, in GiB."""
+        return self.root + self.ephemeral
+
+    def fits(self, flavor: Flavor) -> bool:
+        """Whether a server of the flavor gets these disks and no other one.
+
+        Nova makes an ephemeral disk and a swap disk of its own where the flavor has them and nothing is asked for.
+        """
+        enough = flavor.disk >= self.root and flavor.ephemeral >= self.ephemeral
+        return enough and not flavor.swap and (self.ephemeral > 0 or flavor.ephemeral == 0)
+
+
+def best_flavor(flavors: Iterable[Flavor], vcpus: int, memory: int, room: Room | None = None) -> Flavor | None:
+    """The smallest flavor that holds the machine, or None.
+
+    Its disk matters only with `room`: other servers boot from volumes.
+    """
     fitting = [f for f in flavors if f.vcpus >= vcpus and f.ram >= memory and not f.extra]
     # Twice what is needed is no match, it is a waste that somebody pays for.
     fitting = [f for f in fitting if f.vcpus <= 2 * vcpus and f.ram <= 2 * memory]
-    return min(fitting, key=lambda f: (f.ram, f.vcpus, f.disk, f.name), default=None)
+    if room:
+        fitting = [f for f in fitting if room.fits(f) and f.disk + f.ephemeral <= 2 * room.total]
+    return min(fitting, key=lambda f: (f.ram, f.vcpus, f.disk, f.ephemeral, f.name), default=None)
 
 
-def new_flavor(vcpus: int, memory: int) -> str:
+def new_flavor(vcpus: int, memory: int, room: Room | None = None) -> str:
     """The name of the flavor that is made when none fits."""
-    return f"bw-{vcpus}c-{memory}m"
+    disks = f"-{room.root}g" + (f"-{room.ephemeral}g" if room.ephemeral else "") if room else ""
+    return f"bw-{vcpus}c-{memory}m{disks}"
 
 
 @dataclass(frozen=True)

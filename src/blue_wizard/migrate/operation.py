@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from blue_wizard import config
 from blue_wizard.errors import BlueWizardError, InputError
 from blue_wizard.jobs.actions import planner, reporter
-from blue_wizard.jobs.model import Invariant, Json, Plan, Risk, Step
+from blue_wizard.jobs.model import Invariant, Json, Plan
 from blue_wizard.migrate import preconditions, site
 from blue_wizard.migrate.invariant import SOURCE_OFF
-from blue_wizard.migrate.machine import Firmware, Power
-from blue_wizard.migrate.mapping import fitting_subnet, gib, new_flavor
+from blue_wizard.migrate.local import candidates
+from blue_wizard.migrate.machine import Power
 from blue_wizard.migrate.preconditions import Finding
 from blue_wizard.migrate.sources import PowerControl, Source, open_source
-from blue_wizard.migrate.targets import disks, flavors, guest, ports, power, servers, verify, volumes
+from blue_wizard.migrate.steps import IMPORTS, vm_steps
+from blue_wizard.migrate.targets import (
+    disks,
+    flavors,
+    guest,
+    images,
+    local_disks,
+    ports,
+    power,
+    servers,
+    staging,
+    verify,
+    volumes,
+)
 from blue_wizard.migrate.targets.common import ceph_access
-from blue_wizard.migrate.wave import DiskPlan, NicPlan, VmPlan, Wave
+from blue_wizard.migrate.targets.compute import unusable
+from blue_wizard.migrate.wave import VmPlan, Wave
 from blue_wizard.reach import openstack
 from blue_wizard.text import _
 
-__all__ = ["OPERATION", "actions", "compile_waves", "plan_again", "vm_steps"]
+__all__ = ["OPERATION", "actions", "compile_waves", "plan_again", "staging_findings"]
 
 OPERATION = "migrate.wave"
 VM_OPERATION = "migrate.vm"
-actions = (disks, flavors, guest, ports, power, servers, verify, volumes)
+actions = (disks, flavors, guest, images, local_disks, ports, power, servers, staging, verify, volumes)
 """The modules that register the actions of a migration."""
-
-_ASSUMED_RATE = 100 << 20  # bytes per second, for the estimate of a copy
 
 
 def compile_waves(waves: Sequence[Wave]) -> Plan:
@@ -39,9 +55,12 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
     children: list[Plan] = []
     for wave in waves:
         cloud = openstack.connect(wave.cloud)
-        found = site.read(cloud, ceph_access(wave.cloud))
+        kinds = {vm.storage for vm in wave.vms}
+        found = site.read(cloud, ceph_access(wave.cloud) if "rbd" in kinds else None, local="local" in kinds)
         source = open_source(wave.source)
         findings += preconditions.check(wave, found)
+        findings += _host_findings(wave, found)
+        findings += staging_findings(wave)
         findings += _source_findings(wave, source)
         preconditions.judge(findings)
         children += [
@@ -51,6 +70,8 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
                 params={"source": wave.source, "machine": vm.id},
                 steps=vm_steps(wave, vm, found, power),
                 target=source.target,
+                uses=(f"source-host:{source.target}", f"cloud:{wave.cloud}"),
+                window=wave.window,
                 invariant=_invariant(wave, vm, power),
             )
             for vm, power in ((vm, _power(source, vm.id)) for vm in wave.vms)
@@ -80,6 +101,32 @@ def plan_again(params: Mapping[str, Json]) -> Plan:
 
 def _power(source: Source, machine: str) -> Power:
     return source.power(machine) if isinstance(source, PowerControl) else Power.UNKNOWN
+
+
+def _host_findings(wave: Wave, found: site.Site) -> list[Finding]:
+    """Can every compute host that a server with local disks may come to be worked on?"""
+    local = [vm for vm in wave.vms if vm.storage == "local"]
+    hosts = {c.host for vm in local for c in candidates(found.computes or (), vm.availability_zone)}
+    if not hosts:
+        return []
+    bad = unusable(wave.cloud, sorted(hosts))
+    findings = [Finding(_("compute host {host} can be used").format(host=h), False, why) for h, why in bad.items()]
+    return findings or [Finding(_("{count} compute hosts can be used").format(count=len(hosts)), True)]
+
+
+def staging_findings(wave: Wave) -> list[Finding]:
+    """Is there a staging folder, with room for what can be in it at once?"""
+    if not wave.staging:
+        return []
+    title = _("space in staging folder {folder}").format(folder=wave.staging)
+    folder = Path(wave.staging)
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return [Finding(title, False, _("it is no folder that can be written to"), True)]
+    # Each machine has one disk there at a time.
+    largest = sorted((max(d.size for d in vm.disks) for vm in wave.vms), reverse=True)
+    need, free = sum(largest[: config.load().limits.total]), shutil.disk_usage(folder).free
+    text = _("{need:.1f} GiB in the worst case, {free:.1f} GiB available")
+    return [Finding(title, need <= free, text.format(need=need / (1 << 30), free=free / (1 << 30)))]
 
 
 def _source_findings(wave: Wave, source: Source) -> list[Finding]:
@@ -113,134 +160,6 @@ def _source_findings(wave: Wave, source: Source) -> list[Finding]:
     return found or [Finding(_("the source is whole, and as planned"), True)]
 
 
-def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[Step, ...]:
-    """The steps that move one machine (pure)."""
-    cloud = {"cloud": wave.cloud}
-    origin = {"source": wave.source, "machine": vm.id}
-    steps = [_port_step(cloud, vm, i, nic, found) for i, nic in enumerate(vm.nics)]
-    flavor: dict[str, Json]
-    chosen = found.flavor(vm.flavor) if vm.flavor else None
-    if chosen is None:
-        name = new_flavor(vm.vcpus, vm.memory)
-        args = {**cloud, "name": name, "vcpus": vm.vcpus, "ram": vm.memory}
-        title = _("make flavor {name}").format(name=name)
-        steps.append(Step("flavor", "nova.flavor.create", args, title, _("none of the cloud's fits"), Risk.LOW, 1))
-        flavor = {"flavor_step": "flavor"}
-    else:
-        flavor = {"flavor_id": chosen.id}
-    steps += [_volume_step(cloud, vm, i, disk) for i, disk in enumerate(vm.disks)]
-    steps.append(
-        Step(
-            "server",
-            "nova.server.create",
-            {
-                **cloud,
-                **flavor,
-                "name": vm.name,
-                "availability_zone": vm.availability_zone,
-                "disks": [{"step": f"volume.{i}", "bus": d.bus, "boot": d.boot} for i, d in enumerate(vm.disks)],
-            },
-            _("create server {name} of {flavor}").format(
-                name=vm.name, flavor=chosen.name if chosen else new_flavor(vm.vcpus, vm.memory)
-            ),
-            _("the same size, blank disks, no network yet"),
-            Risk.LOW,
-            20,
-            locks=(f"server-name:{wave.cloud}/{vm.name}", f"machine:{wave.source}/{vm.id}"),
-        )
-    )
-    steps.append(
-        Step("stop", "nova.server.stop", cloud, _("stop the server"), _("only we write to its disks"), seconds=5)
-    )
-    if state is Power.ON:
-        steps.append(
-            Step(
-                "off",
-                "source.power.off",
-                {**origin, "timeout": vm.shutdown_timeout},
-                _("shut down {machine} at the source").format(machine=vm.id),
-                _("its disks have to stand still"),
-                Risk.HIGH,
-                30,
-                _("the service is down from here until the new server is up"),
-            )
-        )
-    steps += [
-        Step(
-            f"import.{i}",
-            "rbd.disk.import",
-            {**cloud, **origin, "disk": d.id, "size": d.size, "volume": f"volume.{i}"},
-            _("import disk {disk} ({size:.1f} GiB) into {pool}").format(
-                disk=d.id, size=d.size / (1 << 30), pool=found.pool
-            ),
-            _("copied, then hashed on both sides"),
-            Risk.LOW,
-            max(2.0, 2 * d.size / _ASSUMED_RATE),
-        )
-        for i, d in enumerate(vm.disks)
-    ]
-    if vm.convert:
-        every = [f"volume.{i}" for i in sorted(range(len(vm.disks)), key=lambda i: not vm.disks[i].boot)]
-        args = {**cloud, "name": vm.name, "vcpus": vm.vcpus, "memory": vm.memory, "volumes": every}
-        title = _("put virtio drivers into the guest")
-        steps.append(
-            Step("convert", "guest.convert", args, title, _("it has none; a snapshot protects it"), Risk.LOW, 120)
-        )
-    for i, _nic in enumerate(vm.nics):
-        title = _("attach card {number}").format(number=i + 1)
-        steps.append(Step(f"attach.{i}", "nova.port.attach", {**cloud, "port": f"port.{i}"}, title, seconds=3))
-    if vm.start:
-        steps.append(Step("start", "nova.server.start", cloud, _("start the server"), "", Risk.LOW, 5))
-        args = {
-            **cloud,
-            "ports": [f"port.{i}" for i in range(len(vm.nics))],
-            "timeout": vm.verify_timeout,
-            "strict": vm.verify == "strict",
-        }
-        title = _("see that it is up and answers")
-        steps.append(Step("verify", "migrate.server.verify", args, title, "", Risk.NONE, 30))
-    return tuple(steps)
-
-
-def _port_step(cloud: Mapping[str, Json], vm: VmPlan, i: int, nic: NicPlan, found: site.Site) -> Step:
-    network = found.network(nic.network or "")
-    assert network is not None, "preconditions let an unknown network through"
-    address = str(nic.fixed_ip) if nic.fixed_ip else None
-    subnet = fitting_subnet(network.subnets, address) if address else None
-    args: dict[str, Json] = {
-        **cloud,
-        "name": f"{vm.name}-{i}",
-        "network_id": network.id,
-        "mac": nic.mac,
-        "fixed_ip": address,
-        "subnet_id": subnet.id if subnet else None,
-        "security_groups": [found.groups[g] for g in nic.security_groups]
-        or [g for g in [found.groups.get("default")] if g],
-    }
-    kept = ", ".join(x for x in (nic.mac, address) if x)
-    why = _("keeps {what}").format(what=kept) if kept else ""
-    title = _("make a port in {network}").format(network=network.name)
-    return Step(f"port.{i}", "neutron.port.create", args, title, why, Risk.LOW, 1)
-
-
-def _volume_step(cloud: Mapping[str, Json], vm: VmPlan, i: int, disk: DiskPlan) -> Step:
-    metadata: dict[str, str] = {}
-    if disk.boot and vm.firmware is Firmware.UEFI:
-        metadata = {"hw_firmware_type": "uefi", "hw_machine_type": "q35"}
-        if vm.secure_boot:
-            metadata["os_secure_boot"] = "required"
-    args: dict[str, Json] = {
-        **cloud,
-        "name": f"{vm.name}-{i}",
-        "gib": gib(disk.size),
-        "volume_type": disk.volume_type,
-        "boot": disk.boot,
-        "image_metadata": metadata,
-    }
-    title = _("make a volume of {size} GiB for {disk}").format(size=gib(disk.size), disk=disk.id)
-    return Step(f"volume.{i}", "cinder.volume.create", args, title, "", Risk.LOW, 3)
-
-
 @reporter(OPERATION)
 def report(view: Mapping[str, Json]) -> dict[str, Json]:
     """The report of a run: ``{vms: [{name, server_id, state, addresses, downtime_s, took_s, disks: [...]}]}``."""
@@ -272,6 +191,6 @@ def _vm_report(view: Mapping[str, Any]) -> dict[str, Json]:
                 "target": (s["outcome"] or {}).get("target"),
             }
             for s in view["steps"]
-            if s["verb"] == "rbd.disk.import"
+            if s["verb"] in IMPORTS
         ],
     }

@@ -7,10 +7,11 @@ from typing import Literal
 
 from blue_wizard.errors import InputError
 from blue_wizard.migrate.convert import Guest
+from blue_wizard.migrate.local import room_of
 from blue_wizard.migrate.machine import Machine, Nic, Power
 from blue_wizard.migrate.mapping import MapFile, best_flavor, network_for
 from blue_wizard.migrate.site import Site
-from blue_wizard.migrate.wave import DiskPlan, NicPlan, VmPlan, Wave
+from blue_wizard.migrate.wave import DiskPlan, NicPlan, Storage, VmPlan, Wave
 from blue_wizard.text import _
 
 __all__ = ["Wishes", "make_wave"]
@@ -30,12 +31,18 @@ class Wishes:
         keep_ip: bool = False,
         shutdown: bool = False,
         convert: Convert = "auto",
+        max_rate: str | None = None,
+        storage: Storage = "rbd",
+        staging: str | None = None,
     ) -> None:
         self.mapped = mapped
         self.keep_mac = keep_mac
         self.keep_ip = keep_ip
         self.shutdown = shutdown
         self.convert = convert
+        self.max_rate = max_rate
+        self.storage = storage
+        self.staging = staging
 
 
 def make_wave(
@@ -76,17 +83,29 @@ def make_wave(
         raise InputError(
             _("None of these machines can be moved:{problems}").format(problems="".join(f"\n  - {r}" for r in remarks))
         )
-    return Wave(source=source, cloud=site.cloud, vms=vms), remarks
+    wave = Wave(source=source, cloud=site.cloud, max_rate=wishes.max_rate, staging=wishes.staging, vms=vms)
+    return wave, remarks
 
 
 def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: list[str]) -> VmPlan:
     mapped = wishes.mapped
-    chosen = mapped.flavors.get(machine.name)
-    if chosen is None:
-        fitting = best_flavor(site.flavors, machine.vcpus, machine.memory)
-        chosen = fitting.name if fitting else None
     # Without a conversion, a guest that has no virtio drivers stays on the bus that it knows.
     emulated = not convert and wishes.convert == "never"
+    disks = [
+        DiskPlan(
+            id=d.id,
+            size=d.size,
+            boot=d.boot,
+            bus=_BUSES.get(d.bus, "virtio") if emulated else "virtio",
+            volume_type=mapped.volume_type if wishes.storage == "rbd" else None,
+        )
+        for d in machine.disks
+    ]
+    chosen = mapped.flavors.get(machine.name)
+    if chosen is None:
+        room = room_of(disks) if wishes.storage == "local" else None
+        fitting = best_flavor(site.flavors, machine.vcpus, machine.memory, room)
+        chosen = fitting.name if fitting else None
     return VmPlan(
         id=machine.id,
         name=mapped.names.format(name=machine.name),
@@ -95,16 +114,8 @@ def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: li
         flavor=chosen,
         firmware=machine.firmware,
         secure_boot=machine.secure_boot,
-        disks=[
-            DiskPlan(
-                id=d.id,
-                size=d.size,
-                boot=d.boot,
-                bus=_BUSES.get(d.bus, "virtio") if emulated else "virtio",
-                volume_type=mapped.volume_type,
-            )
-            for d in machine.disks
-        ],
+        storage=wishes.storage,
+        disks=disks,
         nics=[_nic(machine, n, site, wishes, remarks) for n in machine.nics],
         availability_zone=mapped.availability_zone,
         convert=convert,

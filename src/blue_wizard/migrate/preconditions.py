@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from blue_wizard.errors import InputError, Refused
 from blue_wizard.jobs.model import Precondition
-from blue_wizard.migrate.mapping import fitting_subnet, gib
+from blue_wizard.migrate.local import candidates, room_of
+from blue_wizard.migrate.mapping import Flavor, fitting_subnet, gib
 from blue_wizard.migrate.site import Site
 from blue_wizard.migrate.wave import NicPlan, VmPlan, Wave
 from blue_wizard.text import _
@@ -34,7 +35,10 @@ def check(wave: Wave, site: Site) -> list[Finding]:
     found = [f for vm in wave.vms for f in _names(vm, site)]
     bad = [f for f in found if not f.holds]
     found = bad if bad else [Finding(_("networks, flavors, groups and zones exist"), True)]
-    return [*found, *_quota(wave, site), _space(wave, site)]
+    found += _quota(wave, site)
+    if any(vm.storage == "rbd" for vm in wave.vms):
+        found.append(_space(wave, site))
+    return [*found, *_local_space(wave, site)]
 
 
 def judge(findings: Sequence[Finding]) -> None:
@@ -63,8 +67,11 @@ def _names(vm: VmPlan, site: Site) -> Iterator[Finding]:
         vm.name not in site.servers,
         "" if vm.name not in site.servers else _("a server of this name exists in the project"),
     )
-    if vm.flavor and site.flavor(vm.flavor) is None:
+    flavor = site.flavor(vm.flavor) if vm.flavor else None
+    if vm.flavor and flavor is None:
         yield unknown(_("flavor"), vm.flavor)
+    if vm.storage == "local":
+        yield from _local(vm, flavor)
     if vm.availability_zone and vm.availability_zone not in site.zones:
         yield unknown(_("availability zone"), vm.availability_zone)
     for disk in vm.disks:
@@ -72,6 +79,17 @@ def _names(vm: VmPlan, site: Site) -> Iterator[Finding]:
             yield unknown(_("volume type"), disk.volume_type)
     for nic in vm.nics:
         yield from _nic(vm, nic, site, unknown)
+
+
+def _local(vm: VmPlan, flavor: Flavor | None) -> Iterator[Finding]:
+    room = room_of(vm.disks)
+    if flavor and not room.fits(flavor):
+        text = _("{vm}: flavor {flavor} is made for these local disks").format(vm=vm.name, flavor=flavor.name)
+        detail = _("needed are {root} GiB of disk, {ephemeral} GiB of ephemeral disk and no swap")
+        yield Finding(text, False, detail.format(root=room.root, ephemeral=room.ephemeral), True)
+    if vm.convert:
+        text = _("{vm}: it goes without a conversion").format(vm=vm.name)
+        yield Finding(text, False, _("only disks in storage: rbd are converted yet"), True)
 
 
 def _nic(vm: VmPlan, nic: NicPlan, site: Site, unknown: object) -> Iterator[Finding]:
@@ -106,8 +124,8 @@ def _quota(wave: Wave, site: Site) -> Iterator[Finding]:
         "instances": len(wave.vms),
         "cores": sum(_size(vm, site)[0] for vm in wave.vms),
         "ram": sum(_size(vm, site)[1] for vm in wave.vms),
-        "volumes": sum(len(vm.disks) for vm in wave.vms),
-        "gigabytes": sum(gib(d.size) for vm in wave.vms for d in vm.disks),
+        "volumes": sum(len(vm.disks) for vm in _in_rbd(wave)),
+        "gigabytes": sum(gib(d.size) for vm in _in_rbd(wave) for d in vm.disks),
         "ports": sum(len(vm.nics) for vm in wave.vms),
     }
     for quota in site.quotas:
@@ -120,6 +138,39 @@ def _quota(wave: Wave, site: Site) -> Iterator[Finding]:
         )
 
 
+def _in_rbd(wave: Wave) -> list[VmPlan]:
+    return [vm for vm in wave.vms if vm.storage == "rbd"]
+
+
+def _local_space(wave: Wave, site: Site) -> Iterator[Finding]:
+    """Each server has to find a host with room for all of its disks, and all of them together have to fit."""
+    local = [vm for vm in wave.vms if vm.storage == "local"]
+    if not local:
+        return
+    if site.computes is None:
+        title = _("the compute hosts are known")
+        yield Finding(title, False, _("only administrators are told: use an administrator's entry in clouds.yaml"))
+        return
+    for vm in local:
+        most = max((c.free for c in candidates(site.computes, vm.availability_zone)), default=0)
+        need = _local_need(vm, site)
+        if need > most:
+            title = _("{vm}: a compute host has room for its disks").format(vm=vm.name)
+            text = _("{need} GiB needed, at most {free} GiB are free on one host")
+            yield Finding(title, False, text.format(need=need, free=most))
+    need, free = sum(_local_need(vm, site) for vm in local), sum(c.free for c in site.computes)
+    yield Finding(
+        _("space on the compute hosts"),
+        need <= free,
+        _("{need} GiB in the worst case, {free} GiB available").format(need=need, free=free),
+    )
+
+
+def _local_need(vm: VmPlan, site: Site) -> int:
+    flavor = site.flavor(vm.flavor) if vm.flavor else None
+    return flavor.disk + flavor.ephemeral if flavor else room_of(vm.disks).total
+
+
 def _size(vm: VmPlan, site: Site) -> tuple[int, int]:
     flavor = site.flavor(vm.flavor) if vm.flavor else None
     return (flavor.vcpus, flavor.ram) if flavor else (vm.vcpus, vm.memory)
@@ -127,7 +178,7 @@ def _size(vm: VmPlan, site: Site) -> tuple[int, int]:
 
 def _space(wave: Wave, site: Site) -> Finding:
     # The worst case: every disk full. A cluster that fills up while we write stops all of its clients.
-    need = sum(gib(d.size) << 30 for vm in wave.vms for d in vm.disks)
+    need = sum(gib(d.size) << 30 for vm in _in_rbd(wave) for d in vm.disks)
     return Finding(
         _("space in pool {pool}").format(pool=site.pool),
         need <= site.pool_free,

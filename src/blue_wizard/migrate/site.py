@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blue_wizard.config import CephAccess
+from blue_wizard.migrate.local import Compute, parse_computes
 from blue_wizard.migrate.mapping import Flavor, Subnet
 from blue_wizard.reach import ceph, openstack
 
@@ -46,6 +47,8 @@ class Site:
     quotas: tuple[Quota, ...] = ()
     pool: str = ""
     pool_free: int = 0
+    computes: tuple[Compute, ...] | None = None
+    """The hosts for local disks; None when the cloud tells them to administrators only, or nobody asked."""
 
     def network(self, name: str) -> Network | None:
         """The network of that id, or the only one of that name."""
@@ -57,8 +60,11 @@ class Site:
         return next((f for f in self.flavors if name in {f.name, f.id}), None)
 
 
-def read(cloud: openstack.Cloud, access: CephAccess) -> Site:
-    """Ask the cloud and its Ceph cluster. Reads only. Raises InputError when one of them can't be reached."""
+def read(cloud: openstack.Cloud, access: CephAccess | None, *, local: bool = False) -> Site:
+    """Ask the cloud and its Ceph cluster. Reads only. Raises InputError when one of them can't be reached.
+
+    Without `access` neither Ceph nor Cinder is asked; with `local` the compute hosts are.
+    """
     subnets: dict[str, list[Subnet]] = {}
     for s in cloud.list("network", "/subnets", "subnets"):
         subnets.setdefault(s["network_id"], []).append(Subnet(s["id"], s["cidr"]))
@@ -68,8 +74,12 @@ def read(cloud: openstack.Cloud, access: CephAccess) -> Site:
         taken |= {port["mac_address"].lower(), *(f["ip_address"] for f in port["fixed_ips"])}
     groups = cloud.list("network", f"/security-groups?project_id={cloud.project_id}", "security_groups")
     zones = cloud.get("compute", "/os-availability-zone")["availabilityZoneInfo"]
-    with ceph.open_pool(access) as pool:
-        pool_free = pool.free()
+    pool_free = 0
+    types: list[dict[str, Any]] = []
+    if access:
+        types = cloud.list("block_storage", "/types?is_public=None", "volume_types")
+        with ceph.open_pool(access) as pool:
+            pool_free = pool.free()
     return Site(
         cloud=cloud.name,
         flavors=tuple(_flavor(f) for f in cloud.list("compute", "/flavors/detail?is_public=None", "flavors")),
@@ -79,32 +89,55 @@ def read(cloud: openstack.Cloud, access: CephAccess) -> Site:
         ),
         groups={**{g["name"]: g["id"] for g in groups}, **{g["id"]: g["id"] for g in groups}},
         zones=frozenset(z["zoneName"] for z in zones if z["zoneState"]["available"]),
-        volume_types=frozenset(t["name"] for t in cloud.list("block_storage", "/types?is_public=None", "volume_types")),
+        volume_types=frozenset(t["name"] for t in types),
         servers=frozenset(s["name"] for s in cloud.list("compute", "/servers/detail", "servers")),
         addresses={k: frozenset(v) for k, v in addresses.items()},
-        quotas=_quotas(cloud),
-        pool=access.pool,
+        quotas=_quotas(cloud, volumes=access is not None),
+        pool=access.pool if access else "",
         pool_free=pool_free,
+        computes=_computes(cloud) if local else None,
     )
+
+
+def _computes(cloud: openstack.Cloud) -> tuple[Compute, ...] | None:
+    try:
+        services = cloud.list("compute", "/os-services?binary=nova-compute", "services")
+        hypervisors = cloud.list("compute", "/os-hypervisors/detail", "hypervisors")
+        stock = cloud.get("placement", "/allocation_candidates?resources=DISK_GB:1")
+    except openstack.ApiError as e:
+        if e.status == 403:
+            return None
+        raise
+    return parse_computes(services, hypervisors, stock["provider_summaries"])
 
 
 def _flavor(data: Mapping[str, Any]) -> Flavor:
     extra = bool(data.get("extra_specs"))
-    return Flavor(data["id"], data["name"], data["vcpus"], data["ram"], data["disk"], extra)
+    return Flavor(
+        data["id"],
+        data["name"],
+        data["vcpus"],
+        data["ram"],
+        data["disk"],
+        extra,
+        ephemeral=data.get("OS-FLV-EXT-DATA:ephemeral") or 0,
+        swap=data.get("swap") or 0,
+    )
 
 
-def _quotas(cloud: openstack.Cloud) -> tuple[Quota, ...]:
+def _quotas(cloud: openstack.Cloud, *, volumes: bool) -> tuple[Quota, ...]:
     absolute = cloud.get("compute", "/limits")["limits"]["absolute"]
     found = [
         _left("instances", absolute["maxTotalInstances"], absolute["totalInstancesUsed"]),
         _left("cores", absolute["maxTotalCores"], absolute["totalCoresUsed"]),
         _left("ram", absolute["maxTotalRAMSize"], absolute["totalRAMUsed"]),
     ]
-    volumes = cloud.get("block_storage", "/limits")["limits"]["absolute"]
-    found += [
-        _left("volumes", volumes["maxTotalVolumes"], volumes["totalVolumesUsed"]),
-        _left("gigabytes", volumes["maxTotalVolumeGigabytes"], volumes["totalGigabytesUsed"]),
-    ]
+    if volumes:
+        limits = cloud.get("block_storage", "/limits")["limits"]["absolute"]
+        found += [
+            _left("volumes", limits["maxTotalVolumes"], limits["totalVolumesUsed"]),
+            _left("gigabytes", limits["maxTotalVolumeGigabytes"], limits["totalGigabytesUsed"]),
+        ]
     ports = cloud.get("network", f"/quotas/{cloud.project_id}/details.json")["quota"]["port"]
     found.append(_left("ports", ports["limit"], ports["used"]))
     return tuple(found)

@@ -9,15 +9,18 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from blue_wizard.config import Rate
 from blue_wizard.errors import InputError
+from blue_wizard.migrate.mac import Mac
 from blue_wizard.migrate.machine import Firmware
 from blue_wizard.migrate.mapping import problems
 from blue_wizard.text import _
 
-__all__ = ["DiskPlan", "NicPlan", "VmPlan", "Wave", "read", "write"]
+__all__ = ["DiskPlan", "NicPlan", "Storage", "VmPlan", "Wave", "for_run", "read", "write"]
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-Mac = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$", to_lower=True)]
+Storage = Literal["rbd", "local"]
+"""Where disks go: into RBD volumes of Cinder, or into files on the compute host of their server."""
 
 
 class _Strict(BaseModel):
@@ -56,6 +59,7 @@ class VmPlan(_Strict):
     """A flavor's name or id; without one a flavor of just this size is made."""
     firmware: Firmware = Firmware.BIOS
     secure_boot: bool = False
+    storage: Storage = "rbd"
     disks: list[DiskPlan] = Field(min_length=1)
     nics: list[NicPlan] = []
     availability_zone: str | None = None
@@ -76,7 +80,19 @@ class Wave(_Strict):
     version: Literal[1] = 1
     source: str
     cloud: str
+    window: str = ""
+    """The maintenance window of the configuration that risky steps begin in."""
+    max_rate: Rate | None = None
+    """How fast all disks of the wave together may be copied: ``20M`` bytes per second, or a table by the time of day."""
+    staging: Annotated[str, StringConstraints(pattern="^/")] | None = None
+    """A folder that every disk goes through: first into a file there, hashed, and from there into its target."""
     vms: list[VmPlan] = Field(min_length=1)
+
+
+def for_run(wave: Wave, *, window: str = "", max_rate: str | None = None) -> Wave:
+    """The wave for one run: what was said for the run counts in place of what the wave says."""
+    said = {"window": window, "max_rate": max_rate}
+    return wave.model_copy(update={name: value for name, value in said.items() if value})
 
 
 def read(path: Path) -> Wave:
@@ -109,6 +125,7 @@ def write(wave: Wave, path: Path) -> None:
         _("What is going to be moved, and how. Edit it as you like, then: blue-wizard migrate run {file}"),
         _("Leave out mac and fixed_ip and the cloud chooses them. Without flavor, one of just this size is made."),
         _("shutdown: true is your consent to shut the machine down at the cut-over. Sizes of disks are bytes."),
+        _("storage: rbd puts its disks into volumes, storage: local onto its compute host."),
     ]
     head = "".join(f"# {line.format(file=path)}\n" for line in lines)
     try:

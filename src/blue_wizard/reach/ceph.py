@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from blue_wizard.config import CephAccess
@@ -16,9 +17,18 @@ __all__ = ["Pool", "open_pool"]
 _TIMEOUTS = {"client_mount_timeout": "30", "rados_mon_op_timeout": "30", "rados_osd_op_timeout": "120"}
 
 
+# Whole objects gain nothing by librbd's cache, and a write that has ended is then on its OSDs.
+_DIRECT = {"rbd_cache": "false"}
+# Not every librados knows these.
+_DIRECT_TOO = {"rbd_persistent_cache_mode": "disabled"}
+
+
 @contextmanager
-def open_pool(access: CephAccess) -> Iterator[Pool]:
-    """The pool of the access, for as long as the context lasts. Raises InputError when the cluster can't be reached."""
+def open_pool(access: CephAccess, *, direct: bool = False) -> Iterator[Pool]:
+    """The pool of the access, for as long as the context lasts. Raises InputError when the cluster can't be reached.
+
+    With `direct` its images are read and written without a cache on this side.
+    """
     try:
         import rados
         import rbd
@@ -28,7 +38,12 @@ def open_pool(access: CephAccess) -> Iterator[Pool]:
             _("Install the Debian package {name}.").format(name=f"python3-{e.name}"),
         ) from e
     try:
-        cluster = rados.Rados(conffile=str(access.conf), rados_id=access.client, conf=_TIMEOUTS)
+        cluster = rados.Rados(
+            conffile=str(access.conf), rados_id=access.client, conf=_TIMEOUTS | (_DIRECT if direct else {})
+        )
+        for name, value in _DIRECT_TOO.items() if direct else ():
+            with suppress(rados.ObjectNotFound):
+                cluster.conf_set(name, value)
         cluster.connect(timeout=30)
     except (rados.Error, OSError) as e:
         raise InputError(
@@ -38,20 +53,20 @@ def open_pool(access: CephAccess) -> Iterator[Pool]:
             _("Try: ceph -c {conf} --id {client} -s").format(conf=access.conf, client=access.client),
         ) from e
     try:
-        try:
-            io = cluster.open_ioctx(access.pool)
-        except rados.Error as e:
-            raise InputError(
-                _("Ceph has no pool {pool} that client.{client} may use: {error}").format(
-                    pool=access.pool, client=access.client, error=e
-                )
-            ) from e
-        try:
-            yield Pool(access.pool, cluster, io, rbd)
-        finally:
-            io.close()
-    finally:
+        io = cluster.open_ioctx(access.pool)
+    except rados.Error as e:
         cluster.shutdown()
+        raise InputError(
+            _("Ceph has no pool {pool} that client.{client} may use: {error}").format(
+                pool=access.pool, client=access.client, error=e
+            )
+        ) from e
+    pool = Pool(access.pool, cluster, io, rbd)
+    try:
+        yield pool
+    finally:
+        if not pool.kept:
+            pool.close()
 
 
 class Pool:
@@ -62,15 +77,58 @@ class Pool:
         self._cluster = cluster
         self._io = io
         self._rbd = rbd
+        self.error: type[Exception] = rbd.Error
+
+        self._kept = False
+
+    def keep(self) -> None:
+        """Leave the connection open at the end of its context, for requests in flight; whoever says so calls `close` later."""
+        self._kept = True
+
+    @property
+    def kept(self) -> bool:
+        """Whether `keep` was called."""
+        return self._kept
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._io.close()
+        self._cluster.shutdown()
+
+    def fsid(self) -> str:
+        """The id of the cluster."""
+        return str(self._cluster.get_fsid())
+
+    def open_image(self, image: str, *, read_only: bool) -> Any:
+        """An open `rbd.Image`, to be closed by the caller. Raises `self.error`."""
+        return self._rbd.Image(self._io, image, read_only=read_only)
 
     def free(self) -> int:
-        """MAX AVAIL in bytes: what can still be stored, replicas and full ratio taken into account (`ceph df`)."""
-        command = json.dumps({"prefix": "df", "format": "json"})
+        """MAX AVAIL in bytes: what can still be stored, replicas, full ratio and quota taken into account (`ceph df detail`)."""
+        command = json.dumps({"prefix": "df", "detail": "detail", "format": "json"})
         status, out, error = self._cluster.mon_command(command, b"")
         if status != 0:
             raise StepFailed(_("Ceph does not tell its free space: {error}").format(error=error))
         pools = {p["name"]: p["stats"] for p in json.loads(out)["pools"]}
-        return int(pools[self.name]["max_avail"])
+        found = pools[self.name]
+        left = int(found["max_avail"])
+        # MAX AVAIL knows nothing of the pool's own quota.
+        return min(left, max(0, int(found["quota_bytes"] - found["stored"]))) if found.get("quota_bytes") else left
+
+    def may_write(self) -> bool:
+        """Whether the client may write into the pool. Nothing is written.
+
+        OSDs judge the right to write before they look for the object, so removing one that is not there tells.
+        """
+        import rados
+
+        try:
+            self._io.remove_object(f"blue-wizard-doctor-{uuid.uuid4()}")
+        except rados.ObjectNotFound:
+            return True
+        except (rados.PermissionError, rados.PermissionDeniedError):
+            return False
+        return True
 
     def images(self) -> list[str]:
         """The names of all images."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import signal
 import socket as socketlib
@@ -17,7 +18,7 @@ from typing import Any
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.text import _
 
-__all__ = ["connect", "die_with_parent", "extents", "file_node", "rbd_node", "serve", "uri_of"]
+__all__ = ["connect", "die_with_parent", "file_node", "os_error", "rbd_node", "serve", "status", "uri_of"]
 
 _PR_SET_PDEATHSIG = 1
 _START_TIMEOUT_S = 30.0
@@ -81,7 +82,7 @@ def serve(node: Mapping[str, Any], *, writable: bool = False, tcp: bool = False)
             ) from e
         try:
             uri = f"nbd://127.0.0.1:{port}" if tcp else uri_of(socket)
-            _wait_for(child, (lambda: _listens(port)) if tcp else socket.exists)
+            _wait_for(child, (lambda: _listens(port)) if tcp else (lambda: _answers(socket)))
             yield uri
         finally:
             child.terminate()
@@ -104,6 +105,16 @@ def _listens(port: int) -> bool:
         socketlib.create_connection(("127.0.0.1", port), 1).close()
     except OSError:
         return False
+    return True
+
+
+def _answers(socket: Path) -> bool:
+    # The file is there a moment before anybody listens on it.
+    with socketlib.socket(socketlib.AF_UNIX) as probe:
+        try:
+            probe.connect(str(socket))
+        except OSError:
+            return False
     return True
 
 
@@ -143,28 +154,32 @@ _MAX_STATUS = 1 << 30
 _ZERO = 2
 
 
-def extents(handle: Any, size: int) -> Iterator[tuple[int, int, bool]]:
-    """The export's block status as (offset, length, reads as zeroes), in order and without gaps, up to `size` bytes.
+def status(handle: Any, offset: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """One answer of the export on its blocks from `offset` on, as (offset, length, reads as zeroes), at most up to `end`.
 
     Source: the NBD protocol, metadata context ``base:allocation`` (bit 0 hole, bit 1 zero).
     """
     if not handle.can_meta_context("base:allocation"):
-        yield 0, size, False
+        yield offset, end - offset, False
         return
-    position = 0
-    while position < size:
-        found: list[tuple[int, bool]] = []
+    found: list[tuple[int, bool]] = []
 
-        def take(_context: str, _offset: int, entries: list[int], _error: Any, into: Any = found) -> int:
-            into.extend((entries[i], bool(entries[i + 1] & _ZERO)) for i in range(0, len(entries), 2))
-            return 0
+    def take(_context: str, _offset: int, entries: list[int], _error: Any) -> int:
+        found.extend((entries[i], bool(entries[i + 1] & _ZERO)) for i in range(0, len(entries), 2))
+        return 0
 
-        handle.block_status(min(size - position, _MAX_STATUS), position, take)
-        if not found:
-            raise StepFailed(_("The NBD server gave no block status at {offset}.").format(offset=position))
-        for length, zero in found:
-            length = min(length, size - position)
-            if length <= 0:
-                break
-            yield position, length, zero
-            position += length
+    handle.block_status(min(end - offset, _MAX_STATUS), offset, take)
+    if not found:
+        raise StepFailed(_("The NBD server gave no block status at {offset}.").format(offset=offset))
+    for length, zero in found:
+        length = min(length, end - offset)
+        if length <= 0:
+            return
+        yield offset, length, zero
+        offset += length
+
+
+def os_error(error: Any, *, gone: bool) -> OSError:
+    """libnbd's error as one of the system; `gone` says that the connection is dead, whatever the error was."""
+    number = errno.ENOTCONN if gone else error.errnum or errno.EIO
+    return OSError(number, error.string)

@@ -8,17 +8,20 @@ from typing import Any
 
 import orjson
 
-from blue_wizard import config
+from blue_wizard import config, tracing
 from blue_wizard.errors import BlueWizardError, InputError, StepFailed
 from blue_wizard.masking import learn
 from blue_wizard.text import _
 
-__all__ = ["Cloud", "cloud_name", "connect"]
+__all__ = ["ApiError", "Cloud", "cloud_name", "connect"]
 
 # Blank volumes as the only disks and no network at creation need 2.37; flavor descriptions need 2.55.
 _COMPUTE = "2.60"
 _VOLUME = "3.59"
+# Allocation candidates need 1.10.
+_PLACEMENT = "1.10"
 _TIMEOUT_S = 60
+_REQUEST_ID = "x-openstack-request-id"
 
 
 def cloud_name(name: str | None = None) -> str:
@@ -28,7 +31,8 @@ def cloud_name(name: str | None = None) -> str:
     chosen = name or config.load().cloud
     if chosen:
         return chosen
-    known = [n for n in openstack.config.OpenStackConfig().get_cloud_names() if n != "envvars"]
+    # Both are made up by the library where there is no clouds.yaml.
+    known = [n for n in openstack.config.OpenStackConfig().get_cloud_names() if n not in {"envvars", "defaults"}]
     if len(known) == 1:
         return str(known[0])
     raise InputError(
@@ -46,10 +50,14 @@ def connect(name: str) -> Cloud:
 
     try:
         connection = openstack.connect(
-            cloud=name, compute_default_microversion=_COMPUTE, block_storage_default_microversion=_VOLUME
+            cloud=name,
+            compute_default_microversion=_COMPUTE,
+            block_storage_default_microversion=_VOLUME,
+            placement_default_microversion=_PLACEMENT,
         )
-        connection.config.get_session_client("identity")
+        # First of all: whatever fails from here on may quote it.
         learn(connection.config.config.get("auth", {}).get("password"))
+        connection.config.get_session_client("identity")
         learn(connection.authorize())
     except openstack.exceptions.ConfigException as e:
         raise InputError(
@@ -73,29 +81,42 @@ class Cloud:
         self.project_id: str = connection.current_project_id
 
     def _call(
-        self, service: str, method: str, path: str, body: Mapping[str, Any] | None = None, *, missing_ok: bool = False
+        self,
+        service: str,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | bytes | None = None,
+        *,
+        missing_ok: bool = False,
     ) -> Any:
-        """One API call on the service's adapter; its JSON, or None for an empty answer (or a 404 with `missing_ok`)."""
+        """One API call on the service's adapter; its JSON, or None for an empty answer (or a 404 with `missing_ok`).
+
+        A body of bytes is sent as it is, anything else as JSON.
+        """
         import keystoneauth1.exceptions
 
         adapter = getattr(self.sdk, service)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
+        headers = {"Content-Type": kind} if body is not None else {}
         try:
             reply = adapter.request(
                 path,
                 method,
-                data=orjson.dumps(body) if body is not None else None,
+                data=data,
                 headers=headers,
                 raise_exc=False,
                 timeout=_TIMEOUT_S,
                 **({"microversion": adapter.default_microversion} if adapter.default_microversion else {}),
             )
         except keystoneauth1.exceptions.ClientException as e:
+            _told(self.name, service, method, path, type(e).__name__)
             raise StepFailed(
                 _("The API {service} of cloud {name} does not answer: {error}").format(
                     service=service, name=self.name, error=str(e).splitlines()[0]
                 )
             ) from e
+        _told(self.name, service, method, path, f"{reply.status_code} {reply.headers.get(_REQUEST_ID, '')}".strip())
         if reply.status_code == 404 and missing_ok:
             return None
         if reply.status_code >= 400:
@@ -110,8 +131,8 @@ class Cloud:
         """POST."""
         return self._call(service, "POST", path, body)
 
-    def put(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
-        """PUT."""
+    def put(self, service: str, path: str, body: Mapping[str, Any] | bytes) -> Any:
+        """PUT; bytes are sent as they are."""
         return self._call(service, "PUT", path, body)
 
     def delete(self, service: str, path: str) -> None:
@@ -130,6 +151,12 @@ class Cloud:
             # The link may name another host than the one that we reach the API by.
             next_path = f"{path.partition('?')[0]}?{href.partition('?')[2]}" if href and page[key] else None
         return found
+
+
+def _told(cloud: str, service: str, method: str, path: str, result: str) -> None:
+    # What only reads is no effect.
+    if method != "GET":
+        tracing.tell("api", f"{cloud} {service}", f"{method} {path.partition('?')[0]}", result)
 
 
 class ApiError(BlueWizardError):

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blue_wizard.report.jobs import left_lines, state_text
+from blue_wizard.report.lines import gate_lines, left_lines, rest_lines
+from blue_wizard.report.names import state_text
 from blue_wizard.report.out import bytes_text, seconds_text, table
 from blue_wizard.text import _
 
@@ -49,13 +50,14 @@ def wave_table(wave: Wave, remarks: Sequence[str], path: Path) -> Iterable[Rende
             vm.name,
             vm.flavor or _("a new one ({vcpus} vCPUs, {memory} MiB)").format(vcpus=vm.vcpus, memory=vm.memory),
             ", ".join(f"{d.id} {bytes_text(d.size)}" for d in vm.disks),
+            vm.storage,
             ", ".join(" ".join(x for x in (n.network or "?", n.mac, str(n.fixed_ip or "")) if x) for n in vm.nics)
             or None,
             _("yes") if vm.convert else _("no"),
         )
         for vm in wave.vms
     ]
-    columns = (_("machine"), _("server"), _("flavor"), _("disks"), _("networks"), _("converted"))
+    columns = (_("machine"), _("server"), _("flavor"), _("disks"), _("storage"), _("networks"), _("converted"))
     yield table(columns, rows)
     yield from (f"! {r}" for r in remarks)
     yield _("Written to {file}. Next: blue-wizard migrate run {file}").format(file=path)
@@ -87,6 +89,9 @@ def result_tables(views: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType
     yield table(columns, rows)
     for view in views:
         yield from (f"{vm['name']}: {vm['error']}" for vm in view["report"]["vms"] if vm["error"])
+        yield from rest_lines(view)
+        if view["gate"]:
+            yield from gate_lines(view["gate"])
         if view["left"]:
             yield from left_lines(view["left"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from enum import Enum
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-__all__ = ["Output", "bytes_text", "console", "emit", "errors", "plain", "seconds_text", "table"]
+__all__ = ["Output", "bytes_text", "clock_text", "console", "emit", "errors", "plain", "seconds_text", "table"]
 
 # A file or pipe has no width; lines must not be folded there.
 _WIDE = 250
@@ -109,3 +110,8 @@ def seconds_text(seconds: float | None) -> str:
     hours, rest = divmod(whole, 3600)
     minutes, secs = divmod(rest, 60)
     return f"{hours}:{minutes:02d}:{secs:02d}" if hours else f"{minutes}:{secs:02d}"
+
+
+def clock_text(seconds: float | None) -> str:
+    """A moment (epoch seconds) for people, in this machine's time zone; None -> "-"."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) if seconds else "-"

@@ -6,7 +6,7 @@ import pytest
 
 from blue_wizard.errors import Refused
 from blue_wizard.jobs.drift import changes, refuse_drift
-from blue_wizard.jobs.model import Plan, Step
+from blue_wizard.jobs.model import Claim, Plan, Step
 
 A = Step("a", "toy.make", {"sizes": (1, 2), "net": "red"}, "make a", locks=("x:1",))
 B = Step("b", "toy.make", {}, "make b")
@@ -21,6 +21,12 @@ PLAN = Plan("p", "toy", steps=(A, B))
         (replace(PLAN, steps=(replace(A, args={"sizes": [1, 2], "net": "blue"}), B)), ["~ p/a: net: 'red' -> 'blue'"]),
         (replace(PLAN, steps=(replace(A, locks=("x:2",)), B)), ["~ p/a: locks: x:1 -> x:2"]),
         (replace(PLAN, steps=(A, replace(B, verb="toy.other"))), ["~ p/b: toy.make -> toy.other"]),
+        (replace(PLAN, uses=("datastore:d1",)), ["~ p: uses: - -> datastore:d1"]),
+        (replace(PLAN, window="night"), ["~ p: window: - -> night"]),
+        (
+            replace(PLAN, claims=(Claim("maintenance", "rack:r1", "host:a"),)),
+            ["~ p: claims: - -> host:a (rack:r1, maintenance, <= 1)"],
+        ),
     ],
 )
 def test_each_kind_of_change_is_told(now: Plan, lines: list[str]) -> None:

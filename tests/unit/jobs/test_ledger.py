@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,10 @@ def test_a_job_that_rests_keeps_nobody_away(ledger: Ledger) -> None:
     assert len(_admitted(ledger)) == 3
     ledger.set_state("j-0", State.WAITING)
     assert len(_admitted(ledger)) == 4
+
+
+def test_a_new_ledger_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new' / 'ledger.db'}"
+    with ThreadPoolExecutor(4) as pool:
+        opened = list(pool.map(lambda _i: Ledger(url), range(4)))
+    assert [ledger.jobs() for ledger in opened] == [[]] * 4

@@ -22,8 +22,9 @@ def test_the_source_of_the_how_to_works(tmp_path: Path, monkeypatch: pytest.Monk
     disk.parent.mkdir(parents=True)
     disk.write_bytes(b"\1" * (1 << 20))
 
-    from blue_wizard.migrate import digest
     from blue_wizard.migrate.sources import _registry, open_source
+    from blue_wizard.migrate.transfer import verify
+    from blue_wizard.migrate.transfer.nbd_reader import NbdReader
 
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("BLUE_WIZARD_PLUGINS", "my_library")
@@ -32,7 +33,7 @@ def test_the_source_of_the_how_to_works(tmp_path: Path, monkeypatch: pytest.Monk
         (machine,) = source.discover("o*")
         assert (machine.name, machine.disks[0].size) == ("one", 1 << 20)
         with source.open_disk("one", "disk.raw") as export:
-            found = digest.sha256(export.uri, export.size, progress=lambda _d: None, check_stop=lambda: None)
+            found = verify.sha256(NbdReader(export.uri, export.size))
         import hashlib
 
         assert found == hashlib.sha256(disk.read_bytes()).hexdigest()

@@ -16,6 +16,7 @@ BEFORE, AFTER = ("port.0", "server", "off"), ("port.0", "server", "off", "import
         (ON, OFF, BEFORE, False),
         (ON, OFF, AFTER, False),
         (ON, ON, AFTER, True),
+        (ON, ON, (*BEFORE, "stage.0"), True),
         (OFF, OFF, BEFORE, False),
         (OFF, ON, ("port.0",), True),
         (UNKNOWN, ON, BEFORE, False),

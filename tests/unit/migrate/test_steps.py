@@ -12,12 +12,13 @@ from blue_wizard.migrate import preconditions
 from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
 from blue_wizard.migrate.mapping import Flavor, MapFile, Subnet
-from blue_wizard.migrate.operation import vm_steps
 from blue_wizard.migrate.planning import Wishes, make_wave
 from blue_wizard.migrate.site import Network, Quota, Site
-from blue_wizard.migrate.wave import Wave
+from blue_wizard.migrate.steps import vm_steps
+from blue_wizard.migrate.wave import Wave, for_run
 
 GIB = 1 << 30
+ON = Power.ON
 SITE = Site(
     cloud="c",
     flavors=(Flavor("f1", "small", 1, 1024, 10),),
@@ -45,12 +46,13 @@ def _look(_machine: Machine) -> Guest:
     raise AssertionError("nobody needs to look into a guest on virtio")
 
 
-def _wave(machine: Machine = MACHINE, **wishes: object) -> Wave:
-    return make_wave("s", [machine], SITE, Wishes(mapped=MapFile(), **wishes), _look)[0]  # type: ignore[arg-type]
+def make(machine: Machine = MACHINE, site: Site = SITE, **wishes: object) -> Wave:
+    """The wave of one machine, as the options of `migrate plan` would make it."""
+    return make_wave("s", [machine], site, Wishes(mapped=MapFile(), **wishes), _look)[0]  # type: ignore[arg-type]
 
 
 def test_the_four_steps_in_their_order() -> None:
-    wave = _wave(shutdown=True)
+    wave = make(shutdown=True)
     verbs = [s.verb for s in vm_steps(wave, wave.vms[0], SITE, Power.ON)]
     assert verbs == [
         "neutron.port.create", "cinder.volume.create", "cinder.volume.create", "nova.server.create", "nova.server.stop",
@@ -61,34 +63,44 @@ def test_the_four_steps_in_their_order() -> None:
 
 def test_every_verb_of_a_plan_has_an_action() -> None:
     load()
-    wave = _wave(replace(MACHINE, memory=77), shutdown=True)
+    wave = make(replace(MACHINE, memory=77), shutdown=True)
     wave = wave.model_copy(update={"vms": [wave.vms[0].model_copy(update={"convert": True})]})
     for step in vm_steps(wave, wave.vms[0], SITE, Power.ON):
         assert find(step.verb).verb == step.verb
 
 
+def test_the_limit_of_a_run_counts_in_place_of_the_waves() -> None:
+    wave = _wave(max_rate="20M")
+    for said, expected in ((None, "20M"), ("5M", "5M")):
+        run = for_run(wave, max_rate=said)
+        imports = [s for s in vm_steps(run, run.vms[0], SITE, Power.OFF) if s.verb == "rbd.disk.import"]
+        assert {s.args["max_rate"] for s in imports} == {expected}
+    with pytest.raises(ValueError, match="20X"):
+        _wave(max_rate="20X")
+
+
 def test_a_machine_that_is_off_is_not_shut_down_and_one_with_start_false_stays_off() -> None:
-    wave = _wave()
+    wave = make()
     vm = wave.vms[0].model_copy(update={"start": False})
     verbs = {s.verb for s in vm_steps(wave, vm, SITE, Power.OFF)}
     assert not {"source.power.off", "nova.server.start", "migrate.server.verify"} & verbs
 
 
 def test_volumes_are_rounded_up_and_the_first_disk_boots() -> None:
-    wave = _wave()
+    wave = make()
     volumes = [s.args for s in vm_steps(wave, wave.vms[0], SITE, Power.OFF) if s.verb == "cinder.volume.create"]
     assert [(v["gib"], v["boot"]) for v in volumes] == [(4, True), (1, False)]
 
 
 def test_keeping_addresses() -> None:
-    wave = _wave(keep_ip=True, keep_mac=True)
+    wave = make(keep_ip=True, keep_mac=True)
     (port,) = [s for s in vm_steps(wave, wave.vms[0], SITE, Power.OFF) if s.verb == "neutron.port.create"]
     assert (port.args["mac"], port.args["fixed_ip"], port.args["subnet_id"]) == ("52:54:00:00:00:01", "10.0.0.5", "s1")
-    assert _wave().vms[0].nics[0].mac is None
+    assert make().vms[0].nics[0].mac is None
 
 
 def test_uefi_is_carried_over() -> None:
-    wave = _wave(replace(MACHINE, firmware=Firmware.UEFI, secure_boot=True))
+    wave = make(replace(MACHINE, firmware=Firmware.UEFI, secure_boot=True))
     boot = next(s for s in vm_steps(wave, wave.vms[0], SITE, Power.OFF) if s.id == "volume.0")
     assert boot.args["image_metadata"]["hw_firmware_type"] == "uefi"
     assert boot.args["image_metadata"]["os_secure_boot"] == "required"
@@ -102,7 +114,7 @@ def test_only_a_guest_without_drivers_is_converted(virtio: bool | None, convert:
 
 
 def test_all_that_holds() -> None:
-    preconditions.judge(preconditions.check(_wave(), SITE))
+    preconditions.judge(preconditions.check(make(), SITE))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +130,7 @@ def test_all_that_holds() -> None:
 )
 def test_what_stands_in_the_way(site: Site, kind: type[Exception], word: str) -> None:
     with pytest.raises(kind, match=word):
-        preconditions.judge(preconditions.check(_wave(), site))
+        preconditions.judge(preconditions.check(make(), site))
 
 
 def test_two_networks_of_one_name_are_no_network() -> None:

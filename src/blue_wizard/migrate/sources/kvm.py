@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -16,12 +16,12 @@ from blue_wizard.facts import libvirt_xml
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
 from blue_wizard.migrate.sources import Export, source
 from blue_wizard.reach import nbd, ssh
+from blue_wizard.reach.remote_nbd import serve_on
 from blue_wizard.text import _
 
 __all__ = ["Kvm"]
 
 _ASK_AGAIN_S = 20.0
-_START_TIMEOUT_S = 20.0
 
 
 @source
@@ -144,32 +144,14 @@ class Kvm:
                 )
             )
         size, _used = libvirt_xml.parse_block_info(self._virsh("domblkinfo", machine_id, disk_id))
-        folder = self._host.check(["mktemp", "-d", "/tmp/blue-wizard.XXXXXXXX"]).strip()  # noqa: S108
-        socket = f"{folder}/socket"
-        # `cat` ends when our side goes away, whatever happens to us, and takes qemu-nbd and its socket with it.
-        script = (
-            'qemu-nbd --read-only --persistent --shared=8 --socket="$1" "$2" 2>"$3/error" & '
-            'p=$!; cat >/dev/null; kill $p 2>/dev/null; wait $p; rm -rf "$3"'
-        )
         node = nbd.file_node(Path(disk.path), disk.format, device=disk.kind == "block")
-        argv = ["sh", "-c", script, "blue-wizard", socket, "json:" + json.dumps(node), folder]
-        with self._host.process(argv):
-            self._wait_for(socket, folder, disk.path)
-            with self._host.forward(socket) as local:
-                yield Export(nbd.uri_of(local), size)
+        # The times of a block device say nothing of what was written to it.
+        stamp = None if disk.kind == "block" else partial(self._stamp, disk.path)
+        with serve_on(self._host, node, disk.path) as uri:
+            yield Export(uri, size, stamp=stamp)
 
-    def _wait_for(self, socket: str, folder: str, path: str) -> None:
-        end = time.monotonic() + _START_TIMEOUT_S
-        while self._host.run(["test", "-S", socket]).status != 0:
-            error = self._host.run(["cat", f"{folder}/error"]).stdout.strip()
-            if error or time.monotonic() > end:
-                raise StepFailed(
-                    _("{path} on {host} can't be read: {error}").format(
-                        path=path, host=self._host.name, error=error or "qemu-nbd"
-                    ),
-                    _("The host needs the package qemu-utils and room in /tmp."),
-                )
-            time.sleep(0.1)
+    def _stamp(self, path: str) -> str:
+        return self._host.check(["stat", "-L", "-c", "%d:%i %s %y", path]).strip()
 
     def power(self, machine_id: str) -> Power:
         """Whether the domain runs."""

@@ -1,21 +1,29 @@
-"""A disk of the source goes into the RBD image of its blank volume, and both are hashed."""
+"""A disk of the source goes into the RBD image of its blank volume, and is read back."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import time
+from contextlib import closing
 from typing import Any
 
-from blue_wizard.errors import Refused, StepFailed
+from blue_wizard.config import CephAccess
+from blue_wizard.errors import Refused
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
-from blue_wizard.migrate import digest, transfer
+from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.mapping import GIB
-from blue_wizard.migrate.sources import open_source
+from blue_wizard.migrate.targets import copying, origin
 from blue_wizard.migrate.targets.common import ceph_access, cloud_of, server_of
-from blue_wizard.reach import ceph, nbd
+from blue_wizard.migrate.transfer.journal import Journal
+from blue_wizard.migrate.transfer.rbd_image import RbdImage
+from blue_wizard.migrate.transfer.space import SpaceGuard
+from blue_wizard.reach import ceph
 from blue_wizard.text import _
 
 __all__ = ["ImportDisk", "image_of", "prove"]
+
+# A client that was killed is on the list of an image's watchers for 30 s (osd_client_watch_timeout).
+_WATCH_S = 40.0
 
 
 def image_of(volume_id: str) -> str:
@@ -57,68 +65,62 @@ def prove(ctx: Context, args: Args, pool: ceph.Pool) -> str:
 
 @action("rbd.disk.import")
 class ImportDisk(Action):
-    """args: cloud, source, machine, disk, size, volume (the id of the step that made it)."""
+    """args: cloud, source, machine, disk, size, volume (the id of the step that made it), staged? (likewise),
+    max_rate ("" or see `rates.parse`)."""
 
     def do(self, ctx: Context, args: Args) -> Outcome:
-        """Copy the disk; what a killed attempt has written is given back first, so that holes are holes."""
+        """Copy the disk, or carry on where a killed attempt has come to, and read it back."""
         access = ceph_access(args["cloud"])
-        with ceph.open_pool(access) as pool:
+        with ceph.open_pool(access, direct=True) as pool:
+            _wait_for_dead_writer(ctx, args, pool)
             image = prove(ctx, args, pool)
-            if not pool.blank(image):
-                ctx.event("effect", "empty image", image=f"{pool.name}/{image}")
-                pool.empty(image)
-        source = open_source(args["source"])
-        node = nbd.rbd_node(access.pool, image, conf=access.conf, client=access.client)
-        with source.open_disk(args["machine"], args["disk"]) as disk, nbd.serve(node, writable=True) as target:
-            if disk.size != args["size"]:
-                raise StepFailed(
-                    _("Disk {disk} of {machine} has {now} bytes now, the plan says {then}.").format(
-                        disk=args["disk"], machine=args["machine"], now=disk.size, then=args["size"]
-                    ),
-                    _("Plan again: blue-wizard migrate plan"),
-                )
-            ctx.event("effect", "import disk", disk=args["disk"], image=f"{access.pool}/{image}")
-            copied = transfer.copy(
-                disk.uri,
-                target,
-                size=disk.size,
-                blank=True,
-                progress=lambda done, total: ctx.progress(done, total, note=_("copy")),
-                pause_point=ctx.pause_point,
-            )
-            sha256 = _both_hashes(ctx, disk.uri, target, disk.size, args["disk"])
-        return {
-            "volume_id": ctx.outcome(args["volume"])["volume_id"],
-            "target": f"rbd:{access.pool}/{image}",
-            "size": args["size"],
-            "moved": copied.moved,
-            "seconds": round(copied.seconds, 3),
-            "sha256": sha256,
-        }
+            with origin.open_disk(ctx, args) as disk:
+                outcome = _transfer(ctx, args, pool, image, disk)
+        origin.expect(ctx, args, outcome["sha256"])
+        copying.forget(ctx)
+        return outcome
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
-        """Nothing of its own: the image goes with its volume."""
+        """The image goes with its volume; what was noted of it goes here."""
+        copying.forget(ctx)
 
 
-def _both_hashes(ctx: Context, source: str, target: str, size: int, name: str) -> str:
-    """The hash of both sides, taken side by side. Raises StepFailed when they differ."""
+def _wait_for_dead_writer(ctx: Context, args: Args, pool: ceph.Pool) -> None:
+    """Where an attempt has been before, give its client the time to be forgotten."""
+    image = image_of(ctx.outcome(args["volume"])["volume_id"])
+    end = time.monotonic() + _WATCH_S
+    while pool.size(image) is not None and pool.watchers(image) and time.monotonic() < end:
+        if not copying.has_begun(ctx) and pool.blank(image):
+            return
+        ctx.pause_point()
+        time.sleep(0.5)
 
-    def one(uri: str, *, speaks: bool) -> str:
-        def progress(done: int) -> None:
-            if speaks:
-                ctx.progress(done, size, note=_("verify"))
 
-        return digest.sha256(uri, size, progress=progress, check_stop=ctx.pause_point)
+def _transfer(ctx: Context, args: Args, pool: ceph.Pool, image: str, disk: Reader) -> Outcome:
+    with closing(RbdImage(pool, image, read_only=True)) as looked_at:
+        target_id, object_size = looked_at.identity(), looked_at.object_size()
+    work = copying.survey(disk, object_size)
+    notes = _open_journal(ctx, pool, image, copying.identity(args, work, [pool.fsid(), pool.name, image, target_id]))
+    access = ceph_access(args["cloud"])
+    with closing(notes), closing(RbdImage(pool, image)) as target:
+        ctx.event("effect", "import disk", disk=args["disk"], image=target.name, objects_done=len(notes))
+        guard = SpaceGuard(pool.name, lambda: _free(access), copying.in_flight() * object_size)
+        moved = copying.move(ctx, args, work, target, target, notes, where=pool.name, guards=[guard])
+        return {"volume_id": ctx.outcome(args["volume"])["volume_id"], "target": f"rbd:{target.name}", **moved}
 
-    with ThreadPoolExecutor(2) as threads:
-        hashes = [threads.submit(one, source, speaks=False), threads.submit(one, target, speaks=True)]
-        read, written = (h.result() for h in hashes)
-    ctx.event("verify", "sha256", source=read, target=written)
-    if read != written:
-        raise StepFailed(
-            _("Disk {disk} differs from its copy: {source} at the source, {target} at the target.").format(
-                disk=name, source=read[:16], target=written[:16]
-            ),
-            _("Did something write to the source meanwhile?"),
-        )
-    return written
+
+def _free(access: CephAccess) -> int:
+    # A connection of its own for each look: one that hangs must not keep the copy's from being closed.
+    with ceph.open_pool(access) as pool:
+        return pool.free()
+
+
+def _open_journal(ctx: Context, pool: ceph.Pool, image: str, identity: dict[str, Any]) -> Journal:
+    """The journal of this step; the image is blank where it knows nothing."""
+    notes = copying.carry_on(ctx, identity)
+    if notes is not None:
+        return notes
+    if not pool.blank(image):
+        ctx.event("effect", "empty image", image=f"{pool.name}/{image}")
+        pool.empty(image)
+    return copying.begin(ctx, identity)

@@ -12,9 +12,18 @@ from blue_wizard.text import _
 __all__ = ["CreateFlavor"]
 
 
+def _size(args: Args) -> dict[str, int]:
+    """The flavor's size in Nova's words."""
+    disks = {"disk": args.get("disk", 0), "OS-FLV-EXT-DATA:ephemeral": args.get("ephemeral", 0)}
+    return {"vcpus": args["vcpus"], "ram": args["ram"], **disks}
+
+
 @action("nova.flavor.create")
 class CreateFlavor(Action):
-    """args: cloud, name, vcpus, ram (MiB). Several machines of a wave share one: the name says its size."""
+    """args: cloud, name, vcpus, ram (MiB), disk?, ephemeral? (GiB, for local disks).
+
+    Several machines of a wave share one: the name says its size.
+    """
 
     def _find(self, args: Args) -> dict[str, Any] | None:
         flavors = cloud_of(args).list("compute", "/flavors/detail", "flavors")
@@ -23,7 +32,7 @@ class CreateFlavor(Action):
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
         """A flavor of the name and the size."""
         found = self._find(args)
-        if found and (found["vcpus"], found["ram"]) == (args["vcpus"], args["ram"]):
+        if found and _size(args).items() <= found.items():
             return {"flavor_id": found["id"], "ours": found.get("description") == mark(ctx)}
         return None
 
@@ -31,7 +40,7 @@ class CreateFlavor(Action):
         """Make it; a neighbour job that was quicker is fine."""
         from blue_wizard.reach.openstack import ApiError
 
-        body = {"name": args["name"], "vcpus": args["vcpus"], "ram": args["ram"], "disk": 0, "description": mark(ctx)}
+        body = {"name": args["name"], "description": mark(ctx), **_size(args)}
         ctx.event("effect", "create flavor", name=args["name"])
         try:
             made = cloud_of(args).post("compute", "/flavors", {"flavor": body})

@@ -26,7 +26,11 @@ _TIMEOUT_S = 300
 
 @action("nova.server.create")
 class CreateServer(Action):
-    """args: cloud, name, flavor_id | flavor_step, disks [{step, bus, boot}], availability_zone?."""
+    """args: cloud, name, flavor_id | flavor_step, disks, availability_zone?, image?.
+
+    With `image` (the id of the step that made it) the disks [{bus, boot, gib}] are local ones that Nova makes; without, they
+    are the volumes of [{step, bus, boot}].
+    """
 
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
         """The server with our mark, once it is built."""
@@ -39,25 +43,12 @@ class CreateServer(Action):
         found = find_server(cloud, args["name"], mark(ctx))
         if found is None:
             flavor = args.get("flavor_id") or ctx.outcome(args["flavor_step"])["flavor_id"]
-            # The boot disk comes first whatever its place among the disks of the source.
-            others = iter(range(1, len(args["disks"])))
-            devices = [
-                {
-                    "uuid": ctx.outcome(disk["step"])["volume_id"],
-                    "source_type": "volume",
-                    "destination_type": "volume",
-                    "boot_index": 0 if disk["boot"] else next(others),
-                    "disk_bus": disk["bus"],
-                    "delete_on_termination": False,
-                }
-                for disk in args["disks"]
-            ]
             body: dict[str, Any] = {
                 "name": args["name"],
                 "flavorRef": flavor,
                 "networks": "none",
                 "metadata": {KEY: mark(ctx)},
-                "block_device_mapping_v2": sorted(devices, key=lambda d: int(d["boot_index"])),
+                **(_from_image(ctx, args) if args.get("image") else _from_volumes(ctx, args)),
             }
             if args.get("availability_zone"):
                 body["availability_zone"] = args["availability_zone"]
@@ -96,6 +87,43 @@ class CreateServer(Action):
     def by_hand(self, ctx: Context, args: Args, outcome: Outcome | None) -> str:
         """Delete it."""
         return by_openstack(args, "server", "delete", outcome["server_id"] if outcome else args["name"])
+
+
+def _from_volumes(ctx: Context, args: Args) -> dict[str, Any]:
+    # The boot disk comes first whatever its place among the disks of the source.
+    others = iter(range(1, len(args["disks"])))
+    devices = [
+        {
+            "uuid": ctx.outcome(disk["step"])["volume_id"],
+            "source_type": "volume",
+            "destination_type": "volume",
+            "boot_index": 0 if disk["boot"] else next(others),
+            "disk_bus": disk["bus"],
+            "delete_on_termination": False,
+        }
+        for disk in args["disks"]
+    ]
+    return {"block_device_mapping_v2": sorted(devices, key=lambda d: int(d["boot_index"]))}
+
+
+def _from_image(ctx: Context, args: Args) -> dict[str, Any]:
+    image = ctx.outcome(args["image"])["image_id"]
+    local = {"destination_type": "local", "delete_on_termination": True}
+    devices: list[dict[str, Any]] = [{"uuid": image, "source_type": "image", "boot_index": 0, **local}]
+    # Nova makes a file system on each; ext4's tools are on every host, those of its default may not be.
+    devices += [
+        {
+            "source_type": "blank",
+            "boot_index": -1,
+            "volume_size": disk["gib"],
+            "disk_bus": disk["bus"],
+            "guest_format": "ext4",
+            **local,
+        }
+        for disk in args["disks"]
+        if not disk["boot"]
+    ]
+    return {"imageRef": image, "block_device_mapping_v2": devices}
 
 
 class _Switch(Action):

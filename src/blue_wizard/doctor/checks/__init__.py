@@ -1,0 +1,1 @@
+"""The checks of `blue-wizard doctor`: each file registers its own."""

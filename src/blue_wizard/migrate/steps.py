@@ -1,0 +1,194 @@
+"""The steps that move one machine: create the server, stop it, import its disks, start it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from blue_wizard.jobs.model import Json, Risk, Step
+from blue_wizard.migrate import local, site
+from blue_wizard.migrate.machine import Firmware, Power
+from blue_wizard.migrate.mapping import fitting_subnet, gib, new_flavor
+from blue_wizard.migrate.wave import DiskPlan, NicPlan, VmPlan, Wave
+from blue_wizard.text import _
+
+__all__ = ["IMPORTS", "vm_steps"]
+
+IMPORTS = frozenset({"rbd.disk.import", "local.disk.import"})
+"""The verbs of the steps that write a disk into its target."""
+
+_ASSUMED_RATE = 100 << 20  # bytes per second, for the estimate of a copy
+
+
+def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[Step, ...]:
+    """The steps that move one machine (pure)."""
+    cloud = {"cloud": wave.cloud}
+    origin = {"source": wave.source, "machine": vm.id}
+    steps = [_port_step(cloud, vm, i, nic, found) for i, nic in enumerate(vm.nics)]
+    flavor: dict[str, Json]
+    chosen = found.flavor(vm.flavor) if vm.flavor else None
+    is_local = vm.storage == "local"
+    room = local.room_of(vm.disks) if is_local else None
+    if chosen is None:
+        name = new_flavor(vm.vcpus, vm.memory, room)
+        args = {**cloud, "name": name, "vcpus": vm.vcpus, "ram": vm.memory}
+        if room:
+            args |= {"disk": room.root, "ephemeral": room.ephemeral}
+        title = _("make flavor {name}").format(name=name)
+        steps.append(Step("flavor", "nova.flavor.create", args, title, _("none of the cloud's fits"), Risk.LOW, 1))
+        flavor = {"flavor_step": "flavor"}
+    else:
+        flavor = {"flavor_id": chosen.id}
+    disks: list[Json]
+    if is_local:
+        steps.append(_image_step(cloud, vm))
+        disks = [{"bus": d.bus, "boot": d.boot, "gib": gib(d.size)} for d in vm.disks]
+    else:
+        steps += [_volume_step(cloud, vm, i, disk) for i, disk in enumerate(vm.disks)]
+        disks = [{"step": f"volume.{i}", "bus": d.bus, "boot": d.boot} for i, d in enumerate(vm.disks)]
+    steps.append(
+        Step(
+            "server",
+            "nova.server.create",
+            {
+                **cloud,
+                **flavor,
+                "name": vm.name,
+                "availability_zone": vm.availability_zone,
+                "disks": disks,
+                **({"image": "image"} if is_local else {}),
+            },
+            _("create server {name} of {flavor}").format(
+                name=vm.name, flavor=chosen.name if chosen else new_flavor(vm.vcpus, vm.memory, room)
+            ),
+            _("the same size, blank disks, no network yet"),
+            Risk.LOW,
+            20,
+            locks=(f"server-name:{wave.cloud}/{vm.name}", f"machine:{wave.source}/{vm.id}"),
+        )
+    )
+    steps.append(
+        Step("stop", "nova.server.stop", cloud, _("stop the server"), _("only we write to its disks"), seconds=5)
+    )
+    if state is Power.ON:
+        steps.append(
+            Step(
+                "off",
+                "source.power.off",
+                {**origin, "timeout": vm.shutdown_timeout},
+                _("shut down {machine} at the source").format(machine=vm.id),
+                _("its disks have to stand still"),
+                Risk.HIGH,
+                30,
+                _("the service is down from here until the new server is up"),
+            )
+        )
+    for i in range(len(vm.disks)):
+        steps += _disk_steps(wave, vm, i, found)
+    if vm.convert:
+        every = [f"volume.{i}" for i in sorted(range(len(vm.disks)), key=lambda i: not vm.disks[i].boot)]
+        args = {**cloud, "name": vm.name, "vcpus": vm.vcpus, "memory": vm.memory, "volumes": every}
+        title = _("put virtio drivers into the guest")
+        steps.append(
+            Step("convert", "guest.convert", args, title, _("it has none; a snapshot protects it"), Risk.LOW, 120)
+        )
+    for i, _nic in enumerate(vm.nics):
+        title = _("attach card {number}").format(number=i + 1)
+        steps.append(Step(f"attach.{i}", "nova.port.attach", {**cloud, "port": f"port.{i}"}, title, seconds=3))
+    if vm.start:
+        steps.append(Step("start", "nova.server.start", cloud, _("start the server"), "", Risk.LOW, 5))
+        args = {
+            **cloud,
+            "ports": [f"port.{i}" for i in range(len(vm.nics))],
+            "timeout": vm.verify_timeout,
+            "strict": vm.verify == "strict",
+        }
+        title = _("see that it is up and answers")
+        steps.append(Step("verify", "migrate.server.verify", args, title, "", Risk.NONE, 30))
+    return tuple(steps)
+
+
+def _port_step(cloud: Mapping[str, Json], vm: VmPlan, i: int, nic: NicPlan, found: site.Site) -> Step:
+    network = found.network(nic.network or "")
+    assert network is not None, "preconditions let an unknown network through"
+    address = str(nic.fixed_ip) if nic.fixed_ip else None
+    subnet = fitting_subnet(network.subnets, address) if address else None
+    args: dict[str, Json] = {
+        **cloud,
+        "name": f"{vm.name}-{i}",
+        "network_id": network.id,
+        "mac": nic.mac,
+        "fixed_ip": address,
+        "subnet_id": subnet.id if subnet else None,
+        "security_groups": [found.groups[g] for g in nic.security_groups]
+        or [g for g in [found.groups.get("default")] if g],
+    }
+    kept = ", ".join(x for x in (nic.mac, address) if x)
+    why = _("keeps {what}").format(what=kept) if kept else ""
+    title = _("make a port in {network}").format(network=network.name)
+    return Step(f"port.{i}", "neutron.port.create", args, title, why, Risk.LOW, 1)
+
+
+def _volume_step(cloud: Mapping[str, Json], vm: VmPlan, i: int, disk: DiskPlan) -> Step:
+    args: dict[str, Json] = {
+        **cloud,
+        "name": f"{vm.name}-{i}",
+        "gib": gib(disk.size),
+        "volume_type": disk.volume_type,
+        "boot": disk.boot,
+        "image_metadata": _firmware(vm) if disk.boot else {},
+    }
+    title = _("make a volume of {size} GiB for {disk}").format(size=gib(disk.size), disk=disk.id)
+    return Step(f"volume.{i}", "cinder.volume.create", args, title, "", Risk.LOW, 3)
+
+
+def _firmware(vm: VmPlan) -> dict[str, str]:
+    """The image properties that say what starts the guest."""
+    if vm.firmware is not Firmware.UEFI:
+        return {}
+    secure = {"os_secure_boot": "required"} if vm.secure_boot else {}
+    return {"hw_firmware_type": "uefi", "hw_machine_type": "q35", **secure}
+
+
+def _image_step(cloud: Mapping[str, Json], vm: VmPlan) -> Step:
+    # Nova takes the bus of a local root disk from its image alone.
+    bus = next(d.bus for d in vm.disks if d.boot)
+    properties = {"hw_disk_bus": bus, **_firmware(vm)}
+    if bus == "scsi":
+        properties["hw_scsi_model"] = "virtio-scsi"
+    args: dict[str, Json] = {**cloud, "name": f"{vm.name}-blank", "properties": properties}
+    why = _("Nova makes no local root disk without one; it stays as long as the server")
+    return Step("image", "glance.image.create", args, _("make a blank image of 1 MiB"), why, Risk.LOW, 2)
+
+
+def _disk_steps(wave: Wave, vm: VmPlan, i: int, found: site.Site) -> list[Step]:
+    """Import one disk, through a staging file where the wave wants one."""
+    disk = vm.disks[i]
+    origin: dict[str, Json] = {"source": wave.source, "machine": vm.id, "disk": disk.id, "size": disk.size}
+    seconds = max(2.0, 2 * disk.size / _ASSUMED_RATE)
+    size = disk.size / (1 << 30)
+    staged: dict[str, Json] = {"staged": f"stage.{i}"} if wave.staging else {}
+    if vm.storage == "local":
+        verb, place = "local.disk.import", _("the compute host")
+        target: dict[str, Json] = {"file": local.files(vm.disks)[i], "gib": gib(disk.size)}
+        target["gib"] = _root_gib(vm, found) if disk.boot else target["gib"]
+    else:
+        verb, place, target = "rbd.disk.import", found.pool, {"volume": f"volume.{i}"}
+    title = _("import disk {disk} ({size:.1f} GiB) into {pool}").format(disk=disk.id, size=size, pool=place)
+    rate: dict[str, Json] = {"max_rate": wave.max_rate or ""}
+    # A staged disk is read from the staging file: its source has been spared already.
+    args = {"cloud": wave.cloud, **origin, **target, **(staged or rate)}
+    made = Step(f"import.{i}", verb, args, title, _("copied, then read back and hashed"), Risk.LOW, seconds)
+    if not wave.staging:
+        return [made]
+    title = _("copy disk {disk} ({size:.1f} GiB) into {folder}").format(disk=disk.id, size=size, folder=wave.staging)
+    why = _("the first of two phases, read back and hashed")
+    args = {**origin, **rate, "folder": wave.staging}
+    before = Step(f"stage.{i}", "staging.disk.write", args, title, why, Risk.LOW, seconds)
+    title = _("delete the staging file of {disk}").format(disk=disk.id)
+    return [before, made, Step(f"unstage.{i}", "staging.disk.remove", staged, title, seconds=1)]
+
+
+def _root_gib(vm: VmPlan, found: site.Site) -> int:
+    """The size that Nova gives a local root disk: the flavor's."""
+    flavor = found.flavor(vm.flavor) if vm.flavor else None
+    return flavor.disk if flavor else local.room_of(vm.disks).root
