@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from blue_wizard.report.out import seconds_text, table
+from blue_wizard.report.out import table
 from blue_wizard.text import _
+from blue_wizard.units import seconds_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

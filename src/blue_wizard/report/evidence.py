@@ -12,9 +12,10 @@ from blue_wizard import text
 from blue_wizard.errors import InputError
 from blue_wizard.jobs.model import Risk, State
 from blue_wizard.report.names import risk_text, state_text, step_text
-from blue_wizard.report.out import clock_text, plain, seconds_text
+from blue_wizard.report.out import plain
 from blue_wizard.report.story import events_text
 from blue_wizard.text import _
+from blue_wizard.units import clock_text, seconds_text
 
 __all__ = ["as_html", "write"]
 

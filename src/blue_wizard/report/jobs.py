@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from blue_wizard.jobs.model import StepState
 from blue_wizard.report.lines import gate_lines, left_lines, progress_text, rest_lines
 from blue_wizard.report.names import SIGNS, state_text
-from blue_wizard.report.out import clock_text, seconds_text, table
+from blue_wizard.report.out import table
 from blue_wizard.report.plans import plan_tables
 from blue_wizard.report.story import events_text
 from blue_wizard.report.watch import Watcher
 from blue_wizard.text import _
+from blue_wizard.units import clock_text, seconds_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

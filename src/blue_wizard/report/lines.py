@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from blue_wizard.jobs.model import State, StepState
-from blue_wizard.report.out import bytes_text, clock_text, seconds_text
 from blue_wizard.text import _
+from blue_wizard.units import bytes_text, clock_text, seconds_text
 
 __all__ = ["gate_lines", "left_lines", "progress_text", "rest_lines"]
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from blue_wizard.report.lines import gate_lines, left_lines, rest_lines
 from blue_wizard.report.names import state_text
-from blue_wizard.report.out import bytes_text, seconds_text, table
+from blue_wizard.report.out import table
 from blue_wizard.text import _
+from blue_wizard.units import bytes_text, seconds_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

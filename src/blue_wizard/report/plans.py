@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from blue_wizard.jobs.model import Plan, Risk
 from blue_wizard.report.names import risk_text
-from blue_wizard.report.out import seconds_text, table
+from blue_wizard.report.out import table
 from blue_wizard.text import _
+from blue_wizard.units import seconds_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

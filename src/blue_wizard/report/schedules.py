@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from blue_wizard.report.out import clock_text, table
+from blue_wizard.report.out import table
 from blue_wizard.text import _
+from blue_wizard.units import clock_text
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from blue_wizard.report.names import state_text, step_text
-from blue_wizard.report.out import clock_text
 from blue_wizard.text import _
+from blue_wizard.units import clock_text
 
 __all__ = ["events_text", "sentence"]
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from blue_wizard.jobs.model import State, StepState
 from blue_wizard.report.lines import gate_lines, left_lines, progress_text, rest_lines
 from blue_wizard.report.names import SIGNS, state_text
-from blue_wizard.report.out import bytes_text, errors, seconds_text, table
+from blue_wizard.report.out import errors, table
 from blue_wizard.text import _
+from blue_wizard.units import bytes_text, seconds_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

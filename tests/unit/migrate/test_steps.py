@@ -70,13 +70,13 @@ def test_every_verb_of_a_plan_has_an_action() -> None:
 
 
 def test_the_limit_of_a_run_counts_in_place_of_the_waves() -> None:
-    wave = _wave(max_rate="20M")
+    wave = make(max_rate="20M")
     for said, expected in ((None, "20M"), ("5M", "5M")):
         run = for_run(wave, max_rate=said)
         imports = [s for s in vm_steps(run, run.vms[0], SITE, Power.OFF) if s.verb == "rbd.disk.import"]
         assert {s.args["max_rate"] for s in imports} == {expected}
     with pytest.raises(ValueError, match="20X"):
-        _wave(max_rate="20X")
+        make(max_rate="20X")
 
 
 def test_a_machine_that_is_off_is_not_shut_down_and_one_with_start_false_stays_off() -> None:

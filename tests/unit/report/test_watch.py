@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from blue_wizard.report.out import clock_text
 from blue_wizard.report.watch import live_view, seconds_left, share_done
+from blue_wizard.units import clock_text
 
 
 def _step(number: int, state: str = "pending", **more: Any) -> dict[str, Any]:

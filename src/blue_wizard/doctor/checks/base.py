@@ -91,7 +91,7 @@ def ledger(site: Site, _item: str) -> Iterable[Line]:
 
 def space(free: int, folder: str) -> Line:
     """The judgement on `free` bytes in the state folder."""
-    from blue_wizard.report.out import bytes_text
+    from blue_wizard.units import bytes_text
 
     what = _("room in {folder}").format(folder=folder)
     text = _("{size} free").format(size=bytes_text(free))

@@ -74,7 +74,7 @@ def _admin(site: Site, name: str) -> Line:
 def ceph(site: Site, name: str) -> Iterable[Line]:
     """The cluster answers, and its pool may be written to. Nothing is written."""
     from blue_wizard.reach import ceph as reach
-    from blue_wizard.report.out import bytes_text
+    from blue_wizard.units import bytes_text
 
     known = site.settings.clouds.get(name)
     if known is None or known.ceph is None:
