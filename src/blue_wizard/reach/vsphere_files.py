@@ -38,6 +38,7 @@ class _Answer:
     status: int
     reason: str
     range: str
+    modified: str
     data: bytes
 
 
@@ -69,8 +70,12 @@ class RemoteFile:
             raise
 
     def _measure(self) -> int:
-        _data, total = self._range(0, 1)
-        return total
+        return self._ask(0, 1)[1]
+
+    def stamp(self) -> str:
+        """What changes when the file is written to or replaced: its size and, where the server tells, its time."""
+        answer, total = self._ask(0, 1)
+        return f"{total} {answer.modified}"
 
     def text(self, limit: int) -> str:
         """The beginning of the file, at most `limit` bytes, as text."""
@@ -78,9 +83,10 @@ class RemoteFile:
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes. Raises StepFailed when the server keeps refusing, or keeps breaking off."""
-        return self._range(offset, length)[0] if length else b""
+        return self._ask(offset, length)[0].data if length else b""
 
-    def _range(self, offset: int, length: int) -> tuple[bytes, int]:
+    def _ask(self, offset: int, length: int) -> tuple[_Answer, int]:
+        """A good answer, and the size of the whole file."""
         problem = ""
         expired = 0
         for attempt in range(_TRIES):
@@ -126,7 +132,7 @@ class RemoteFile:
                     got=len(answer.data), wanted=length
                 )
                 continue
-            return answer.data, int(place[3])
+            return answer, int(place[3])
         raise StepFailed(
             _("{file} can't be read from {host}: {problem}").format(
                 file=self.name, host=self._center.where.host, problem=problem
@@ -142,7 +148,13 @@ class RemoteFile:
         try:
             # A server that ignores the range would send the whole disk after any other status.
             data = answer.read() if answer.status == 206 else b""
-            return _Answer(answer.status, answer.reason or "", answer.headers.get("Content-Range", ""), data)
+            return _Answer(
+                answer.status,
+                answer.reason or "",
+                answer.headers.get("Content-Range", ""),
+                answer.headers.get("Last-Modified", ""),
+                data,
+            )
         finally:
             if answer.status != 206:
                 answer.close()

@@ -36,7 +36,9 @@ def center(monkeypatch: pytest.MonkeyPatch) -> Center:
 
 def _good(offset: int, length: int) -> _Answer:
     data = DATA[offset : offset + length]
-    return _Answer(206, "", f"bytes {offset}-{offset + len(data) - 1}/{len(DATA)}", data)
+    return _Answer(
+        206, "", f"bytes {offset}-{offset + len(data) - 1}/{len(DATA)}", "Wed, 25 Nov 2026 03:00:00 GMT", data
+    )
 
 
 def _file(center: Center, monkeypatch: pytest.MonkeyPatch, *script: Any) -> RemoteFile:
@@ -64,14 +66,15 @@ def test_ranges_up_to_the_odd_end(center: Center, monkeypatch: pytest.MonkeyPatc
     assert file.size == len(DATA) == 1284
     assert file.read(1000, 284) == DATA[1000:]
     assert file.read(5, 0) == b""
+    assert file.stamp() == "1284 Wed, 25 Nov 2026 03:00:00 GMT"
 
 
 @pytest.mark.parametrize(
     "trouble",
     [
-        _Answer(206, "", f"bytes 0-9/{len(DATA)}", b"short"),
-        _Answer(206, "", f"bytes 7-16/{len(DATA)}", b"otherplace"),
-        _Answer(503, "Service Unavailable", "", b""),
+        _Answer(206, "", f"bytes 0-9/{len(DATA)}", "", b"short"),
+        _Answer(206, "", f"bytes 7-16/{len(DATA)}", "", b"otherplace"),
+        _Answer(503, "Service Unavailable", "", "", b""),
         urllib3.exceptions.ProtocolError("Connection broken: IncompleteRead"),
         urllib3.exceptions.ReadTimeoutError(None, "/", "timed out"),  # type: ignore[arg-type]
         ConnectionResetError("reset"),
@@ -85,7 +88,7 @@ def test_a_bad_answer_is_asked_again(center: Center, monkeypatch: pytest.MonkeyP
 
 
 def test_an_expired_session_is_renewed(center: Center, monkeypatch: pytest.MonkeyPatch) -> None:
-    expired = _Answer(401, "Unauthorized", "", b"")
+    expired = _Answer(401, "Unauthorized", "", "", b"")
     assert _file(center, monkeypatch, expired).read(0, 10) == DATA[:10]
     assert center.generation == 1
     with pytest.raises(StepFailed, match="session has expired"):
@@ -94,9 +97,9 @@ def test_an_expired_session_is_renewed(center: Center, monkeypatch: pytest.Monke
 
 def test_a_server_that_ignores_ranges_is_refused_at_once(center: Center, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StepFailed, match="ignores ranges"):
-        _file(center, monkeypatch, _Answer(200, "OK", "", b"")).read(0, 10)
+        _file(center, monkeypatch, _Answer(200, "OK", "", "", b"")).read(0, 10)
 
 
 def test_a_file_that_is_gone_is_told(center: Center, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StepFailed, match="not on the datastore"):
-        _file(center, monkeypatch, _Answer(404, "Not Found", "", b"")).read(0, 10)
+        _file(center, monkeypatch, _Answer(404, "Not Found", "", "", b"")).read(0, 10)

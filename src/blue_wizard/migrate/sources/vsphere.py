@@ -201,6 +201,10 @@ class FlatReader:
         """Exactly `length` bytes. Raises StepFailed when they can't be had."""
         return self._file.read(offset, length)
 
+    def stamp(self) -> str:
+        """Whether the file was written to or replaced, when it is asked again."""
+        return self._file.stamp()
+
     def close(self) -> None:
         """Close its connections."""
         self._file.close()
