@@ -48,6 +48,10 @@ class Vsphere:
     def _center(self) -> vsphere.Center:
         return vsphere.connect(self._url)
 
+    def reachable(self) -> None:
+        """Log in, or see that the session lives. Raises InputError."""
+        self._center.alive()
+
     def discover(self, match: str = "*") -> Iterable[Machine]:
         """The machines whose name matches, templates included, with what keeps them from moving."""
         found = self._center.collect(PROPERTIES)
