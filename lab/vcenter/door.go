@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -101,8 +102,10 @@ func (d *door) download(w http.ResponseWriter, r *http.Request) {
 	}
 	d.lock.Lock()
 	faults := d.faults
+	// Only what is long enough can break off in its middle.
+	cut := d.faults.Truncate > 0 && r.Method == http.MethodGet && length(r) > 2*cutAt
 	if r.Method == http.MethodGet {
-		if d.faults.Truncate > 0 {
+		if cut {
 			d.faults.Truncate--
 		}
 		if d.faults.ExpireAfter > 0 {
@@ -119,11 +122,22 @@ func (d *door) download(w http.ResponseWriter, r *http.Request) {
 		d.inside.ServeHTTP(&deaf{w}, r)
 		return
 	}
-	if faults.Truncate > 0 && r.Method == http.MethodGet {
-		d.inside.ServeHTTP(&short{ResponseWriter: w, left: 1000}, r)
+	if cut {
+		d.inside.ServeHTTP(&short{ResponseWriter: w, left: cutAt}, r)
 		panic(http.ErrAbortHandler) // the connection is cut, as by a host that dies
 	}
 	d.inside.ServeHTTP(w, r)
+}
+
+const cutAt = 1000
+
+// length is that of the range that is asked for; 0 without one.
+func length(r *http.Request) int64 {
+	var from, to int64
+	if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); n < 2 {
+		return 0
+	}
+	return to - from + 1
 }
 
 type short struct {
