@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 
 from lab.run import LabError
@@ -31,6 +32,11 @@ def main() -> int:
     guest.add_argument("--timeout", type=float, default=120)
     guests = commands.add_parser("guests", help="the guests of the KVM host")
     guests.add_argument("what", choices=("reset",))
+    add = commands.add_parser("add", help="an extra part: vcenter")
+    add.add_argument("part")
+    vcenter = commands.add_parser("vcenter", help="the vCenter's machines as at first, or a fault of its own")
+    vcenter.add_argument("what", choices=("reset", "expire", "faults", "state"))
+    vcenter.add_argument("json", nargs="?", default="{}", help="for faults: Truncate, ExpireAfter, NoRange, DelayMs")
     fixture = commands.add_parser("fixture", help="make web.ova and db.vhdx in a folder")
     fixture.add_argument("folder")
     args = parser.parse_args()
@@ -74,12 +80,32 @@ def _exec(args: argparse.Namespace) -> int:
 
 
 def _env(_: argparse.Namespace) -> None:
+    from lab.parts import wanted
     from lab.site import exports
 
     if not (STATE / "clouds.yaml").exists():
         raise LabError("the lab is not up: make lab")
-    for name, value in exports().items():
-        print(f"export {name}={value}")
+    found = exports()
+    for part in wanted().values():
+        found |= part.extra() if part.extra else {}
+    for name, value in found.items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def _add(args: argparse.Namespace) -> None:
+    from lab.up import add
+
+    add(args.part)
+
+
+def _vcenter(args: argparse.Namespace) -> None:
+    from lab.parts import vcenter
+
+    if args.what == "reset":
+        vcenter.reset()
+    else:
+        method = "GET" if args.what == "state" else "POST"
+        print(json.dumps(vcenter.control(method, args.what, json.loads(args.json)), indent=2))
 
 
 def _logs(_: argparse.Namespace) -> None:
@@ -116,6 +142,8 @@ COMMANDS = {
     "logs": _logs,
     "guest": _guest,
     "guests": _guests,
+    "add": _add,
+    "vcenter": _vcenter,
     "fixture": _fixture,
 }
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.hosts import BRIDGES
-from lab.parts import Part, load
+from lab.parts import ADDED, Part, load, wanted
 from lab.run import LabError, run, say, wait
 from lab.site import HOSTS, PREFIX, STATE, passwords
 
@@ -61,7 +61,7 @@ def status() -> dict[str, bool]:
 
 
 def _look() -> dict[str, bool]:
-    parts = load()
+    parts = wanted()
     found: dict[str, bool] = {}
     lock = threading.Lock()
     events = {name: threading.Event() for name in parts}
@@ -136,9 +136,25 @@ def _up() -> None:
     start_parts()
 
 
+def add(name: str) -> None:
+    """Make an extra part belong to the lab, and start it. Raises LabError when the lab is not up."""
+    extras = [n for n, p in load().items() if p.extra]
+    if name not in extras:
+        raise LabError(f"there is no extra part {name}; there are: {', '.join(extras)}")
+    dead = [n for n, alive in status().items() if not alive and n != name]
+    if dead:
+        raise LabError(f"the lab is not up ({', '.join(dead[:5])}): make lab")
+    ADDED.mkdir(exist_ok=True)
+    (ADDED / name).touch()
+    if _alive(load()[name]):
+        say(f"{name} is up already")
+        return
+    start_parts()
+
+
 def start_parts() -> None:
     """Start all parts that are not alive, each as soon as what it needs is alive. Raises LabError for the first failure."""
-    parts = load()
+    parts = wanted()
     done = {name: threading.Event() for name in parts}
     failed: list[str] = []
 

@@ -11,12 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.site import STATE
+
 PARTS: dict[str, Part] = {}
+ADDED = STATE / "added"
+"""One empty file for each extra part that belongs to this lab."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """`start` brings the part up from nothing or from a half-dead state; then `alive` becomes true within `timeout` seconds."""
+    """`start` brings the part up from nothing or from a half-dead state; then `alive` becomes true within `timeout` seconds.
+
+    A part with `extra` belongs to the lab only once it was added; `extra` gives the exports that lead to it.
+    """
 
     name: str
     needs: tuple[str, ...]
@@ -25,6 +32,7 @@ class Part:
     waits_for: str
     timeout: float
     log: Path | None
+    extra: Callable[[], dict[str, str]] | None
 
 
 def part(
@@ -36,13 +44,19 @@ def part(
     waits_for: str = "",
     timeout: float = 120,
     log: Path | None = None,
+    extra: Callable[[], dict[str, str]] | None = None,
 ) -> None:
     """Register a part of the lab."""
-    PARTS[name] = Part(name, needs, start, alive, waits_for or name, timeout, log)
+    PARTS[name] = Part(name, needs, start, alive, waits_for or name, timeout, log, extra)
 
 
 def load() -> dict[str, Part]:
-    """All parts, by name."""
+    """All parts that there are, by name."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
     return PARTS
+
+
+def wanted() -> dict[str, Part]:
+    """The parts of this lab, by name: all but the extra ones that nobody has added."""
+    return {name: p for name, p in load().items() if p.extra is None or (ADDED / name).exists()}

@@ -103,9 +103,17 @@ class InventoryConfig(_Strict):
 
 
 class SourceConfig(_Strict):
-    """A named source of virtual machines."""
+    """A named source of virtual machines, and what its URL must not say.
+
+    The password is in a file of mode 0600 or in an environment variable. A server's TLS certificate is trusted because
+    of the system's authorities, those of `ca_file`, or its SHA-256 `thumbprint`.
+    """
 
     url: str
+    password_file: Path | None = None
+    password_env: str | None = None
+    ca_file: Path | None = None
+    thumbprint: str | None = None
 
 
 class Limits(_Strict):

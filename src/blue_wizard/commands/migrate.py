@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from blue_wizard import config
 from blue_wizard.commands.job import OutputOption, YesOption, confirm, follow, second_person
-from blue_wizard.errors import InputError
+from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.report.out import emit, plain
 from blue_wizard.text import _
 
@@ -124,8 +124,12 @@ def _look_inside(source: Source, machine: Machine) -> Guest:
     boot = next((d for d in machine.disks if d.boot), machine.disks[0])
     # Sources whose machines run can show a disk that is in use; what is read then need not be consistent.
     opener = getattr(source, "peek_disk", source.open_disk)
-    with opener(machine.id, boot.id) as disk:
-        return convert.inspect(disk.uri)
+    try:
+        with opener(machine.id, boot.id) as disk:
+            return convert.inspect(disk.uri)
+    except StepFailed as e:
+        # Some sources lock the disks of a running machine; the plan can be made without this look.
+        return convert.Guest("", None, (e.message,))
 
 
 @app.command(help=_("Run waves: create each server, stop it, import its disks, start it."))

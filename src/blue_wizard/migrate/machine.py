@@ -51,7 +51,10 @@ class Nic:
 
 @dataclass(frozen=True)
 class Machine:
-    """One virtual machine. `memory` is in MiB. `warnings` say what will change for the guest, or can't be known."""
+    """One virtual machine. `memory` is in MiB. `warnings` say what will change for the guest, or can't be known.
+
+    `blockers` say why it can't be moved; it can when there are none.
+    """
 
     id: str
     name: str
@@ -64,3 +67,4 @@ class Machine:
     power: Power = Power.UNKNOWN
     os: str = ""
     warnings: tuple[str, ...] = field(default=())
+    blockers: tuple[str, ...] = ()

@@ -138,6 +138,8 @@ def _source_findings(wave: Wave, source: Source) -> list[Finding]:
         if machine is None:
             found.append(Finding(_("{vm}: the source has no {id}").format(vm=vm.name, id=vm.id), False, "", True))
             continue
+        title = _("{vm}: it can be moved").format(vm=vm.name)
+        found += [Finding(title, False, reason) for reason in machine.blockers]
         sizes = {d.id: d.size for d in machine.disks}
         for disk in vm.disks:
             if sizes.get(disk.id) != disk.size:

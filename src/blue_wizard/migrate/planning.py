@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from blue_wizard.errors import InputError
 from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.local import room_of
 from blue_wizard.migrate.machine import Machine, Nic, Power
@@ -51,10 +52,18 @@ def make_wave(
     wishes: Wishes,
     look_inside: Callable[[Machine], Guest],
 ) -> tuple[Wave, list[str]]:
-    """The wave, and what a person should know of it. `look_inside` is asked only where it decides something."""
+    """The wave, and what a person should know of it. `look_inside` is asked only where it decides something.
+
+    Machines that can't be moved are left out, and the remarks say why. Raises InputError when nothing is left.
+    """
     remarks: list[str] = []
     vms = []
+    taken: set[str] = set()
     for machine in machines:
+        if machine.blockers:
+            text = _("{name} is left out, it can't be moved: {reasons}")
+            remarks.append(text.format(name=machine.name, reasons="; ".join(machine.blockers)))
+            continue
         remarks += [f"{machine.name}: {w}" for w in machine.warnings]
         convert, remark = _needs_conversion(machine, wishes, look_inside)
         remarks += [f"{machine.name}: {r}" for r in remark]
@@ -62,7 +71,18 @@ def make_wave(
             remarks.append(
                 _("{name} runs: the wave is refused until its shutdown is allowed.").format(name=machine.name)
             )
-        vms.append(_vm(machine, site, wishes, convert, remarks))
+        vm = _vm(machine, site, wishes, convert, remarks)
+        if vm.name in taken:
+            # Sources allow one name in several folders; the id is what tells such twins apart.
+            vm = vm.model_copy(update={"name": f"{vm.name}-{machine.id}"})
+            text = _("Several machines are called {name}: one of the servers will be {new}.")
+            remarks.append(text.format(name=machine.name, new=vm.name))
+        taken.add(vm.name)
+        vms.append(vm)
+    if not vms:
+        raise InputError(
+            _("None of these machines can be moved:{problems}").format(problems="".join(f"\n  - {r}" for r in remarks))
+        )
     wave = Wave(source=source, cloud=site.cloud, max_rate=wishes.max_rate, staging=wishes.staging, vms=vms)
     return wave, remarks
 

@@ -37,6 +37,9 @@ def machines_table(machines: Sequence[Machine]) -> Iterable[RenderableType]:
     ]
     columns = (_("machine"), _("power"), _("vCPUs"), _("memory"), _("firmware"), _("disks"), _("network cards"))
     yield table(columns, rows)
+    yield from (
+        _("{name} can't be moved: {reason}").format(name=m.name, reason=b) for m in machines for b in m.blockers
+    )
     yield from (f"{m.name}: {w}" for m in machines for w in m.warnings)
 
 

@@ -137,3 +137,19 @@ def test_two_networks_of_one_name_are_no_network() -> None:
     twin = (*SITE.networks, Network("n2", "net", ()))
     assert replace(SITE, networks=twin).network("net") is None
     assert replace(SITE, networks=twin).network("n2") is not None
+
+
+def test_what_can_not_be_moved_is_left_out_and_told() -> None:
+    good, bad = MACHINE, replace(MACHINE, id="b", name="b", disks=(), blockers=("it has no disk",))
+    wave, remarks = make_wave("s", [bad, good], SITE, Wishes(mapped=MapFile()), _look)
+    assert [vm.id for vm in wave.vms] == ["m"]
+    assert "b is left out, it can't be moved: it has no disk" in remarks
+    with pytest.raises(InputError, match="it has no disk"):
+        make_wave("s", [bad], SITE, Wishes(mapped=MapFile()), _look)
+
+
+def test_machines_of_one_name_become_servers_of_two() -> None:
+    twins = [replace(MACHINE, id="vm-1"), replace(MACHINE, id="vm-2")]
+    wave, remarks = make_wave("s", twins, SITE, Wishes(mapped=MapFile()), _look)
+    assert [vm.name for vm in wave.vms] == ["m", "m-vm-2"]
+    assert any("m-vm-2" in r for r in remarks)

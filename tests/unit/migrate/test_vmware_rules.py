@@ -1,0 +1,68 @@
+"""Every rule on the machines of the recorded vCenter: which of them fire where, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from blue_wizard.facts.vsphere import Vm, parse_vm
+from blue_wizard.migrate import vmware_rules as rules
+
+GOLDEN = Path(__file__).parents[1] / "facts" / "vcenter.json"
+MACHINES = {
+    o["props"]["name"]: parse_vm(o["id"], o["props"], {})
+    for o in json.loads(GOLDEN.read_text())
+    if o["type"] == "VirtualMachine"
+}
+EXPECTED = {
+    "vm-shop": (set(), set()),
+    "plain": (set(), set()),
+    "rdm": ({"raw_device"}, set()),
+    "shared": ({"shared"}, set()),
+    "cluster": ({"shared"}, set()),
+    "vtpm": ({"tpm"}, set()),
+    "encrypted": ({"encryption"}, set()),
+    "volatile": ({"volatile"}, set()),
+    "snapshots": ({"snapshots"}, set()),
+    "suspended": ({"suspended"}, set()),
+    "diskless": ({"no_disk"}, set()),
+    "independent": (set(), {"independent"}),
+    "no-tools": (set(), {"no_tools"}),
+    "nvme": (set(), {"nvme"}),
+    "ancient": (set(), {"old_hardware", "media"}),
+}
+
+
+def _fired(vm: Vm) -> tuple[set[str], set[str]]:
+    def names(registry: list[rules.Rule]) -> set[str]:
+        return {getattr(r, "__name__", "?") for r in registry if list(r(vm))}
+
+    return names(rules.BLOCKERS), names(rules.WARNINGS)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_rules_fire_where_they_should_and_nowhere_else(name: str) -> None:
+    assert _fired(MACHINES[name]) == EXPECTED[name]
+
+
+def test_what_the_simulator_has_not() -> None:
+    vm = MACHINES["plain"]
+    linked = replace(vm, disks=(replace(vm.disks[0], parent=True),))
+    seen = {
+        "template": replace(vm, template=True),
+        "unreadable": replace(vm, readable=False, disks=()),
+        "backing": replace(vm, disks=(replace(vm.disks[0], backing="SeSparse"),)),
+        "snapshots": linked,
+        "encryption": replace(vm, disks=(replace(vm.disks[0], encrypted=True),)),
+    }
+    assert {name: _fired(machine)[0] for name, machine in seen.items()} == {name: {name} for name in seen}
+    assert _fired(replace(vm, passthrough=("VirtualUSB",)))[1] == {"passthrough"}
+
+
+def test_every_rule_is_tested() -> None:
+    fired = {n for pair in EXPECTED.values() for names in pair for n in names}
+    fired |= {"template", "unreadable", "backing", "passthrough"}
+    assert fired == {getattr(r, "__name__", "?") for r in [*rules.BLOCKERS, *rules.WARNINGS]}
