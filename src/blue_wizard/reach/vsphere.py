@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from blue_wizard import tracing
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.masking import learn
 from blue_wizard.reach import vsphere_access
@@ -191,9 +192,15 @@ class Center:
         """The pyVmomi object of an id, without asking whether it is there."""
         return _class(type)(id, self._stub)
 
-    def run(self, start: Callable[[], Any], *, timeout_s: float = 120) -> None:
-        """Start a task and wait for its end. Raises StepFailed with its error, or when it takes too long."""
-        task = self.call(lambda _content: start(), reads=False)
+    def change(self, type: str, id: str, method: str) -> Any:
+        """Call a method that changes an object; what it gives. Raises StepFailed."""
+        found = self.object(type, id)
+        given = self.call(lambda _content: getattr(found, method)(), reads=False)
+        tracing.tell("api", f"vsphere {self.where.host}", f"{method} {type} {id}", "accepted")
+        return given
+
+    def wait_for(self, task: Any, *, timeout_s: float = 120) -> None:
+        """Wait for the end of a task. Raises StepFailed with its error, or when it takes too long."""
         end = time.monotonic() + timeout_s
         while True:
             info = self.call(lambda _content: task.info)

@@ -175,15 +175,14 @@ class Vsphere:
                     _("It runs on. Shut it down from inside, or give it more time (shutdown_timeout in the wave)."),
                 )
             if now - asked > _ASK_AGAIN_S:
-                machine = self._center.object("VirtualMachine", machine_id)
-                self._center.call(lambda _content, machine=machine: machine.ShutdownGuest(), reads=False)  # type: ignore[misc]
+                self._center.change("VirtualMachine", machine_id, "ShutdownGuest")
                 asked = now
             time.sleep(0.5)
 
     def start(self, machine_id: str) -> None:
         """Start the machine unless it runs."""
         if self.power(machine_id) is Power.OFF:
-            self._center.run(self._center.object("VirtualMachine", machine_id).PowerOnVM_Task)
+            self._center.wait_for(self._center.change("VirtualMachine", machine_id, "PowerOnVM_Task"))
 
 
 class FlatReader:
