@@ -27,7 +27,7 @@ check: setup    ## types, style, translations, documents
 	@$(PY) -m pytest -q tests/unit/test_translations.py tests/unit/test_docs.py
 
 # The lab is one process's, which mostly waits for guests; the other one runs everything else meanwhile.
-SIDE_BY_SIDE := -n 2 --dist loadgroup
+SIDE_BY_SIDE := -n 2
 
 test: setup     ## types and style, then every test; brings the lab up for those that need it
 	@.venv/bin/ruff check -q && .venv/bin/ruff format --check -q && .venv/bin/mypy

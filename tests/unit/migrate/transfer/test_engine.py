@@ -240,8 +240,11 @@ def test_nothing_moves_while_it_is_paused_and_a_stop_comes_through(new_journal: 
         if not target.writes:
             return
         hold(True)
-        time.sleep(0.05)
-        before = len(target.writes)
+        # What was on its way comes to its end first.
+        before, end = -1, time.monotonic() + 10
+        while (before, len(notes)) != (len(target.writes), len(target.writes)) and time.monotonic() < end:
+            before = len(target.writes)
+            time.sleep(0.1)
         time.sleep(0.1)
         seen.append(len(target.writes) - before)
         # What stood before the rest is noted, in case that nobody comes back.
