@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -133,3 +133,18 @@ def test_a_reader_of_our_own_tells_when_its_disk_was_written_to() -> None:
     with origin.reading(opened, {"machine": "m", "disk": "d", "size": 100}) as reader:
         assert [engine.stamp(reader), engine.stamp(reader)] == ["a", "b"]
         assert reader.read(0, 100) == bytes(100)
+
+
+@pytest.mark.parametrize(("there", "found"), [("id-1", True), ("id-2", False), (None, False)])
+def test_a_copy_that_was_read_back_is_not_made_again(
+    monkeypatch: pytest.MonkeyPatch, there: str | None, found: bool
+) -> None:
+    outcome = {"volume_id": "v", "sha256": "x"}
+    pool = SimpleNamespace(size=lambda image: 1 if there and image == "volume-v" else None)
+    image = SimpleNamespace(identity=lambda: there, close=lambda: None)
+    monkeypatch.setattr(disks, "ceph_access", lambda _cloud: None)
+    monkeypatch.setattr(disks.ceph, "open_pool", lambda _access: nullcontext(pool))
+    monkeypatch.setattr(disks, "RbdImage", lambda *_args, read_only: image)
+    for noted in ({"image": "id-1", "outcome": outcome}, None):
+        ctx: Any = SimpleNamespace(noted=lambda _key, noted=noted: noted)
+        assert disks.ImportDisk().probe(ctx, {"cloud": "c"}) == (outcome if found and noted else None)

@@ -68,6 +68,18 @@ class ImportDisk(Action):
     """args: cloud, source, machine, disk, size, volume (the id of the step that made it), staged? (likewise),
     max_rate ("" or see `rates.parse`)."""
 
+    def probe(self, ctx: Context, args: Args) -> Outcome | None:
+        """The very image that was written and read back whole by an attempt that could not say so any more."""
+        made = ctx.noted("made")
+        if not made:
+            return None
+        image = image_of(made["outcome"]["volume_id"])
+        with ceph.open_pool(ceph_access(args["cloud"])) as pool:
+            if pool.size(image) is None:
+                return None
+            with closing(RbdImage(pool, image, read_only=True)) as there:
+                return dict(made["outcome"]) if there.identity() == made["image"] else None
+
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Copy the disk, or carry on where a killed attempt has come to, and read it back."""
         access = ceph_access(args["cloud"])
@@ -75,8 +87,10 @@ class ImportDisk(Action):
             _wait_for_dead_writer(ctx, args, pool)
             image = prove(ctx, args, pool)
             with origin.open_disk(ctx, args) as disk:
-                outcome = _transfer(ctx, args, pool, image, disk)
+                image_id, outcome = _transfer(ctx, args, pool, image, disk)
         origin.expect(ctx, args, outcome["sha256"])
+        # Without its journal the copy would be made again, were this step repeated now.
+        ctx.note("made", {"image": image_id, "outcome": outcome})
         copying.forget(ctx)
         return outcome
 
@@ -96,7 +110,7 @@ def _wait_for_dead_writer(ctx: Context, args: Args, pool: ceph.Pool) -> None:
         time.sleep(0.5)
 
 
-def _transfer(ctx: Context, args: Args, pool: ceph.Pool, image: str, disk: Reader) -> Outcome:
+def _transfer(ctx: Context, args: Args, pool: ceph.Pool, image: str, disk: Reader) -> tuple[str, dict[str, Any]]:
     with closing(RbdImage(pool, image, read_only=True)) as looked_at:
         target_id, object_size = looked_at.identity(), looked_at.object_size()
     work = copying.survey(disk, object_size)
@@ -106,7 +120,8 @@ def _transfer(ctx: Context, args: Args, pool: ceph.Pool, image: str, disk: Reade
         ctx.event("effect", "import disk", disk=args["disk"], image=target.name, objects_done=len(notes))
         guard = SpaceGuard(pool.name, lambda: _free(access), copying.in_flight() * object_size)
         moved = copying.move(ctx, args, work, target, target, notes, where=pool.name, guards=[guard])
-        return {"volume_id": ctx.outcome(args["volume"])["volume_id"], "target": f"rbd:{target.name}", **moved}
+        volume_id = ctx.outcome(args["volume"])["volume_id"]
+        return target_id, {"volume_id": volume_id, "target": f"rbd:{target.name}", **moved}
 
 
 def _free(access: CephAccess) -> int:
