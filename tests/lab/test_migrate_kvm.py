@@ -77,7 +77,9 @@ def test_a_source_that_is_started_while_it_is_copied_pauses_the_job(lab: Lab, tm
     before = lab.inventory()
     map_file, wave = tmp_path / "map.yaml", tmp_path / "wave.yaml"
     map_file.write_text(MAP)
-    lab.bw("migrate", "plan", "kvm1", "--match", GUEST.name, "--map", map_file, "--shutdown", "--out", wave)
+    # Slowly, so that there is time to start it.
+    options = ("--shutdown", "--max-rate", "500K")
+    lab.bw("migrate", "plan", "kvm1", "--match", GUEST.name, "--map", map_file, *options, "--out", wave)
     lab.extra = {"BLUE_WIZARD_INVARIANT_EVERY_S": "0.2"}
     job = lab.json("migrate", "run", wave, "--yes", "--detach")["job"]
     ledger = Ledger(f"sqlite:///{lab.state}/ledger.db")
