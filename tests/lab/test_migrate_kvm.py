@@ -83,8 +83,9 @@ def test_a_source_that_is_started_while_it_is_copied_pauses_the_job(lab: Lab, tm
     lab.extra = {"BLUE_WIZARD_INVARIANT_EVERY_S": "0.2"}
     job = lab.json("migrate", "run", wave, "--yes", "--detach")["job"]
     ledger = Ledger(f"sqlite:///{lab.state}/ledger.db")
-    imports = [i for i, s in enumerate(ledger.plan(f"{job}.1").steps) if s.id == "import.0"]
-    until(lambda: ledger.steps(f"{job}.1")[imports[0]]["state"] == "running", "the first import to begin")
+    (first,) = (i for i, s in enumerate(ledger.plan(f"{job}.1").steps) if s.id == "import.0")
+    # A step that only begins still looks whether the machine is off.
+    until(lambda: (ledger.steps(f"{job}.1")[first]["progress"] or {}).get("done"), "the first disk to be on its way")
     lab.on("kvm1", "virsh", "-c", "qemu:///system", "start", GUEST.name)
     watched = lab.bw("job", "watch", job, code=4)
     assert f"{GUEST.name} was started" in watched.stdout
