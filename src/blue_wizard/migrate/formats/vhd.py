@@ -17,7 +17,7 @@ from pathlib import PureWindowsPath
 from typing import NamedTuple
 
 from blue_wizard.errors import InputError
-from blue_wizard.migrate.formats import image_format
+from blue_wizard.migrate.formats import bitmap, image_format
 from blue_wizard.migrate.formats.base import PARENT, PLAIN, ZERO, Image, Run
 from blue_wizard.migrate.formats.family import Family
 from blue_wizard.migrate.formats.raw import Raw
@@ -114,19 +114,10 @@ class Vhd(Image):
 
     def _partial(self, offset: int, length: int, place: int) -> Iterator[Run]:
         """A block that is ours in part: one bit a sector, the highest first, 1 for ours."""
-        bits = self.window.read(place, self._bitmap)
-        block, end, first, kind = self._header.block, offset + length, offset, -1
+        bits = self.window.read(place, self._bitmap).translate(bitmap.MIRROR)
+        block = self._header.block
         at = place + self._bitmap + offset % block
-        begin = offset
-        while offset < end:
-            index = offset % block // _SECTOR
-            now = PLAIN if bits[index >> 3] << (index & 7) & 0x80 else PARENT
-            if now != kind and kind >= 0:
-                yield Run(first, offset - first, kind, at + first - begin)
-                first = offset
-            kind = now
-            offset = min(end, (offset // _SECTOR + 1) * _SECTOR)
-        yield Run(first, end - first, kind, at + first - begin)
+        return bitmap.runs(bits, offset, length, block=block, sector=_SECTOR, at=at)
 
     def check(self) -> None:
         """No block lies behind the end, and no two in one place."""

@@ -13,7 +13,7 @@ from pathlib import PureWindowsPath
 from typing import NamedTuple
 
 from blue_wizard.errors import InputError
-from blue_wizard.migrate.formats import image_format
+from blue_wizard.migrate.formats import bitmap, image_format
 from blue_wizard.migrate.formats.base import PARENT, PLAIN, ZERO, Image, Run
 from blue_wizard.migrate.formats.family import Family
 from blue_wizard.migrate.formats.window import Tables, Window, believable, damaged
@@ -156,17 +156,7 @@ class Vhdx(Image):
             raise self.damaged(_("block {number} has no bitmap").format(number=number))
         per_block = self._block // sector
         bits = self.window.read(place + number % self._ratio * per_block // 8, per_block // 8)
-        end, first, kind = offset + length, offset, -1
-        begin = offset
-        while offset < end:
-            index = offset % self._block // sector
-            now = PLAIN if bits[index >> 3] >> (index & 7) & 1 else PARENT
-            if now != kind and kind >= 0:
-                yield Run(first, offset - first, kind, at + first - begin)
-                first = offset
-            kind = now
-            offset = min(end, (offset // sector + 1) * sector)
-        yield Run(first, end - first, kind, at + first - begin)
+        return bitmap.runs(bits, offset, length, block=self._block, sector=sector, at=at)
 
     def check(self) -> None:
         """No block lies behind the end, and no two in one place."""

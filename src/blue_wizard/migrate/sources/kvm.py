@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,14 +13,13 @@ from urllib.parse import urlsplit
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.facts import libvirt_xml
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
+from blue_wizard.migrate.shutdown import shut_down
 from blue_wizard.migrate.sources import Export, source
 from blue_wizard.reach import nbd, ssh
 from blue_wizard.reach.remote_nbd import serve_on
 from blue_wizard.text import _
 
 __all__ = ["Kvm"]
-
-_ASK_AGAIN_S = 20.0
 
 
 @source
@@ -159,21 +157,13 @@ class Kvm:
 
     def shut_down(self, machine_id: str, *, timeout_s: float, check_stop: Callable[[], None]) -> None:
         """Ask the guest by ACPI and wait. Raises StepFailed when it is still on after `timeout_s` seconds."""
-        end = time.monotonic() + timeout_s
-        asked = 0.0
-        while self._state(machine_id) is not Power.OFF:
-            check_stop()
-            now = time.monotonic()
-            if now > end:
-                raise StepFailed(
-                    _("{name} did not shut down in {seconds} s.").format(name=machine_id, seconds=round(timeout_s)),
-                    _("It runs on. Shut it down from inside, or give it more time (shutdown_timeout in the wave)."),
-                )
-            # A guest that is still booting loses the first request.
-            if now - asked > _ASK_AGAIN_S:
-                self._virsh("shutdown", machine_id, "--mode", "acpi")
-                asked = now
-            time.sleep(0.5)
+        shut_down(
+            machine_id,
+            power=lambda: self._state(machine_id),
+            ask=lambda: self._virsh("shutdown", machine_id, "--mode", "acpi"),
+            timeout_s=timeout_s,
+            check_stop=check_stop,
+        )
 
     def start(self, machine_id: str) -> None:
         """Start the domain unless it runs."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -15,6 +14,7 @@ from blue_wizard.facts.vsphere import PROPERTIES, Vm, VmDisk, datacenter_path, p
 from blue_wizard.migrate import vmware_rules
 from blue_wizard.migrate.extents import Extent
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
+from blue_wizard.migrate.shutdown import shut_down
 from blue_wizard.migrate.sources import Export, source
 from blue_wizard.reach import vsphere, vsphere_files
 from blue_wizard.reach.vsphere_access import split
@@ -22,7 +22,6 @@ from blue_wizard.text import _
 
 __all__ = ["Vsphere"]
 
-_ASK_AGAIN_S = 20.0
 _LONGEST_DESCRIPTOR = 1 << 16
 _PLAIN = {"VMFS", "FLAT"}
 _PLACES = ("Datastore", "Datacenter", "Folder")
@@ -164,20 +163,13 @@ class Vsphere:
 
     def shut_down(self, machine_id: str, *, timeout_s: float, check_stop: Callable[[], None]) -> None:
         """Ask the guest through VMware Tools and wait. Raises StepFailed when it is still on after `timeout_s` seconds."""
-        end = time.monotonic() + timeout_s
-        asked = 0.0
-        while self.power(machine_id) is not Power.OFF:
-            check_stop()
-            now = time.monotonic()
-            if now > end:
-                raise StepFailed(
-                    _("{name} did not shut down in {seconds} s.").format(name=machine_id, seconds=round(timeout_s)),
-                    _("It runs on. Shut it down from inside, or give it more time (shutdown_timeout in the wave)."),
-                )
-            if now - asked > _ASK_AGAIN_S:
-                self._center.change("VirtualMachine", machine_id, "ShutdownGuest")
-                asked = now
-            time.sleep(0.5)
+        shut_down(
+            machine_id,
+            power=lambda: self.power(machine_id),
+            ask=lambda: self._center.change("VirtualMachine", machine_id, "ShutdownGuest"),
+            timeout_s=timeout_s,
+            check_stop=check_stop,
+        )
 
     def start(self, machine_id: str) -> None:
         """Start the machine unless it runs."""

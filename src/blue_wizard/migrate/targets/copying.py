@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,39 +93,38 @@ def move(
     where: str,
     guards: Sequence[Callable[[int], None]] = (),
 ) -> dict[str, Json]:
-    """Copy what the journal does not know yet into `writer`, then read all of it `back`. The journal is closed, and kept.
+    """Copy what the journal does not know yet into `writer`, then read all of it `back`. The journal is kept.
 
     `where` is the target's name for limits of bandwidth (a pool, a host, a folder). Returns ``{size, moved, resumed, seconds,
     sha256}``: bytes, seconds, hex. Raises StepFailed when the target does not hold what was read.
     """
-    with closing(notes):
-        copied = engine.copy(
-            work.disk,
-            writer,
-            notes,
-            fresh=True,
-            surveyed=work.surveyed,
-            source=f"{args['machine']}/{args['disk']}",
-            settings=engine.Settings(in_flight=in_flight(), object_size=work.object_size),
-            throttles=buckets(
-                source=open_source(args["source"]).target,
-                pool=where,
-                job=ctx.job_id.partition(".")[0],
-                max_rate=args.get("max_rate") or "",
-            ),
-            guards=guards,
-            progress=lambda done, total: ctx.progress(done, total, note=_("copy")),
-            pause_point=ctx.pause_point,
-        )
-        sha256 = verify.sha256(
-            back,
-            size=args["size"],
-            object_size=work.object_size,
-            expected=verify.Expected(engine.plan(work.disk, fresh=True, object_size=work.object_size), notes),
-            progress=lambda done: ctx.progress(done, args["size"], note=_("verify")),
-            pause_point=ctx.pause_point,
-        )
-        ctx.event("verify", "sha256", target=sha256, objects=len(notes), objects_sha256=notes.root())
+    copied = engine.copy(
+        work.disk,
+        writer,
+        notes,
+        fresh=True,
+        surveyed=work.surveyed,
+        source=f"{args['machine']}/{args['disk']}",
+        settings=engine.Settings(in_flight=in_flight(), object_size=work.object_size),
+        throttles=buckets(
+            source=open_source(args["source"]).target,
+            pool=where,
+            job=ctx.job_id.partition(".")[0],
+            max_rate=args.get("max_rate") or "",
+        ),
+        guards=guards,
+        progress=lambda done, total: ctx.progress(done, total, note=_("copy")),
+        pause_point=ctx.pause_point,
+    )
+    sha256 = verify.sha256(
+        back,
+        size=args["size"],
+        object_size=work.object_size,
+        expected=verify.Expected(engine.plan(work.disk, fresh=True, object_size=work.object_size), notes),
+        progress=lambda done: ctx.progress(done, args["size"], note=_("verify")),
+        pause_point=ctx.pause_point,
+    )
+    ctx.event("verify", "sha256", target=sha256, objects=len(notes), objects_sha256=notes.root())
     return {
         "size": args["size"],
         "moved": copied.moved,
