@@ -148,7 +148,7 @@ def external_ips_percent(p: Platform) -> Number:
     return 100 * used / total if total else None
 
 
-@statistic("network.subnets_full", Unit.COUNT, lambda: _("Subnets that are 90 % full"))
+@statistic("network.subnets_full", Unit.COUNT, lambda: _("Subnets that are nearly full"))
 def subnets_full(p: Platform) -> Number:
     """IPv4 subnets whose used_ips are 90 % of their total_ips or more."""
     return sum(bool(s["total_ips"] and 100 * s["used_ips"] / s["total_ips"] >= _NEARLY_FULL) for s in _availability(p))
@@ -236,11 +236,17 @@ def _pool_columns() -> Sequence[Column]:
         Column("free", _("free"), Unit.COUNT),
         Column("percent", "%", Unit.PERCENT),
         *(Column(key, title, Unit.COUNT) for key, title in _kinds().items()),
+        Column("id", "id"),
     )
 
 
 @table(
-    "ip_pools", "network", lambda: _("External address pools"), _pool_columns, chart=("percent",), labels=("network",)
+    "ip_pools",
+    "network",
+    lambda: _("External address pools"),
+    _pool_columns,
+    chart=("percent",),
+    labels=("network", "id"),
 )
 def ip_pools(p: Platform) -> Iterable[Mapping[str, Any]]:
     """One external network a line, IPv4 only: where its addresses went, by the device_owner of the ports that hold them. The
@@ -262,6 +268,7 @@ def ip_pools(p: Platform) -> Iterable[Mapping[str, Any]]:
             "free": total - used,
             "percent": 100 * used / total if total else None,
             **{key: kinds[key] for key in _kinds()},
+            "id": n["id"],
         }
 
 

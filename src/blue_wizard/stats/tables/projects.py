@@ -119,7 +119,7 @@ def top_share(p: Platform) -> Number:
 def _columns() -> Sequence[Column]:
     return (
         Column("project", _("project")),
-        Column("domain", _("domain of projects")),
+        Column("domain", _("Keystone domain")),
         Column("servers", _("servers"), Unit.COUNT),
         Column("vcpus", "VCPUs", Unit.VCPU),
         Column("memory", _("memory"), Unit.BYTES),
