@@ -6,13 +6,11 @@ import re
 
 import pytest
 
-from lab import site
 from lab.parts import scale
 
 
 @pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(site, "passwords", dict)
+def statements() -> str:
     return scale.statements()
 
 
