@@ -29,6 +29,7 @@ OSD_DF = "ceph: osd df"
 """The name of the one answer of Ceph that a client may have no right to; without it sizes are estimated, and no use is known."""
 _BUSY = {429, 503}
 _PATIENCE_S = (1.0, 2.0, 4.0)
+_AT_ONCE_S = 5.0
 
 
 @dataclass
@@ -80,7 +81,8 @@ class Asker:
             return self._gates.setdefault(service, threading.Semaphore(IN_FLIGHT))
 
     def get(self, service: str, path: str, at_most: str | None = None, *, missing_ok: bool = False) -> Any:
-        """GET with the newest microversion that both sides know. A service that is busy is asked again, three times.
+        """GET with the newest microversion that both sides know. A service that is busy is asked again, three times; one that
+        breaks a connection, once, unless it took long to: it would take as long again.
 
         Raises ApiError, StepFailed.
         """
@@ -88,6 +90,7 @@ class Asker:
         for pause in (*_PATIENCE_S, None):
             with self._lock:
                 self.calls += 1
+            began = time.monotonic()
             try:
                 with self._gate(service):
                     return self._cloud.get(
@@ -95,6 +98,9 @@ class Asker:
                     )
             except ApiError as e:
                 if e.status not in _BUSY or pause is None or self.left_s() < pause:
+                    raise
+            except StepFailed:
+                if pause != _PATIENCE_S[0] or time.monotonic() - began > _AT_ONCE_S:
                     raise
             time.sleep(pause)
         raise AssertionError("unreachable")

@@ -95,7 +95,8 @@ def test_only_so_many_inventories_a_run(monkeypatch: pytest.MonkeyPatch) -> None
     assert [sum(p["inventories"] is None for p in f.rows["providers"]) for f in found] == [1, 0]
 
 
-def test_a_service_that_fails_makes_the_report_partial() -> None:
+def test_a_service_that_fails_makes_the_report_partial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.time, "sleep", lambda _seconds: None)
     found = _collect(Answers(recorded().rows, {"/ports": _refusal(500), "block_storage": StepFailed("no answer")}))
     assert {"ports", "volumes", "pools"} <= set(found.problems)
     assert "500" in found.problems["ports"]
@@ -144,6 +145,28 @@ def test_a_busy_service_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     found = _collect(cloud, ["networks"])
     assert found.problems == {}
     assert slept == [1.0, 2.0]
+
+
+def test_a_connection_that_breaks_is_made_again_and_a_long_wait_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = [0.0]
+    monkeypatch.setattr(module.time, "sleep", lambda _seconds: None)
+    cloud = Answers(recorded().rows, {"/networks": StepFailed("connection reset")})
+    assert set(_collect(cloud, ["networks"]).problems) == {"networks"}
+    assert len(cloud.asked) == 2
+    asker = module.Asker(cloud, deadline=100.0)  # type: ignore[arg-type]
+    monkeypatch.setattr(module.time, "monotonic", lambda: moment.__setitem__(0, moment[0] + 10) or moment[0])  # type: ignore[func-returns-value]
+    cloud.asked.clear()
+    with pytest.raises(StepFailed):
+        asker.get("network", "/networks")
+    assert len(cloud.asked) == 1
+
+
+def test_an_inventory_that_fails_is_left_for_the_next_run() -> None:
+    rows = recorded().rows
+    uuid = rows["providers"][0]["uuid"]
+    found = _collect(Answers(rows, {f"{uuid}/inventories": _refusal(500)}), ["providers"])
+    assert found.problems == {}
+    assert [p["inventories"] is None for p in found.rows["providers"]] == [True, False]
 
 
 def test_no_more_than_a_few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
