@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from blue_wizard import text
-from blue_wizard.report.stats.formats import cell, writes
+from blue_wizard.report.stats.formats import cell, change, writes
 from blue_wizard.text import _
 from blue_wizard.units import clock_text, seconds_text
 
@@ -41,6 +41,8 @@ def as_html(report: Report) -> bytes:
         tiles=[known[name] for name in _TILES if name in known],
         topics=[t for t in topics().values() if t.id in present],
         cell=cell,
+        change=change,
+        since=None if report.since is None else _("since {moment}").format(moment=clock_text(report.since)),
         clock=clock_text,
         seconds=seconds_text,
         bars=_bars,
