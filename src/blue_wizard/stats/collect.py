@@ -215,8 +215,10 @@ def _listing(asker: Asker, one: Listing, memory: Memory) -> Any:
 
 
 def _ceph(access: CephAccess, problems: dict[str, str]) -> dict[str, Any]:
-    """The answers of the cluster by command; those that the client has no right to ask for are None, and a problem."""
-    from blue_wizard.reach.ceph import open_cluster
+    """The answers of the cluster by command. ``osd df`` is None where the manager fails, which is a problem, or where the client
+    has no right to ask it, which is not: `denied` is the client's name then.
+    """
+    from blue_wizard.reach.ceph import Denied, open_cluster
 
     with open_cluster(access) as cluster:
         found: dict[str, Any] = {
@@ -226,6 +228,8 @@ def _ceph(access: CephAccess, problems: dict[str, str]) -> dict[str, Any]:
         }
         try:
             found["osd_df"] = cluster.ask("osd df", manager=True)
+        except Denied:
+            found |= {"osd_df": None, "denied": access.client}
         except BlueWizardError as e:
             found["osd_df"] = None
             problems[OSD_DF] = e.message

@@ -93,6 +93,11 @@ def _notes(platform: Platform) -> Iterable[str]:
         if unread:
             yield _("The inventories of {count} resource providers will be read in the next runs; until then Nova's sizes "
                     "stand for their max_unit.").format(count=unread)  # fmt: skip
+    if denied := rows.get("ceph", {}).get("denied"):
+        yield _(
+            "Ceph's manager does not answer client.{client}: how full single OSDs are is not known, and sizes are those of "
+            "CRUSH weights. It would need the caps: mgr 'allow r'"
+        ).format(client=denied)
     if "providers" in rows and "hypervisors" in rows and "compute_services" in rows and platform.disk_is_shared:
         yield _("The disk of the hosts is one pool of Ceph, and counts once.")
 

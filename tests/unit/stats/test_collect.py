@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
+from blue_wizard.config import CephAccess
 from blue_wizard.errors import StepFailed
+from blue_wizard.reach import ceph
 from blue_wizard.reach.openstack import ApiError
 from blue_wizard.stats import collect as module
 from blue_wizard.stats import model, placement, run
@@ -185,6 +188,36 @@ def test_no_more_than_a_few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloud, "_answer", slow)
     assert _collect(cloud, ["providers"]).problems == {}
     assert cloud.most["placement"] == IN_FLIGHT
+
+
+class _Ceph:
+    """Answers from the record; the manager as it is told."""
+
+    def __init__(self, manager: Exception | None) -> None:
+        self.manager, self.rows = manager, recorded().rows["ceph"]
+
+    def ask(self, prefix: str, *, manager: bool = False, **_arguments: str) -> Any:
+        if manager and self.manager:
+            raise self.manager
+        return self.rows[{"df": "df", "osd dump": "osds", "osd crush dump": "crush", "osd df": "osd_df"}[prefix]]
+
+
+@pytest.mark.parametrize(
+    ("manager", "partial", "note"),
+    [(None, False, False), (ceph.Denied("no caps"), False, True), (StepFailed("no manager"), True, False)],
+)
+def test_a_manager_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, manager: Exception | None, partial: bool, note: bool
+) -> None:
+    monkeypatch.setattr(ceph, "open_cluster", lambda _access: nullcontext(_Ceph(manager)))
+    access = CephAccess(client="cinder")
+    found = collect(Answers(recorded().rows), access, ["ceph", "volumes"], deadline_s=20)  # type: ignore[arg-type]
+    made = run.report(found, ["ceph"])
+    values = {v.statistic.id: v for v in made.values}
+    assert made.partial is partial
+    assert any("client.cinder" in n for n in made.notes) is note
+    assert (values["ceph.osd_fullest"].number is None) is (manager is not None)
+    assert values["ceph.safe"].number == pytest.approx(42 * 2**30 * 2 / 3 * 0.85, rel=0.01)
 
 
 def test_a_keystone_that_cuts_its_answer_short_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
