@@ -95,8 +95,7 @@ def stats(
     made = run.report(_look(run.needs(chosen), deadline, history), chosen, history, compare_days=compare)
     if report is not None:
         formats.write(made, report)
-    titles = {id_: t.title() for id_, t in known.items() if id_ in chosen}
-    emit(formats.as_data(made), output, lambda: stats_tables(made, titles, every=all_))
+    emit(formats.as_data(made), output, lambda: stats_tables(made, every=all_))
     return 1 if made.partial else 0
 
 

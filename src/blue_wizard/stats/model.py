@@ -143,7 +143,7 @@ class Report:
     """What one run found. `problems` is empty when everything could be read; `notes` are what a reader must know besides.
 
     `moment` is in epoch seconds; `calls` counts the requests to APIs; `asked_s` are the seconds that each listing took.
-    `since` is the moment that values are compared with (None: nothing is).
+    `since` is the moment that values are compared with (None: nothing is). `titles` are the topics in their order, by id.
     """
 
     cloud: str
@@ -157,6 +157,7 @@ class Report:
     forecasts: tuple[Any, ...] = ()
     asked_s: Mapping[str, float] = field(default_factory=dict)
     since: float | None = None
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def partial(self) -> bool:

@@ -75,6 +75,7 @@ def report(
         tuple(forecasts(values, snapshot, history)) if history else (),
         snapshot.asked_s,
         since,
+        {id_: topic.title() for id_, topic in topics().items() if not wanted or id_ in wanted},
     )
 
 

@@ -22,9 +22,9 @@ __all__ = ["forecast_tables", "stats_tables", "whatif_tables"]
 _MOST = 25
 
 
-def stats_tables(report: Report, titles: dict[str, str], *, every: bool) -> Iterable[RenderableType]:
+def stats_tables(report: Report, *, every: bool) -> Iterable[RenderableType]:
     """Totals by topic, then tables (25 lines of each, all with `every`), then what is missing and what to know."""
-    for topic, title in titles.items():
+    for topic, title in report.titles.items():
         compared = report.since is not None
         rows = [
             (v.statistic.title(), _value(v), change(v)) if compared else (v.statistic.title(), _value(v))

@@ -120,7 +120,7 @@ def _summary(book: _Book, report: Report) -> None:
             topic = v.statistic.topic
             row += 1
             for column in range(3):
-                sheet.write_string(row, column, topic if column == 0 else "", book.group)
+                sheet.write_string(row, column, report.titles[topic] if column == 0 else "", book.group)
         row += 1
         sheet.write_string(row, 0, v.statistic.title(), book.text)
         if v.unknown:
