@@ -119,12 +119,43 @@ def test_a_service_that_hangs_is_left_behind() -> None:
     assert "networks" in found.rows
 
 
-def test_half_a_listing_is_none() -> None:
+@pytest.mark.parametrize("status", [400, 500])
+def test_half_a_listing_is_none(status: int) -> None:
     rows = recorded().rows
     rows["servers"] = [{**rows["servers"][0], "id": f"s{i}"} for i in range(2500)]
-    found = _collect(Answers(rows, {"marker=s1999": _refusal(500)}), ["servers"])
+    found = _collect(Answers(rows, {"marker=s1999": _refusal(status)}), ["servers"])
     assert "servers" not in found.rows
-    assert "servers" in found.problems
+    assert "it broke" in found.problems["servers"]
+
+
+def test_a_row_that_is_removed_between_two_pages() -> None:
+    rows = recorded().rows
+    rows["volumes"] = [{**rows["volumes"][0], "id": f"v{i}"} for i in range(2500)]
+
+    class Moving(Answers):
+        def get(self, service: str, path: str, **more: Any) -> Any:
+            if "marker=v999" in path:
+                rows["volumes"] = [v for v in rows["volumes"] if v["id"] != "v999"]
+                raise _refusal(404)
+            return super().get(service, path, **more)
+
+    found = _collect(Moving(rows), ["volumes"])
+    assert found.problems == {}
+    assert len(found.rows["volumes"]) == 2499
+
+
+def test_what_a_cloud_does_not_have_is_unknown_unless_it_means_none() -> None:
+    class Poor(Answers):
+        def get(self, service: str, path: str, *, missing_ok: bool = False, **more: Any) -> Any:
+            if "/backups" in path or "availabilities" in path:
+                if missing_ok:
+                    return None
+                raise _refusal(404)
+            return super().get(service, path, missing_ok=missing_ok, **more)
+
+    values = {v.statistic.id: v for v in run.report(_collect(Poor(recorded().rows)), ()).values}
+    assert values["storage.backups"].number == 0
+    assert values["network.external_ips"].unknown == "ip_availability"
 
 
 def test_an_answer_that_nobody_expects_spoils_no_other() -> None:
