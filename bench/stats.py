@@ -68,7 +68,15 @@ def _run(argv: Sequence[str | Path], environment: Mapping[str, str]) -> tuple[fl
 
 
 def _ours(topics: Sequence[str], environment: Mapping[str, str], state: str) -> tuple[Cost, dict[str, float]]:
-    argv: list[str | Path] = [ROOT / ".venv" / "bin" / "blue-wizard", "stats", *topics, "--deadline", "1800", "-o", "json"]
+    argv: list[str | Path] = [
+        ROOT / ".venv" / "bin" / "blue-wizard",
+        "stats",
+        *topics,
+        "--deadline",
+        "1800",
+        "-o",
+        "json",
+    ]
     # 1 would mean that something could not be read.
     wall, cpu, printed = _run(argv, {**environment, "BLUE_WIZARD_STATE_DIR": state})
     found = json.loads(printed)

@@ -135,10 +135,12 @@ def collect(
             tasks[name] = lambda: placement.read(asker, memory.inventories)
         elif name == "ceph":
             if ceph is not None:
-                tasks[name] = lambda: _ceph(ceph, made.problems)
+                tasks[name] = partial(_ceph, ceph)
         else:
             tasks[name] = partial(_listing, asker, LISTINGS[name], memory)
     _run(tasks, made, asker, progress)
+    if failed := made.rows.get("ceph", {}).get("failed"):
+        made.problems[OSD_DF] = failed
     made.calls = asker.calls
     made.took_s = time.monotonic() - began
     return made
@@ -221,9 +223,9 @@ def _listing(asker: Asker, one: Listing, memory: Memory) -> Any:
     return rows
 
 
-def _ceph(access: CephAccess, problems: dict[str, str]) -> dict[str, Any]:
-    """The answers of the cluster by command. ``osd df`` is None where the manager fails, which is a problem, or where the client
-    has no right to ask it, which is not: `denied` is the client's name then.
+def _ceph(access: CephAccess) -> dict[str, Any]:
+    """The answers of the cluster by command. ``osd df`` is None where the manager fails, which is a problem (`failed` says why), or
+    where the client has no right to ask it, which is not: `denied` is the client's name then.
     """
     from blue_wizard.reach.ceph import Denied, open_cluster
 
@@ -238,6 +240,5 @@ def _ceph(access: CephAccess, problems: dict[str, str]) -> dict[str, Any]:
         except Denied:
             found |= {"osd_df": None, "denied": access.client}
         except BlueWizardError as e:
-            found["osd_df"] = None
-            problems[OSD_DF] = e.message
+            found |= {"osd_df": None, "failed": e.message}
     return found
