@@ -119,10 +119,11 @@ def _port_step(cloud: Mapping[str, Json], vm: VmPlan, i: int, nic: NicPlan, foun
         "mac": nic.mac,
         "fixed_ip": address,
         "subnet_id": subnet.id if subnet else None,
+        "allowed_ips": [str(ip) for ip in nic.allowed_ips],
         "security_groups": [found.groups[g] for g in nic.security_groups]
         or [g for g in [found.groups.get("default")] if g],
     }
-    kept = ", ".join(x for x in (nic.mac, address) if x)
+    kept = ", ".join(x for x in (nic.mac, address, *map(str, nic.allowed_ips)) if x)
     why = _("keeps {what}").format(what=kept) if kept else ""
     title = _("make a port in {network}").format(network=network.name)
     return Step(f"port.{i}", "neutron.port.create", args, title, why, Risk.LOW, 1)

@@ -38,11 +38,15 @@ class DiskPlan(_Strict):
 
 
 class NicPlan(_Strict):
-    """A network card. Without `mac` and `fixed_ip` the cloud chooses them."""
+    """A network card. Without `mac` and `fixed_ip` the cloud chooses them.
+
+    `allowed_ips` are further addresses that the guest uses on this card, or shares with others (a VIP): its port lets them pass.
+    """
 
     network: str | None = None
     mac: Mac | None = None
     fixed_ip: IPv4Address | IPv6Address | None = None
+    allowed_ips: list[IPv4Address | IPv6Address] = []
     security_groups: list[str] = []
     source_mac: str = ""
     source_network: str = ""

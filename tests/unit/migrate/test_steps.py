@@ -153,3 +153,19 @@ def test_machines_of_one_name_become_servers_of_two() -> None:
     wave, remarks = make_wave("s", twins, SITE, Wishes(mapped=MapFile()), _look)
     assert [vm.name for vm in wave.vms] == ["m", "m-vm-2"]
     assert any("m-vm-2" in r for r in remarks)
+
+
+def test_further_addresses_of_a_card_are_let_pass() -> None:
+    nic = replace(MACHINE.nics[0], addresses=("10.0.0.5", "10.0.0.6", "10.0.0.7"))
+    machine = replace(MACHINE, nics=(nic,))
+    wave = make(machine, keep_ip=True)
+    (port,) = [s for s in vm_steps(wave, wave.vms[0], SITE, Power.OFF) if s.verb == "neutron.port.create"]
+    assert (port.args["fixed_ip"], port.args["allowed_ips"]) == ("10.0.0.5", ["10.0.0.6", "10.0.0.7"])
+    assert make(machine).vms[0].nics[0].allowed_ips == []
+
+
+def test_a_further_address_outside_the_network_is_found_before_anything_is_made() -> None:
+    nic = replace(MACHINE.nics[0], addresses=("10.0.0.5", "10.99.0.6"))
+    wave = make(replace(MACHINE, nics=(nic,)), keep_ip=True)
+    bad = [f for f in preconditions.check(wave, SITE) if not f.holds]
+    assert any("10.99.0.6" in f.title for f in bad)
