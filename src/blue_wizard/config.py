@@ -122,7 +122,7 @@ class Limits(_Strict):
     total: int = Field(default=4, ge=1)
     per_target: int = Field(default=2, ge=1)
     kinds: dict[str, Annotated[int, Field(ge=1)]] = {}
-    """How many jobs may use one thing of a kind at once: ``{source-host: 2, datastore: 1}`` (see `Plan.uses`)."""
+    """How many jobs may use one thing of a kind at once: ``{esxi-host: 4, datastore: 2}`` (see `Plan.uses`)."""
 
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

@@ -15,7 +15,7 @@ from blue_wizard.jobs.model import Invariant, Json, Plan
 from blue_wizard.migrate import preconditions, site
 from blue_wizard.migrate.invariant import SOURCE_OFF
 from blue_wizard.migrate.local import candidates
-from blue_wizard.migrate.machine import Power
+from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.migrate.preconditions import Finding
 from blue_wizard.migrate.sources import PowerControl, Source, open_source
 from blue_wizard.migrate.steps import IMPORTS, vm_steps
@@ -61,7 +61,8 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
         findings += preconditions.check(wave, found)
         findings += _host_findings(wave, found)
         findings += staging_findings(wave)
-        findings += _source_findings(wave, source)
+        machines = {m.id: m for m in source.discover()}
+        findings += _source_findings(wave, source, machines)
         preconditions.judge(findings)
         children += [
             Plan(
@@ -70,7 +71,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
                 params={"source": wave.source, "machine": vm.id},
                 steps=vm_steps(wave, vm, found, power),
                 target=source.target,
-                uses=(f"source-host:{source.target}", f"cloud:{wave.cloud}"),
+                uses=(f"source-host:{source.target}", *machines[vm.id].places, f"cloud:{wave.cloud}"),
                 window=wave.window,
                 invariant=_invariant(wave, vm, power),
             )
@@ -129,9 +130,8 @@ def staging_findings(wave: Wave) -> list[Finding]:
     return [Finding(title, need <= free, text.format(need=need / (1 << 30), free=free / (1 << 30)))]
 
 
-def _source_findings(wave: Wave, source: Source) -> list[Finding]:
+def _source_findings(wave: Wave, source: Source, machines: Mapping[str, Machine]) -> list[Finding]:
     """Is the source as the wave says, whole, and does it allow what is going to be done to it?"""
-    machines = {m.id: m for m in source.discover()}
     found = []
     for vm in wave.vms:
         machine = machines.get(vm.id)
