@@ -63,6 +63,30 @@ def test_formats(lab: Lab, tmp_path: Path, fmt: str) -> None:
     assert lab.inventory() == before
 
 
+def test_a_wave_in_parts_and_what_is_left_of_it(lab: Lab, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("one", "two"):
+        disk_file("qcow2", cache.get("tiny"), folder / f"{name}.qcow2")
+    before = lab.inventory()
+    wave = _plan(lab, tmp_path, folder, "--convert", "never")
+    text = yaml.safe_load(wave.read_text())
+    for vm in text["vms"]:
+        vm["start"] = False
+    wave.write_text(yaml.safe_dump(text))
+    assert "nobody*" in lab.bw("migrate", "run", wave, "--match", "nobody*", "--yes", code=2).stderr
+    (first,) = lab.json("migrate", "run", wave, "--match", "one", "--yes")["report"]["vms"]
+    assert first["name"] == "one"
+    # The whole wave again would make a second server of that name.
+    lab.bw("migrate", "run", wave, "--yes", code=3)
+    (second,) = lab.json("migrate", "run", wave, "--retry", "--yes")["report"]["vms"]
+    assert second["name"] == "two"
+    lab.bw("migrate", "run", wave, "--retry", "--yes", code=2)
+    assert len(lab.json("migrate", "status", wave)) == 2
+    lab.bw("migrate", "rollback", wave, "--yes")
+    assert lab.inventory() == before
+
+
 @pytest.mark.slow
 def test_a_guest_without_virtio_drivers_is_converted(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "old.qcow2"
