@@ -261,7 +261,8 @@ def rollback(
 
     if not names:
         raise InputError(_("Neither a wave file nor a job was named."))
-    jobs = [j for n in names for j in _jobs_of(n) if client.can_be_undone(j)]
+    # What an older job made for itself and others goes last.
+    jobs = [j for n in reversed(names) for j in reversed(_jobs_of(n)) if client.can_be_undone(j)]
     if jobs:
         confirm(_("Undo {jobs}?").format(jobs=", ".join(jobs)), yes=yes)
     for job in jobs:

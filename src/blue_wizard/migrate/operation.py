@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from blue_wizard import config
 from blue_wizard.errors import BlueWizardError, InputError
 from blue_wizard.jobs.actions import planner, reporter
-from blue_wizard.jobs.model import Invariant, Json, Plan
+from blue_wizard.jobs.model import Invariant, Json, Plan, Step
 from blue_wizard.migrate import preconditions, site
 from blue_wizard.migrate.invariant import SOURCE_OFF
 from blue_wizard.migrate.local import candidates
 from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.migrate.preconditions import Finding
 from blue_wizard.migrate.sources import PowerControl, Source, open_source
-from blue_wizard.migrate.steps import IMPORTS, vm_steps
+from blue_wizard.migrate.steps import IMPORTS, flavor_steps, vm_steps
 from blue_wizard.migrate.targets import (
     disks,
     flavors,
@@ -53,6 +54,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
     """
     findings: list[Finding] = []
     children: list[Plan] = []
+    sizes: dict[tuple[str, str], Step] = {}
     for wave in waves:
         cloud = openstack.connect(wave.cloud)
         kinds = {vm.storage for vm in wave.vms}
@@ -64,6 +66,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
         machines = {m.id: m for m in source.discover()}
         findings += _source_findings(wave, source, machines)
         preconditions.judge(findings)
+        sizes |= {(wave.cloud, step.id): step for step in flavor_steps(wave, found)}
         children += [
             Plan(
                 title=vm.name,
@@ -84,6 +87,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
         title=_("Migrate {names}").format(names=", ".join(names[:5]) + (" ..." if len(names) > 5 else "")),
         operation=OPERATION,
         params={"waves": [w.model_dump(mode="json") for w in waves]},
+        steps=tuple(replace(step, id=f"flavor.{n}") for n, step in enumerate(sizes.values())),
         children=tuple(children),
         preconditions=tuple(f.as_precondition() for f in findings),
     )
