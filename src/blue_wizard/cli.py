@@ -28,6 +28,7 @@ def build() -> App:
         result_action="return_value",
     )
     app.command("blue_wizard.commands.migrate:app", name="migrate", help=_("Bring virtual machines into OpenStack."))
+    app.command("blue_wizard.commands.host:app", name="host", help=_("Empty a compute host, work on it, give it back."))
     app.command("blue_wizard.commands.job:app", name="job", help=_("Look at jobs, resume, cancel and undo them."))
     app.command(
         "blue_wizard.commands.schedule:app",
