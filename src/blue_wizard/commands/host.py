@@ -117,6 +117,48 @@ def enter_command(
     return _run(made, lambda: enter.plan_of(params.as_json()), yes=yes, hold=hold, detach=detach, output=output)
 
 
+@app.command(
+    name="leave",
+    help=_("Give a host back: wait until it is ready, open it, bring its servers back."),
+)
+def leave_command(
+    host: str,
+    /,
+    *,
+    rebooted: Annotated[
+        bool, Parameter(negative=(), help=_("Wait until it was rebooted: it is in another boot."))
+    ] = False,
+    kernel: Annotated[str, Parameter(help=_("How the release of its kernel has to begin."))] = "",
+    wait: Annotated[
+        float, Parameter(validator=Number(gt=0), help=_("For how many seconds it is waited for at each point."))
+    ] = 1800.0,
+    canary: Annotated[
+        str, Parameter(help=_("The id of a server that is moved there and back before others come."))
+    ] = "",
+    bring_back: Annotated[bool, Parameter(help=_("Bring the servers back that were moved away."))] = True,
+    parallel: ParallelOption = 1,
+    max_silence: SilenceOption = 30.0,
+    plan: PlanOption = False,
+    yes: YesOption = False,
+    hold: HoldOption = False,
+    detach: DetachOption = False,
+    output: OutputOption = "table",
+) -> int:
+    """Give a host back."""
+    from blue_wizard.maintain import leave
+    from blue_wizard.reach import openstack
+    from blue_wizard.report.plans import plan_tables
+
+    params = leave.Params(
+        openstack.cloud_name(), host, "", rebooted, kernel, wait, bring_back, canary, parallel, max_silence
+    )
+    made = leave.look(params)
+    if plan:
+        emit({**made.as_json(), "digest": made.digest}, output, lambda: plan_tables(made))
+        return 0
+    return _run(made, lambda: leave.plan_of(made.params), yes=yes, hold=hold, detach=detach, output=output)
+
+
 def _run(made: Plan, again: Callable[[], Plan], *, yes: bool, hold: bool, detach: bool, output: Output) -> int:
     """Ask, submit, and follow a plan; the exit code. `again` makes the plan once more."""
     import time

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from blue_wizard.maintain import enter, invariant
-from blue_wizard.maintain.actions import cordon, empty
+from blue_wizard.maintain import enter, invariant, leave
+from blue_wizard.maintain.actions import cold, cordon, empty, live, power, quiet, ready
 
 __all__ = ["modules"]
 
-modules = (cordon, empty, enter, invariant)
+modules = (cold, cordon, empty, enter, invariant, leave, live, power, quiet, ready)
 """The modules that register something."""

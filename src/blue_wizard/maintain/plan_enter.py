@@ -11,7 +11,17 @@ from blue_wizard.maintain.model import Assessment, Reason, Site, Verb
 from blue_wizard.maintain.survey import Survey
 from blue_wizard.text import _
 
-__all__ = ["CLAIM", "OPERATION", "Options", "claim_of", "compile_plan", "interleaved", "lock_of"]
+__all__ = [
+    "CLAIM",
+    "OPERATION",
+    "Options",
+    "claim_of",
+    "cold_step",
+    "compile_plan",
+    "interleaved",
+    "live_steps",
+    "lock_of",
+]
 
 OPERATION = "host.enter"
 CLAIM = "maintenance"
@@ -71,8 +81,10 @@ def compile_plan(cloud: str, found: Survey, options: Options, params: Mapping[st
     ]
     steps += [_stop(cloud, a) for a in found.servers if a.verb is Verb.STOP]
     moves = [a for a in found.servers if a.verb is Verb.LIVE]
-    steps += interleaved([_live(cloud, host, a, options) for a in moves], options.parallel)
-    steps += [_cold(cloud, host, a) for a in found.servers if a.verb is Verb.COLD]
+    steps += interleaved(
+        [live_steps({**where, "service": site.service.id}, a, options.silence_s) for a in moves], options.parallel
+    )
+    steps += [cold_step({**where, "service": site.service.id}, a) for a in found.servers if a.verb is Verb.COLD]
     steps.append(
         Step(
             "empty",
@@ -123,15 +135,16 @@ def _stop(cloud: str, one: Assessment) -> Step:
     )
 
 
-def _live(cloud: str, host: str, one: Assessment, options: Options) -> tuple[Step, Step]:
-    server, dest = one.server, one.dest
+def live_steps(where: Mapping[str, Json], one: Assessment, silence_s: float) -> tuple[Step, Step]:
+    """A live migration away from a host. `where`: cloud, host, and the id of its service."""
+    server, dest, cloud = one.server, one.dest, where["cloud"]
     args = {
-        "cloud": cloud,
+        **where,
         "server": server.id,
         "name": server.name,
-        "source": host,
+        "source": where["host"],
         "dest": dest,
-        "silence_s": options.silence_s,
+        "silence_s": silence_s,
         "timeout_s": max(300.0, 4 * one.seconds),
     }
     to = dest or "?"
@@ -169,16 +182,17 @@ def interleaved(moves: Sequence[tuple[Step, Step]], parallel: int) -> list[Step]
     return found + waiting
 
 
-def _cold(cloud: str, host: str, one: Assessment) -> Step:
-    server = one.server
+def cold_step(where: Mapping[str, Json], one: Assessment) -> Step:
+    """A cold migration away from a host. `where`: cloud, host, and the id of its service."""
+    server, cloud = one.server, where["cloud"]
     return Step(
         f"cold.{server.id}",
         "nova.server.cold-migrate",
         {
-            "cloud": cloud,
+            **where,
             "server": server.id,
             "name": server.name,
-            "source": host,
+            "source": where["host"],
             "dest": one.dest,
             "timeout_s": max(600.0, 4 * one.seconds),
         },
