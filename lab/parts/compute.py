@@ -81,6 +81,20 @@ def _has_secret(host: Host) -> bool:
     return ok([*enter(host), "virsh", "secret-get-value", SECRET])
 
 
+def _ssh_between(host: Host) -> None:
+    """Let root of a compute host log in to the others: Nova carries the disks of servers that are off by scp."""
+    folder = host.folder / "ssh_config.d"
+    folder.mkdir(exist_ok=True)
+    (folder / "lab.conf").write_text((STATE / "ssh" / "config").read_text())
+    on(host, ["sh", "-c", f"mountpoint -q /etc/ssh/ssh_config.d || mount --bind {folder} /etc/ssh/ssh_config.d"])
+
+
+def _reaches_others(host: Host) -> bool:
+    others = [h.address for h in HOSTS.values() if h.compute and h is not host]
+    options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=3"]
+    return all(ok([*enter(host), "ssh", *options, other, "true"]) for other in others)
+
+
 def _nova(host: Host) -> None:
     file = ETC / "nova" / f"{host.name}.conf"
     values = {"HOST": host.name, "ADDRESS": host.address, "SECRET": SECRET}
@@ -124,8 +138,20 @@ for _h in HOSTS.values():
             alive=partial(_has_secret, _h),
         )
         part(
+            f"ssh-between:{_h.name}",
+            needs=tuple(f"sshd:{h.name}" for h in HOSTS.values() if h.compute),
+            start=partial(_ssh_between, _h),
+            alive=partial(_reaches_others, _h),
+        )
+        part(
             f"nova-compute:{_h.name}",
-            needs=(f"ceph-secret:{_h.name}", "nova-conductor", "placement", f"neutron-ovs:{_h.name}"),
+            needs=(
+                f"ceph-secret:{_h.name}",
+                f"ssh-between:{_h.name}",
+                "nova-conductor",
+                "placement",
+                f"neutron-ovs:{_h.name}",
+            ),
             start=partial(_nova, _h),
             alive=partial(_nova_alive, _h),
             log=log_of(_h, "nova-compute"),

@@ -33,6 +33,7 @@ def build() -> App:
         name="stats",
         help=_("What there is, who uses it, when it runs out. Changes nothing."),
     )
+    app.command("blue_wizard.commands.host:app", name="host", help=_("Empty a compute host, work on it, give it back."))
     app.command("blue_wizard.commands.job:app", name="job", help=_("Look at jobs, resume, cancel and undo them."))
     app.command(
         "blue_wizard.commands.schedule:app",

@@ -1,0 +1,11 @@
+"""Registers what maintenance can do: its actions, planners, reports and its invariant (an entry point)."""
+
+from __future__ import annotations
+
+from blue_wizard.maintain import enter, invariant, leave
+from blue_wizard.maintain.actions import cold, cordon, empty, live, power, quiet, ready
+
+__all__ = ["modules"]
+
+modules = (cold, cordon, empty, enter, invariant, leave, live, power, quiet, ready)
+"""The modules that register something."""
