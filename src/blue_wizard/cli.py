@@ -28,6 +28,11 @@ def build() -> App:
         result_action="return_value",
     )
     app.command("blue_wizard.commands.migrate:app", name="migrate", help=_("Bring virtual machines into OpenStack."))
+    app.command(
+        "blue_wizard.commands.osd:app",
+        name="osd",
+        help=_("Find failed disks of Ceph, replace and rebuild their OSDs."),
+    )
     app.command("blue_wizard.commands.job:app", name="job", help=_("Look at jobs, resume, cancel and undo them."))
     app.command(
         "blue_wizard.commands.schedule:app",
