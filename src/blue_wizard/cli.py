@@ -34,6 +34,10 @@ def build() -> App:
         help=_("What there is, who uses it, when it runs out. Changes nothing."),
     )
     app.command("blue_wizard.commands.host:app", name="host", help=_("Empty a compute host, work on it, give it back."))
+        "blue_wizard.commands.osd:app",
+        name="osd",
+        help=_("Find failed disks of Ceph, replace and rebuild their OSDs."),
+    )
     app.command("blue_wizard.commands.job:app", name="job", help=_("Look at jobs, resume, cancel and undo them."))
     app.command(
         "blue_wizard.commands.schedule:app",
