@@ -78,7 +78,9 @@ def read(path: Path) -> Bundle:
         data = path.read_bytes()
         document = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
         if document.get("version") != VERSION:
-            raise ValueError(_("format {version}, known is {known}").format(version=document.get("version"), known=VERSION))
+            raise ValueError(
+                _("format {version}, known is {known}").format(version=document.get("version"), known=VERSION)
+            )
         hosts = {name: HostAnswer(**host) for name, host in document.pop("hosts").items()}
         return Bundle(Api(**document.pop("api")), hosts, **document)
     except OSError as e:

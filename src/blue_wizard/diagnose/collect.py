@@ -146,7 +146,9 @@ def _look(open_host: OpenHost, name: str, asked: dict[str, Any]) -> HostAnswer:
         lines: Iterable[str] = (result.stderr or result.stdout).strip().splitlines()[-1:]
         return HostAnswer(
             fault=Fault.STATUS,
-            message=_("{host} gave no usable answer: {error}").format(host=name, error=" ".join(lines) or result.status),
+            message=_("{host} gave no usable answer: {error}").format(
+                host=name, error=" ".join(lines) or result.status
+            ),
         )
 
 

@@ -148,7 +148,9 @@ def paths(api: Api, port: dict[str, Any]) -> tuple[Path, ...]:
     details = port.get("binding:vif_details") or {}
     hybrid = bool(details.get("ovs_hybrid_plug", on_compute.get("ovs_hybrid_plug", False)))
     physical = network.get("provider:physical_network") or ""
-    servers = [p for p in api.dhcp_ports[network["id"]] if p.get("device_id") != "reserved_dhcp_port"]
+    servers: list[dict[str, Any] | None] = [
+        p for p in api.dhcp_ports[network["id"]] if p.get("device_id") != "reserved_dhcp_port"
+    ]
     made = []
     for dhcp in servers or [None]:
         network_host = str(dhcp.get("binding:host_id") or "") if dhcp else ""

@@ -163,9 +163,7 @@ def _walk(text: str, tags: list[int], tunnel: tuple[str | None, int | None], fou
         elif name == "set" and inside.startswith("vlan("):
             if vid := re.search(r"vid=(\d+)", inside):
                 tags[-1:] = [int(vid[1])]
-        elif name == "set" and inside.startswith("tunnel("):
-            tunnel = _tunnel(inside)
-        elif name == "tnl_push":
+        elif (name == "set" and inside.startswith("tunnel(")) or name == "tnl_push":
             tunnel = _tunnel(inside)
         elif name in {"clone", "sample", "check_pkt_len"}:
             _walk(inside, list(tags), tunnel, found)

@@ -1,7 +1,7 @@
 """Everything that the diagnosis reads on one host, in one go, as one JSON document on stdout. Changes nothing.
 
-Runs on the host itself, fed to ``python3 -``, with the questions as JSON in its only argument (see `diagnose.collect`). Each answer is what a
-command wrote ({"rc", "out", "err"}), so that what can't be run is told apart from what says nothing. Python 3.6.
+Runs on the host itself, fed to ``python3 -``, with the questions as JSON in its only argument (see `diagnose.collect`). Each answer
+is what a command wrote ({"rc", "out", "err"}), so that what can't be run is told apart from what says nothing. Python 3.6.
 """
 
 import base64
@@ -14,6 +14,9 @@ import sys
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+Answer = dict[str, Any]
 
 LIMIT_S = 8
 OVS_CONTAINERS = ("openvswitch_vswitchd", "openvswitch-vswitchd")
@@ -21,7 +24,7 @@ LIBVIRT_CONTAINERS = ("nova_libvirt",)
 DHCP_FOLDER = "/var/lib/neutron/dhcp"
 
 
-def run(argv, limit=LIMIT_S):
+def run(argv: list[str], limit: int = LIMIT_S) -> Answer:
     """What a command wrote. rc 127: it is not there; 124: it did not end in time."""
     env = dict(os.environ, LC_ALL="C", PATH=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
     try:
@@ -39,7 +42,7 @@ def run(argv, limit=LIMIT_S):
     return {"rc": process.returncode, "out": out.decode("utf-8", "replace"), "err": err.decode("utf-8", "replace")}
 
 
-def read(path):
+def read(path: str) -> str | None:
     """A small file of /proc or /sys; None when it is not there."""
     try:
         with open(path) as f:
@@ -48,7 +51,7 @@ def read(path):
         return None
 
 
-def container(names):
+def container(names: tuple[str, ...]) -> list[str]:
     """The words that run a command in the first of these containers that is up, and the runtime's name."""
     for runtime in ("docker", "podman"):
         if shutil.which(runtime):
@@ -60,12 +63,12 @@ def container(names):
     return []
 
 
-def wrapping(tool, names):
+def wrapping(tool: str, names: tuple[str, ...]) -> list[str]:
     """How to run `tool`: on the host (nothing before it), else in its container."""
     return [] if shutil.which(tool) else container(names)
 
 
-def ovs_database(wrap):
+def ovs_database(wrap: list[str]) -> Answer:
     """Bridges, ports, interfaces, mirrors and the switch itself, one JSON table a line."""
     tables = {
         "Bridge": "_uuid,name,ports,mirrors,fail_mode,datapath_type,protocols,other_config,external_ids",
@@ -75,15 +78,16 @@ def ovs_database(wrap):
         "Mirror": "_uuid,name,output_port,output_vlan,select_all,select_src_port,select_dst_port",
         "Open_vSwitch": "ovs_version,external_ids,other_config",
     }
-    argv = wrap + ["ovs-vsctl", "--timeout=5", "--format=json"]
+    argv = [*wrap, "ovs-vsctl", "--timeout=5", "--format=json"]
     for table, columns in tables.items():
         argv += ["--", "--columns=" + columns, "list", table]
     return run(argv)
 
 
-def rows(answer):
+def rows(answer: Answer) -> list[list[Answer]]:
     """The tables of `ovs_database` as lists of dicts, in the order above."""
-    decoder, found, text = json.JSONDecoder(), [], answer["out"].strip()
+    decoder, text = json.JSONDecoder(), answer["out"].strip()
+    found: list[list[Answer]] = []
     while text:
         table, end = decoder.raw_decode(text)
         found.append([dict(zip(table["headings"], row)) for row in table["data"]])
@@ -91,24 +95,24 @@ def rows(answer):
     return found
 
 
-def as_map(value):
+def as_map(value: Any) -> dict[str, Any]:
     """An OVSDB map as a dict."""
     return dict(value[1]) if isinstance(value, list) and value and value[0] == "map" else {}
 
 
-def as_set(value):
+def as_set(value: Any) -> list[Any]:
     """An OVSDB set (or a single element) as a list."""
     return value[1] if isinstance(value, list) and value and value[0] == "set" else [value]
 
 
-class Switch(object):
+class Switch:
     """Where interfaces are, by what is known of them."""
 
-    def __init__(self, tables):
+    def __init__(self, tables: list[list[Answer]]) -> None:
         bridges, ports, interfaces = tables[0], tables[1], tables[2]
         by_uuid = {row["_uuid"][1]: row for row in interfaces}
         port_uuid = {row["_uuid"][1]: row for row in ports}
-        self.entries = []
+        self.entries: list[tuple[str, Answer]] = []
         for bridge in bridges:
             for port_ref in as_set(bridge["ports"]):
                 port = port_uuid.get(port_ref[1])
@@ -118,7 +122,7 @@ class Switch(object):
         self.bridges = [row["name"] for row in bridges]
         self.netdev = any(row.get("datapath_type") == "netdev" for row in bridges)
 
-    def find(self, wanted):
+    def find(self, wanted: Answer) -> tuple[str, Answer] | None:
         """(bridge, interface row) of the first interface that answers to `wanted`, or None."""
         for bridge, row in self.entries:
             if wanted.get("bridge") not in (None, bridge):
@@ -127,21 +131,21 @@ class Switch(object):
                 return bridge, row
             if "name" in wanted and row["name"] == wanted["name"]:
                 return bridge, row
-            if "remote_ip" in wanted and as_map(row["options"]).get("remote_ip") == wanted["remote_ip"]:
-                if row["type"] == wanted.get("type", row["type"]):
-                    return bridge, row
+            leads = "remote_ip" in wanted and as_map(row["options"]).get("remote_ip") == wanted["remote_ip"]
+            if leads and row["type"] == wanted.get("type", row["type"]):
+                return bridge, row
             if wanted.get("nic") and row["type"] in ("", "system", "dpdk"):
                 return bridge, row
         return None
 
 
-def ofport(row):
+def ofport(row: Answer) -> int | None:
     """The OpenFlow number of an interface, or None while it has none."""
     number = row.get("ofport")
     return number if isinstance(number, int) and number > 0 else None
 
 
-def trace(wrap, switch, question):
+def trace(wrap: list[str], switch: Switch, question: Answer) -> Answer:
     """One ofproto/trace. No packet is given, so nothing is learned and nothing is sent."""
     found = None
     for wanted in question["from"]:
@@ -155,14 +159,14 @@ def trace(wrap, switch, question):
     if number is None:
         return {"rc": 2, "out": "", "err": "interface has no ofport", "bridge": bridge, "in_port": row["name"]}
     flow = "in_port=%d,%s" % (number, question["flow"])
-    answer = run(wrap + ["ovs-appctl", "-T", "5", "ofproto/trace", "--names", bridge, flow])
+    answer = run([*wrap, "ovs-appctl", "-T", "5", "ofproto/trace", "--names", bridge, flow])
     if answer["rc"] != 0 and "names" in answer["err"]:
-        answer = run(wrap + ["ovs-appctl", "-T", "5", "ofproto/trace", bridge, flow])
+        answer = run([*wrap, "ovs-appctl", "-T", "5", "ofproto/trace", bridge, flow])
     answer.update(bridge=bridge, in_port=row["name"], flow=flow)
     return answer
 
 
-def outer(wrap, switch, addresses, question):
+def outer(wrap: list[str], switch: Switch, addresses: list[Answer], question: Answer) -> Answer:
     """What becomes of a tunnel packet that comes in by the NIC, where its address is on a bridge of the switch."""
     for row in addresses:
         if question["local"] not in [a.get("local") for a in row.get("addr_info", ())]:
@@ -180,23 +184,23 @@ def outer(wrap, switch, addresses, question):
     return {"rc": 2, "out": "", "err": "no device has the address", "bridge": None, "in_port": None}
 
 
-def namespace(name, interface):
+def namespace(name: str, interface: str) -> dict[str, Answer]:
     """The links, addresses, packet filter and UDP sockets of a network namespace."""
     inside = ["ip", "netns", "exec", name]
     jobs = {
-        "link": inside + ["ip", "-j", "-d", "-s", "link"],
-        "addr": inside + ["ip", "-j", "addr"],
-        "route": inside + ["ip", "-j", "route"],
-        "iptables": inside + ["iptables-save", "-c"],
-        "udp": inside + ["cat", "/proc/net/udp"],
-        "nft": inside + ["nft", "-a", "list", "ruleset"] if shutil.which("nft") else None,
-        "tc_in": inside + ["tc", "-s", "filter", "show", "dev", interface, "ingress"],
-        "tc_out": inside + ["tc", "-s", "filter", "show", "dev", interface, "egress"],
+        "link": [*inside, "ip", "-j", "-d", "-s", "link"],
+        "addr": [*inside, "ip", "-j", "addr"],
+        "route": [*inside, "ip", "-j", "route"],
+        "iptables": [*inside, "iptables-save", "-c"],
+        "udp": [*inside, "cat", "/proc/net/udp"],
+        "nft": [*inside, "nft", "-a", "list", "ruleset"] if shutil.which("nft") else None,
+        "tc_in": [*inside, "tc", "-s", "filter", "show", "dev", interface, "ingress"],
+        "tc_out": [*inside, "tc", "-s", "filter", "show", "dev", interface, "egress"],
     }
     return {key: run(argv) for key, argv in jobs.items() if argv}
 
 
-def dnsmasqs():
+def dnsmasqs() -> list[Answer]:
     """Every dnsmasq of the host (those in containers too): pid, command line, state, network namespace."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -212,7 +216,7 @@ def dnsmasqs():
     return found
 
 
-def option(words, name):
+def option(words: list[str], name: str) -> str | None:
     """The value of ``--NAME=VALUE`` or ``--NAME VALUE``."""
     for i, word in enumerate(words):
         if word.startswith(name + "="):
@@ -222,7 +226,7 @@ def option(words, name):
     return None
 
 
-def dhcp(question, processes):
+def dhcp(question: Answer, processes: list[Answer]) -> Answer:
     """The DHCP server of one network: its process, its files, its namespace."""
     network, space = question["network"], "qdhcp-" + question["network"]
     try:
@@ -230,7 +234,7 @@ def dhcp(question, processes):
     except OSError:
         netns = None
     mine = [p for p in processes if network in " ".join(p["argv"])]
-    files = {}
+    files: dict[str, str | None] = {}
     folders = []
     for process in processes:
         path = option(process["argv"], "--dhcp-hostsfile") or option(process["argv"], "--pid-file") or ""
@@ -239,7 +243,7 @@ def dhcp(question, processes):
             root = "/proc/%d/root" % process["pid"]
             folders.append((process in mine, root + parent, parent))
     folders.sort(key=lambda f: not f[0])
-    for _mine, real, shown in folders + [(False, DHCP_FOLDER, DHCP_FOLDER)]:
+    for _mine, real, shown in [*folders, (False, DHCP_FOLDER, DHCP_FOLDER)]:
         folder = os.path.join(real, network)
         if os.path.isdir(folder):
             for name in ("host", "opts", "leases", "pid", "interface"):
@@ -257,7 +261,7 @@ def dhcp(question, processes):
     }
 
 
-def device(name):
+def device(name: str) -> dict[str, Answer]:
     """tc filters, and how a port of a Linux bridge passes VLANs."""
     return {
         "tc_in": run(["tc", "-s", "filter", "show", "dev", name, "ingress"]),
@@ -266,7 +270,7 @@ def device(name):
     }
 
 
-def remote(address):
+def remote(address: str) -> dict[str, Answer]:
     """The way to another tunnel endpoint."""
     return {
         "route": run(["ip", "-j", "route", "get", address]),
@@ -274,35 +278,36 @@ def remote(address):
     }
 
 
-def main(questions):
+def main(questions: Answer) -> None:
     """Asks everything at once, and writes the answers down."""
     began = time.time()
     pool = ThreadPoolExecutor(max_workers=8)
-    answers = {"uid": os.geteuid(), "version": 1, "hostname": os.uname()[1], "clock": began}
+    answers: Answer = {"uid": os.geteuid(), "version": 1, "hostname": os.uname()[1], "clock": began}
     links = pool.submit(run, ["ip", "-j", "-d", "-s", "link"])
     wrap = wrapping("ovs-vsctl", OVS_CONTAINERS)
     database = pool.submit(ovs_database, wrap)
+    addresses_of = pool.submit(run, ["ip", "-j", "addr"])
     later = {
-        "addr": pool.submit(run, ["ip", "-j", "addr"]),
+        "addr": addresses_of,
         "netns": pool.submit(run, ["ip", "netns", "list"]),
         "iptables": pool.submit(run, ["iptables-save", "-c"]),
         "arptables": pool.submit(run, ["arptables-save"]) if shutil.which("arptables-save") else None,
         "ebtables": pool.submit(run, ["ebtables-save"]) if shutil.which("ebtables-save") else None,
         "nft": pool.submit(run, ["nft", "-a", "list", "ruleset"]) if shutil.which("nft") else None,
         "bridge_vlan": pool.submit(run, ["bridge", "-j", "vlan", "show"]),
-        "tunnel_neigh": pool.submit(run, wrap + ["ovs-appctl", "-T", "5", "tnl/neigh/show"]),
-        "datapath": pool.submit(run, wrap + ["ovs-appctl", "-T", "5", "dpif/show"]),
+        "tunnel_neigh": pool.submit(run, [*wrap, "ovs-appctl", "-T", "5", "tnl/neigh/show"]),
+        "datapath": pool.submit(run, [*wrap, "ovs-appctl", "-T", "5", "dpif/show"]),
     }
     if questions.get("domain"):
-        virsh = wrapping("virsh", LIBVIRT_CONTAINERS) + ["virsh", "-r"]
-        later["domain"] = pool.submit(run, virsh + ["dumpxml", questions["domain"]])
-        later["domstate"] = pool.submit(run, virsh + ["domstate", "--reason", questions["domain"]])
+        virsh = [*wrapping("virsh", LIBVIRT_CONTAINERS), "virsh", "-r"]
+        later["domain"] = pool.submit(run, [*virsh, "dumpxml", questions["domain"]])
+        later["domstate"] = pool.submit(run, [*virsh, "domstate", "--reason", questions["domain"]])
     devices = {name: pool.submit(device, name) for name in questions.get("devices", ())}
     remotes = {address: pool.submit(remote, address) for address in questions.get("remotes", ())}
     processes = dnsmasqs() if questions.get("dhcp") else []
     servers = {q["network"]: pool.submit(dhcp, q, processes) for q in questions.get("dhcp", ())}
     answers["ovs"] = database.result()
-    tables = []
+    tables: list[list[Answer]] = []
     try:
         tables = rows(answers["ovs"]) if answers["ovs"]["rc"] == 0 else []
     except ValueError:
@@ -312,13 +317,13 @@ def main(questions):
         switch = Switch(tables)
         for bridge in switch.bridges:
             options = ["--timeout=5", "-O", "OpenFlow13"]
-            flows[bridge] = pool.submit(run, wrap + ["ovs-ofctl"] + options + ["--no-names", "dump-flows", bridge])
-            ports[bridge] = pool.submit(run, wrap + ["ovs-ofctl"] + options + ["dump-ports-desc", bridge])
-            fdbs[bridge] = pool.submit(run, wrap + ["ovs-appctl", "-T", "5", "fdb/show", bridge])
+            flows[bridge] = pool.submit(run, [*wrap, "ovs-ofctl", *options, "--no-names", "dump-flows", bridge])
+            ports[bridge] = pool.submit(run, [*wrap, "ovs-ofctl", *options, "dump-ports-desc", bridge])
+            fdbs[bridge] = pool.submit(run, [*wrap, "ovs-appctl", "-T", "5", "fdb/show", bridge])
         for name, question in questions.get("traces", {}).items():
             traces[name] = pool.submit(trace, wrap, switch, question)
         try:
-            addresses = json.loads(later["addr"].result()["out"])
+            addresses = json.loads(addresses_of.result()["out"])
         except ValueError:
             addresses = []
         for name, question in questions.get("outer", {}).items():
