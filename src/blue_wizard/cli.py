@@ -38,6 +38,7 @@ def build() -> App:
         name="osd",
         help=_("Find failed disks of Ceph, replace and rebuild their OSDs."),
     )
+    app.command("blue_wizard.commands.diagnose:app", name="diagnose", help=_("Find out what is wrong, and where."))
     app.command("blue_wizard.commands.job:app", name="job", help=_("Look at jobs, resume, cancel and undo them."))
     app.command(
         "blue_wizard.commands.schedule:app",
