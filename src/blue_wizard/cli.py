@@ -34,6 +34,7 @@ def build() -> App:
         help=_("What there is, who uses it, when it runs out. Changes nothing."),
     )
     app.command("blue_wizard.commands.host:app", name="host", help=_("Empty a compute host, work on it, give it back."))
+    app.command(
         "blue_wizard.commands.osd:app",
         name="osd",
         help=_("Find failed disks of Ceph, replace and rebuild their OSDs."),
