@@ -45,3 +45,4 @@ bench: lab      ## measure what we claim, against the peers' commands, in one ru
 	@$(PY) -m bench.jobs
 	@$(PY) -m bench.fanout
 	@$(PY) -m bench.formats
+	@$(PY) -m bench.stats
