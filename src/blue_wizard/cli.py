@@ -28,7 +28,18 @@ def build() -> App:
         result_action="return_value",
     )
     app.command("blue_wizard.commands.migrate:app", name="migrate", help=_("Bring virtual machines into OpenStack."))
+    app.command(
+        "blue_wizard.commands.stats:app",
+        name="stats",
+        help=_("What there is, who uses it, when it runs out. Changes nothing."),
+    )
     app.command("blue_wizard.commands.host:app", name="host", help=_("Empty a compute host, work on it, give it back."))
+    app.command(
+        "blue_wizard.commands.osd:app",
+        name="osd",
+        help=_("Find failed disks of Ceph, replace and rebuild their OSDs."),
+    )
+    app.command("blue_wizard.commands.diagnose:app", name="diagnose", help=_("Find out what is wrong, and where."))
     app.command("blue_wizard.commands.job:app", name="job", help=_("Look at jobs, resume, cancel and undo them."))
     app.command(
         "blue_wizard.commands.schedule:app",

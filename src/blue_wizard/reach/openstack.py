@@ -89,10 +89,12 @@ class Cloud:
         body: Mapping[str, Any] | bytes | None = None,
         *,
         missing_ok: bool = False,
+        microversion: str | None = None,
+        timeout_s: float = _TIMEOUT_S,
     ) -> Any:
         """One API call on the service's adapter; its JSON, or None for an empty answer (or a 404 with `missing_ok`).
 
-        A body of bytes is sent as it is, anything else as JSON.
+        A body of bytes is sent as it is, anything else as JSON. `microversion` is asked for instead of the adapter's own.
         """
         import keystoneauth1.exceptions
 
@@ -107,8 +109,8 @@ class Cloud:
                 data=data,
                 headers=headers,
                 raise_exc=False,
-                timeout=_TIMEOUT_S,
-                **({"microversion": adapter.default_microversion} if adapter.default_microversion else {}),
+                timeout=timeout_s,
+                **({"microversion": version} if (version := microversion or adapter.default_microversion) else {}),
             )
         except keystoneauth1.exceptions.ClientException as e:
             _told(self.name, service, method, path, type(e).__name__)
@@ -124,9 +126,35 @@ class Cloud:
             raise ApiError(service, method, path, reply.status_code, _fault(reply.text))
         return orjson.loads(reply.content) if reply.content and reply.content[:1] in b"{[" else None
 
-    def get(self, service: str, path: str, *, missing_ok: bool = False) -> Any:
+    def get(
+        self,
+        service: str,
+        path: str,
+        *,
+        missing_ok: bool = False,
+        microversion: str | None = None,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> Any:
         """GET; None for a 404 with `missing_ok`."""
-        return self._call(service, "GET", path, missing_ok=missing_ok)
+        return self._call(service, "GET", path, missing_ok=missing_ok, microversion=microversion, timeout_s=timeout_s)
+
+    def microversion(self, service: str, at_most: str) -> str | None:
+        """The newest microversion that the service and we both know, ours being `at_most`; None where it has none.
+
+        The answer of the service is kept: only the first question for it costs a call. Raises StepFailed.
+        """
+        import keystoneauth1.exceptions
+        from openstack import utils
+
+        try:
+            found = utils.maximum_supported_microversion(getattr(self.sdk, service), at_most)
+        except keystoneauth1.exceptions.ClientException as e:
+            raise StepFailed(
+                _("The API {service} of cloud {name} does not answer: {error}").format(
+                    service=service, name=self.name, error=str(e).splitlines()[0]
+                )
+            ) from e
+        return None if found is None else str(found)
 
     def post(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
         """POST."""
