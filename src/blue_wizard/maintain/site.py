@@ -79,13 +79,15 @@ def read(cloud: Cloud, host: str) -> Site:
     hypervisors = computes.parse_hypervisors(cloud.list("compute", "/os-hypervisors/detail", "hypervisors"))
     here = servers_on(cloud, host)
     groups = _groups(cloud, here)
-    domains = ask("libvirt", lambda: hosts.domains(cloud.name, host)) if service.up else None
-    found = ask("ceph", lambda: storage.on_host(cloud.name, host))
     with ThreadPoolExecutor(_AT_ONCE) as threads:
+        # The slow ones first; the API is asked meanwhile.
+        stored = threads.submit(ask, "ceph", lambda: storage.on_host(cloud.name, host))
+        known = threads.submit(ask, "libvirt", lambda: hosts.domains(cloud.name, host)) if service.up else None
         ports = dict(zip((s.id for s in here), threads.map(lambda s: ports_of(cloud, s.id), here), strict=True))
         needs = dict(zip((s.id for s in here), threads.map(lambda s: _needs(cloud, s.id), here), strict=True))
         aggregates = cloud.get("compute", "/os-aggregates")["aggregates"]
         places = tuple(threads.map(lambda h: _compute(cloud, h, listed, aggregates), hypervisors))
+        found, domains = stored.result(), known.result() if known else None
     return Site(
         service=service,
         computes=tuple(p for p in places if p is not None),

@@ -1,10 +1,11 @@
-"""The OSDs of a host: which they are, whether all of them may stop, the flag of their bucket, and the lease that says whose it is."""
+"""The OSDs of a host: which they are, whether all may stop, the flag of their bucket, and the lease that says whose it is."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,10 @@ class Lease:
     since: float
     until: float
 
+    def over(self, now: float) -> bool:
+        """True when the flag was meant to be gone by now."""
+        return now > self.until
+
 
 def on_host(cloud: str, host: str) -> tuple[HostOsds, bool] | None:
     """The OSDs of a host, and whether all of them may stop; None when the configuration leads to no Ceph of the cloud."""
@@ -38,7 +43,9 @@ def on_host(cloud: str, host: str) -> tuple[HostOsds, bool] | None:
     if known is None or (known.ceph is None and known.ceph_admin is None):
         return None
     ceph = Ceph(cloud)
-    found = osds.on_host(host, ceph.json("osd", "metadata"), ceph.json("osd", "tree"), ceph.json("osd", "dump"))
+    with ThreadPoolExecutor(3) as threads:
+        metadata, tree, dump = threads.map(lambda what: ceph.json("osd", what), ("metadata", "tree", "dump"))
+    found = osds.on_host(host, metadata, tree, dump)
     return found, may_stop(ceph, found.ids)
 
 

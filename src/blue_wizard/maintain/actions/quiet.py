@@ -1,4 +1,4 @@
-"""Keeping a host's OSDs from being marked out, and taking that back; only for its own CRUSH bucket, and never somebody else's flag."""
+"""Keeping a host's OSDs from being marked out, and taking that back: for its own CRUSH bucket alone, never somebody else's flag."""
 
 from __future__ import annotations
 
