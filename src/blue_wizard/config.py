@@ -52,8 +52,6 @@ class CephAccess(_Strict):
     client: str = "admin"
     """The cephx name without the leading ``client.``; its keyring is named by `conf`."""
     pool: str = "volumes"
-    admin: str = "admin"
-    """The cephx name that may set flags and ask the manager; used by maintenance only."""
 
 
 class CephAdmin(_Strict):

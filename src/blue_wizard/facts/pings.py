@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ class Pings:
     @property
     def silence_s(self) -> float:
         """The longest time between two answers (seconds)."""
-        return max((b - a for a, b in zip(self.replies, self.replies[1:], strict=False)), default=0.0)
+        return max((b - a for a, b in itertools.pairwise(self.replies)), default=0.0)
 
 
 def command(namespace: str, address: str, *, count: int, every_s: float = 0.2) -> list[str]:

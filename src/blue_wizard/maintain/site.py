@@ -7,19 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from blue_wizard import config
 from blue_wizard.errors import BlueWizardError
-from blue_wizard.facts import computes, osds, servers
+from blue_wizard.facts import computes, servers
 from blue_wizard.facts.computes import Hypervisor, Service
-from blue_wizard.facts.osds import HostOsds
 from blue_wizard.facts.servers import Migration, Server
+from blue_wizard.maintain import storage
 from blue_wizard.maintain.model import Agent, Compute, Group, Port, Site, Stock
 from blue_wizard.maintain.names import find
-from blue_wizard.reach import ceph_admin
 from blue_wizard.reach import computes as hosts
 from blue_wizard.reach.openstack import Cloud
 
-__all__ = ["host_osds", "in_flight", "ports_of", "read", "servers_on", "services"]
+__all__ = ["in_flight", "ports_of", "read", "servers_on", "services"]
 
 _AT_ONCE = 8
 _WIRES = frozenset(
@@ -81,13 +79,15 @@ def read(cloud: Cloud, host: str) -> Site:
     hypervisors = computes.parse_hypervisors(cloud.list("compute", "/os-hypervisors/detail", "hypervisors"))
     here = servers_on(cloud, host)
     groups = _groups(cloud, here)
-    domains = ask("libvirt", lambda: hosts.domains(cloud.name, host)) if service.up else None
-    found = ask("ceph", lambda: host_osds(cloud.name, host))
     with ThreadPoolExecutor(_AT_ONCE) as threads:
+        # The slow ones first; the API is asked meanwhile.
+        stored = threads.submit(ask, "ceph", lambda: storage.on_host(cloud.name, host))
+        known = threads.submit(ask, "libvirt", lambda: hosts.domains(cloud.name, host)) if service.up else None
         ports = dict(zip((s.id for s in here), threads.map(lambda s: ports_of(cloud, s.id), here), strict=True))
         needs = dict(zip((s.id for s in here), threads.map(lambda s: _needs(cloud, s.id), here), strict=True))
         aggregates = cloud.get("compute", "/os-aggregates")["aggregates"]
         places = tuple(threads.map(lambda h: _compute(cloud, h, listed, aggregates), hypervisors))
+        found, domains = stored.result(), known.result() if known else None
     return Site(
         service=service,
         computes=tuple(p for p in places if p is not None),
@@ -180,17 +180,3 @@ def _served(cloud: Cloud, agent: Mapping[str, Any]) -> tuple[list[str], list[str
         if not any(a["alive"] and a["id"] != agent["id"] for a in others):
             alone.append(str(one["name"] or one["id"]))
     return [str(one["name"] or one["id"]) for one in served], alone
-
-
-def host_osds(cloud: str, host: str) -> tuple[HostOsds, bool | None] | None:
-    """The OSDs of a host, and whether all of them may stop; None when the cloud's Ceph is not in the configuration."""
-    known = config.load().clouds.get(cloud)
-    if known is None or known.ceph is None:
-        return None
-    with ceph_admin.open_cluster(known.ceph) as cluster:
-        found = osds.on_host(host, cluster.ask("osd metadata"), cluster.ask("osd tree"), cluster.ask("osd dump"))
-        if not found.ids:
-            return found, True
-        answer = cluster.ask("osd ok-to-stop", manager=True, ids=[str(i) for i in found.ids])
-        # Luminous to Octopus answer by the status alone, which `ask` has let pass.
-        return found, bool(answer.get("ok_to_stop", True))

@@ -9,7 +9,7 @@ from blue_wizard.report.lines import gate_lines, left_lines, rest_lines
 from blue_wizard.report.names import state_text
 from blue_wizard.report.out import table
 from blue_wizard.text import _
-from blue_wizard.units import seconds_text
+from blue_wizard.units import clock_text, seconds_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -66,6 +66,10 @@ def hosts_table(rows: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType]:
     """Compute hosts, one a line."""
     body = [(r["host"], r["zone"], _host_state(r), r["servers"], r["job"] or None, r["reason"] or None) for r in rows]
     yield table((_("host"), _("zone"), _("state"), _("servers"), _("job"), _("reason")), body)
+    for row in rows:
+        if (held := row["noout"]) and (held["over"] or row["state"] == "in-service"):
+            text = _("! noout is still set for {bucket}, by job {job}: it was meant to be gone by {time}.")
+            yield text.format(bucket=held["bucket"], job=held["job"], time=clock_text(held["until"]))
 
 
 def _host_state(row: Mapping[str, Any]) -> str:

@@ -142,6 +142,8 @@ class Nova:
             return {"instanceAction": {"events": [{"result": "Error", "traceback": trace}]}}
         if path.endswith("/dhcp-agents"):
             return {"agents": []}
+        if m := re.fullmatch(r"/resource_providers/rp-(.*)/allocations", path):
+            return {"allocations": {s: {} for s in self.domains("", m[1])}}
         if m := re.fullmatch(r"/servers/([^/]+)", path):
             self._go_on(m[1])
             found = self.servers.get(m[1])
@@ -152,6 +154,8 @@ class Nova:
         if key == "migrations":
             server = path.partition("instance_uuid=")[2]
             return [m for m in self.migrations if not server or m["instance_uuid"] == server]
+        if key == "agents":
+            return []
         if key == "ports":
             server = path.partition("device_id=")[2]
             host = self.servers[server]["OS-EXT-SRV-ATTR:host"]
@@ -169,14 +173,15 @@ class Nova:
             if self.looked < 2:
                 continue
             self.looked = 0
-            m["status"] = self.fate
+            fate = "finished" if self.fate == "completed" and m["migration_type"] == "migration" else self.fate
+            m["status"] = fate
             one = self.servers.get(server)
             if one is None:
                 continue
             one["OS-EXT-STS:task_state"] = None
-            if self.fate in {"completed", "finished"}:
+            if fate in {"completed", "finished"}:
                 one["OS-EXT-SRV-ATTR:host"] = m["dest_compute"]
-            if self.fate == "finished":
+            if fate == "finished":
                 one["OS-EXT-STS:vm_state"] = "resized"
 
     def post(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
@@ -221,3 +226,45 @@ class Nova:
                     raise ApiError("compute", "DELETE", path, 400, "not running")
                 m["status"] = "cancelled"
                 self.servers[m["instance_uuid"]]["OS-EXT-STS:task_state"] = None
+
+
+class FakeCeph:
+    """The flags and keys of a cluster whose osd.2 is on cmp1, behind the `ceph` command."""
+
+    def __init__(self) -> None:
+        self.flags: dict[str, list[str]] = {}
+        self.keys: dict[str, str] = {}
+        self.where = "localhost"
+
+    def run(self, *words: str, **_more: Any) -> tuple[int, str, str]:
+        assert words[:2] == ("osd", "ok-to-stop")
+        return 0, '{"ok_to_stop": true}', ""
+
+    def json(self, *words: str) -> Any:
+        match words:
+            case ("osd", "dump"):
+                return {"flags": "", "crush_node_flags": self.flags}
+            case ("osd", "metadata"):
+                return [{"id": 2, "hostname": "cmp1"}]
+            case ("osd", "tree"):
+                host = {"id": -7, "type": "host", "name": "cmp1", "children": [2]}
+                return {"nodes": [host, {"id": 2, "type": "osd", "name": "osd.2", "status": "up"}]}
+            case ("config-key", "ls"):
+                return list(self.keys)
+        raise AssertionError(f"unexpected ceph {words}")
+
+    def check(self, *words: str, **_more: Any) -> str:
+        match words:
+            case ("osd", "set-group", flag, bucket):
+                self.flags[bucket] = [flag]
+            case ("osd", "unset-group", _flag, bucket):
+                self.flags.pop(bucket, None)
+            case ("config-key", "set", key, value):
+                self.keys[key] = value
+            case ("config-key", "rm", key):
+                self.keys.pop(key, None)
+            case ("config-key", "get", key):
+                return self.keys[key]
+            case _:
+                raise AssertionError(f"unexpected ceph {words}")
+        return ""

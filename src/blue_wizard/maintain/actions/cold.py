@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blue_wizard.errors import StepFailed
+from blue_wizard.facts.servers import Migration
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import poll
@@ -86,7 +87,7 @@ def carry(ctx: Context, cloud: Cloud, args: Args, dest: str, *, after: int | Non
     Raises StepFailed.
     """
     path = f"/servers/{args['server']}/action"
-    begun = next((m for m in moving.migrations_of(cloud, args["server"]) if after is not None and m.id > after), None)
+    begun = _asked_before(ctx, cloud, args, after) if after is not None else None
     if begun is None or begun.failed:
         newest = next(iter(moving.migrations_of(cloud, args["server"])), None)
         after = newest.id if newest else 0
@@ -117,6 +118,19 @@ def carry(ctx: Context, cloud: Cloud, args: Args, dest: str, *, after: int | Non
     host = poll(done, what, timeout_s=args.get("timeout_s", _TIMEOUT_S), check_stop=ctx.check_stop)
     newest = next(iter(moving.migrations_of(cloud, args["server"])), None)
     return {"host": host or None, "migration": newest.id if newest else None}
+
+
+def _asked_before(ctx: Context, cloud: Cloud, args: Args, after: int) -> Migration | None:
+    """The migration that a killed attempt asked for; None when that call never arrived, or was done with."""
+
+    def seen() -> tuple[Migration | None] | None:
+        record = next((m for m in moving.migrations_of(cloud, args["server"]) if m.id > after), None)
+        now = moving.server_now(cloud, args["server"])
+        # Nova's API sets the task before it answers, and the record is made a little later.
+        return None if record is None and now is not None and now.task_state else (record,)
+
+    what = _("the migration of {name} to begin").format(name=args["name"])
+    return poll(seen, what, timeout_s=_CONFIRM_S, check_stop=ctx.check_stop)[0]
 
 
 def _settled(cloud: Cloud, args: Args, host: str) -> None:

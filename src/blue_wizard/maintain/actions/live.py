@@ -10,7 +10,7 @@ from blue_wizard.facts.servers import Migration, Server
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import poll
-from blue_wizard.maintain import moving, probes
+from blue_wizard.maintain import moving, probes, site
 from blue_wizard.maintain.actions import cold, cordon
 from blue_wizard.reach import openstack
 from blue_wizard.reach.openstack import ApiError, Cloud, client_command
@@ -42,6 +42,24 @@ def _waited_for(ctx: Context, cloud: Cloud, args: Args, before: int) -> Migratio
     return poll(lambda: _record(cloud, args["server"], before), what, timeout_s=_RECORD_S, check_stop=ctx.check_stop)
 
 
+def _asked_before(ctx: Context, cloud: Cloud, args: Args) -> Migration | None:
+    """The migration that a killed attempt asked for; None when that call never arrived.
+
+    Nova's API sets the task before it answers, and its conductor makes the record a little later.
+    """
+
+    def seen() -> tuple[Migration | None] | None:
+        record = _record(cloud, args["server"], ctx.noted("before"))
+        now = moving.server_now(cloud, args["server"])
+        if record is None and now is not None and now.task_state:
+            return None
+        return (record,)
+
+    what = _("the migration of {name} to begin").format(name=args["name"])
+    found = poll(seen, what, timeout_s=_RECORD_S, check_stop=ctx.check_stop)[0]
+    return None if found is None or found.failed else found
+
+
 @action("nova.server.live-migrate")
 class Begin(Action):
     """args: cloud, server, name, source, dest ("": Nova chooses), host, service, silence_s, timeout_s."""
@@ -66,6 +84,8 @@ class Begin(Action):
         """Ask Nova, and wait for the record of the migration."""
         cloud = openstack.connect(args["cloud"])
         probes.begin(ctx.job_id, cloud, args["server"])
+        if ctx.noted("before") is not None and (asked := _asked_before(ctx, cloud, args)):
+            return {"migration": asked.id, "ours": True, "adopted": True}
         before = _newest(cloud, args["server"])
         ctx.note("before", before)
         ctx.event("effect", "live-migrate server", server=args["server"], to=args["dest"])
@@ -239,7 +259,7 @@ def carry(ctx: Context, cloud: Cloud, args: Args, source: str, dest: str) -> Non
 
     Raises StepFailed. A disabled host is only reached past the scheduler (`force`, in microversions 2.30 to 2.67).
     """
-    closed = not cordon.service_of(args).enabled
+    closed = any(s.host == dest and not s.enabled for s in site.services(cloud))
     before = _newest(cloud, args["server"])
     ctx.event("effect", "live-migrate server", server=args["server"], to=dest)
     _ask(cloud, args["server"], dest, force=closed)

@@ -9,7 +9,7 @@ from blue_wizard.errors import BlueWizardError, StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import poll
-from blue_wizard.maintain import moving, site
+from blue_wizard.maintain import moving, site, storage
 from blue_wizard.maintain.actions import live
 from blue_wizard.reach import computes, openstack
 from blue_wizard.reach.openstack import client_command
@@ -96,7 +96,7 @@ class Ready(Action):
             libvirt = ""
         except BlueWizardError as e:
             libvirt = e.message
-        found = site.host_osds(args["cloud"], host)
+        found = storage.on_host(args["cloud"], host)
         return missing(up, agents, found[0].down if found else (), libvirt)
 
 
