@@ -62,6 +62,24 @@ def build() -> App:
         help=_("The hosts of the inventory, and who knows of them."),
     )
 
+    @app.default
+    def short(
+        *,
+        type_: Annotated[
+            str | None,
+            Parameter(
+                name=["--type", "-t"], help=_("Replace the failed OSDs of this type of deployment: kolla-ceph ...")
+            ),
+        ] = None,
+    ) -> int:
+        """The short form `blue-wizard -t TYPE`; the help without it."""
+        if type_ is None:
+            app.help_print([])
+            return 0
+        from blue_wizard.commands.osd import short_form
+
+        return short_form(type_)
+
     @app.meta.default
     def launch(
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
@@ -82,7 +100,7 @@ def build() -> App:
 
 
 def _language(argv: list[str]) -> str | None:
-    for word, following in zip(argv, [*argv[1:], None], strict=True):
+    for word, following in zip(argv, [*argv[1:], None], strict=False):
         if word.startswith("--lang="):
             return word.split("=", 1)[1]
         if word == "--lang":
