@@ -475,11 +475,7 @@ def tunnel_blocked_by_iptables(s: Seen) -> None:
     for key in [k for k in s.net["traces"] if k.startswith("outer/")]:
         s.net["traces"][key].update(rc=2, out="", err="the address is not on a bridge")
     s.net["iptables"]["out"] = (
-        "*filter
-:INPUT ACCEPT [0:0]
-[9:900] -A INPUT -p udp -m udp --dport 4789 -j DROP
-COMMIT
-"
+        "*filter\n:INPUT ACCEPT [0:0]\n[9:900] -A INPUT -p udp -m udp --dport 4789 -j DROP\nCOMMIT\n"
     )
 
 
