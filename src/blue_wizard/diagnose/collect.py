@@ -22,8 +22,8 @@ from blue_wizard.text import _
 
 __all__ = ["collect", "decode", "questions"]
 
-_TIMEOUT_S = 40.0
-_ALL_S = 75.0
+_TIMEOUT_S = 30.0
+_ALL_S = 35.0
 
 OpenHost = Callable[[str], ssh.Host]
 

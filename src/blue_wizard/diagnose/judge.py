@@ -20,10 +20,10 @@ __all__ = ["judge", "order", "proved", "unexplained"]
 
 # What the API says outranks what follows from it on the hosts.
 _FIRST = ("server.", "port.unsupported", "port.binding-failed", "port.unbound", "port.host-mismatch", "port.admin-down",
-          "network.admin-down", "subnet.", "dhcp.no-agent", "port.no-fixed-ip")  # fmt: skip
+          "network.admin-down", "subnet.", "dhcp.no-agent", "port.no-fixed-ip", "l2.no-")  # fmt: skip
 # What makes everything behind it look broken.
 _ROOTS = ("l2.agent-dead", "ovs.db-down", "ovs.vswitchd-down", "dhcp.agent-dead", "ovs.bridge-missing", "ovs.flows-missing",
-          "l2.no-", "port.mtu")  # fmt: skip
+          "ovs.stale-ofport")  # fmt: skip
 
 
 def judge(bundle: Bundle) -> Report:

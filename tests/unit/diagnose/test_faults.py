@@ -98,7 +98,7 @@ def no_tunnels(s: Seen) -> None:
             agent["configurations"].update(tunneling_ip=None, tunnel_types=[])
 
 
-@lost("l2.no-bridge-mapping", VLAN_OVSFW, ("compute-br-int", "compute-bridge"))
+@lost("l2.no-bridge-mapping", VLAN_OVSFW, ("tap", "compute-br-int"))
 def no_mapping(s: Seen) -> None:
     for agent in s.api.agents or ():
         if agent["host"] == s.compute:
@@ -213,12 +213,32 @@ def filtered(s: Seen) -> None:
     )
 
 
-@lost("port.mtu", HYBRID, ("qvo", "qvb"), "reply")
+@lost("port.mtu", HYBRID, ("qbr", "qvb"))
 def small_mtu(s: Seen) -> None:
     s.link(s.cmp, f"qvb{s.short}", mtu=200)
 
 
+@lost("port.mtu", HYBRID, ("qbr", "tap"), "reply")
+def small_tap_mtu(s: Seen) -> None:
+    s.link(s.cmp, f"tap{s.short}", mtu=200)
+
+
+@lost("tap.tc-filter", HYBRID, ("qbr", "tap"), "reply")
+def filtered_reply(s: Seen) -> None:
+    s.cmp["devices"][f"tap{s.short}"]["tc_out"]["out"] = "filter u32 ... action order 1: gact action drop\n"
+
+
 # --- packet filter ---
+
+
+@lost("iptables.foreign-drop", HYBRID, ("tap", "qbr"))
+def foreign_raw_rule(s: Seen) -> None:
+    s.edit(
+        s.cmp["iptables"],
+        r"^(\[\d+:\d+\] -A PREROUTING)",
+        r"[3:984] -A PREROUTING -p udp -m udp --dport 67 -j DROP\n\1",
+        1,
+    )
 
 
 @lost("iptables.dhcp-request-rule", HYBRID, ("qbr", "qvb"))
@@ -311,18 +331,10 @@ def mirror(s: Seen) -> None:
     s.cmp["ovs"]["out"] = "\n".join(documents)
 
 
-@lost("ovs.db-down", HYBRID, ("qvo", "compute-br-int"))
-def database_down(s: Seen) -> None:
-    s.cmp["ovs"].update(rc=1, out="", err="ovs-vsctl: unix:/run/openvswitch/db.sock: database connection failed")
-    s.cmp.update(flows={}, ports={}, fdb={}, traces={})
-
-
 @lost("ovs.vswitchd-down", HYBRID, ("qvo", "compute-br-int"))
 def daemon_down(s: Seen) -> None:
-    for answer in s.cmp["flows"].values():
-        answer.update(rc=1, out="", err="ovs-ofctl: br-int is not a bridge or a socket")
-    for answer in s.cmp["traces"].values():
-        answer.update(rc=1, out="", err="ovs-appctl: cannot connect")
+    s.cmp["daemon"].update(rc=1, out="", err="ovs-appctl: cannot connect to /run/openvswitch/ovs-vswitchd.1.ctl")
+    s.cmp.update(flows={}, ports={}, fdb={}, traces={})
 
 
 @lost("ovs.flows-missing", HYBRID, ("qvo", "compute-br-int"))
@@ -360,7 +372,27 @@ def mac_elsewhere(s: Seen) -> None:
     )
 
 
+@lost("ovs.duplicate-mac", HYBRID, ("dhcp-port", "network-br-int"), "reply")
+def mac_held_elsewhere(s: Seen) -> None:
+    number = s.ofport(s.net, "qr-f2660804-94")
+    s.net["fdb"]["br-int"]["out"] = (
+        f" port  VLAN  MAC                Age\n    {number}     5  {s.port['mac_address']}  static\n"
+    )
+
+
+@lost("ovs.flows-missing", HYBRID, ("qvo", "compute-br-int"))
+def empty_table(s: Seen) -> None:
+    s.flow_gone(s.cmp, "br-int", "table=59,")
+    s.traced(s.cmp, "compute-request", unmatched("br-int", 59))
+
+
 # --- the firewall inside of the switch ---
+
+
+@lost("ovs.stale-ofport", OVSFW, ("compute-br-int", "tap"), "reply")
+def renumbered_reply_only(s: Seen) -> None:
+    s.set_row(s.cmp, 2, f"tap{s.short}", ofport=77)
+    s.traced(s.cmp, "compute-reply", dropped("br-int", 82))
 
 
 @lost("ovs.stale-ofport", OVSFW, ("tap", "compute-br-int"))
@@ -434,9 +466,32 @@ def wrong_input(s: Seen) -> None:
     s.edit(s.net["flows"]["br-tun"], r"(table=4,.*tun_id=0x681 .*set_field:)4101", r"\g<1>4109")
 
 
-@lost("tunnel.learned-wrong", HYBRID, ("network-br-tun", "network-nic"), "reply")
+@lost("tunnel.learned-wrong", HYBRID, ("network-nic", "compute-nic"), "reply")
 def wrong_way(s: Seen) -> None:
     s.edit(s.net["flows"]["br-tun"], rf"(table=20,.*dl_dst={s.port['mac_address']} .*output:)3", r"\g<1>2")
+
+
+@lost("tunnel.input-flow", HYBRID, ("network-nic", "network-br-tun"))
+def no_input_port(s: Seen) -> None:
+    number = s.ofport(s.net, "vxlan-0a62000c")
+    s.flow_gone(s.net, "br-tun", f"table=0,.*in_port={number} ")
+    s.traced(s.net, "network-request", dropped("br-tun", 0))
+
+
+@lost("ovs.stale-ofport", HYBRID, ("network-nic", "network-br-tun"))
+def tunnel_renumbered(s: Seen) -> None:
+    s.set_row(s.net, 2, "vxlan-0a62000c", ofport=77)
+    s.traced(s.net, "network-request", dropped("br-tun", 0))
+
+
+@lost("ovs.stale-ofport", HYBRID, ("compute-br-tun", "compute-nic"))
+def flood_renumbered(s: Seen) -> None:
+    s.set_row(s.cmp, 2, "vxlan-0a62000b", ofport=77)
+
+
+@lost("tunnel.port-missing", HYBRID, ("network-nic", "network-br-tun"))
+def no_tunnel_back(s: Seen) -> None:
+    s.port_gone(s.net, "vxlan-0a62000c")
 
 
 @lost("tunnel.base-flow", HYBRID, ("compute-br-int", "compute-br-tun"))
@@ -454,7 +509,7 @@ def nic_mtu(s: Seen) -> None:
     s.link(s.cmp, "phy0", mtu=300)
 
 
-@lost("underlay.no-address", HYBRID, ("compute-nic", "network-nic"))
+@lost("underlay.no-address", HYBRID, ("network-nic", "network-br-tun"))
 def no_tunnel_address(s: Seen) -> None:
     s.edit(s.net["addr"], r"10\.98\.0\.11", "10.98.0.99")
 
@@ -495,6 +550,11 @@ def wrong_vlan(s: Seen) -> None:
 @lost("vlan.nic-not-in-bridge", VLAN_OVSFW, ("compute-bridge", "compute-nic"))
 def no_nic(s: Seen) -> None:
     s.port_gone(s.cmp, "ex0")
+
+
+@lost("vlan.nic-not-in-bridge", VLAN_OVSFW, ("network-nic", "network-bridge"))
+def no_nic_on_network_host(s: Seen) -> None:
+    s.port_gone(s.net, "ex0")
 
 
 @lost("vlan.nic-down", VLAN_OVSFW, ("compute-nic", "network-nic"))
@@ -729,6 +789,15 @@ def test_without_root_nothing_is_lost() -> None:
     report = seen.report()
     assert report.cause is not None
     assert (report.verdict, report.cause.code) == (Verdict.UNKNOWN, "host.privilege")
+
+
+def test_a_database_that_does_not_answer_is_unknown() -> None:
+    seen = Seen(HYBRID)
+    seen.cmp["ovs"].update(rc=1, out="", err="ovs-vsctl: unix:/run/openvswitch/db.sock: database connection failed")
+    seen.cmp.update(flows={}, ports={}, fdb={}, traces={})
+    report = seen.report()
+    assert report.cause is not None
+    assert (report.verdict, report.cause.code) == (Verdict.UNKNOWN, "ovs.db-down")
 
 
 def test_sr_iov_is_unknown() -> None:

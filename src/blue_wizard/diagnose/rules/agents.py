@@ -110,7 +110,7 @@ def configuration(case: Case) -> Iterable[Cause]:
         if path.kind in {"vlan", "flat"} and physical not in (told.get("bridge_mappings") or {}):
             yield Cause(
                 "l2.no-bridge-mapping",
-                f"{side.role}-br-int" if path.same_host else f"{side.role}-bridge",
+                side.br_int,
                 side.host.name,
                 str(physical),
                 _("The Open vSwitch agent on {host} has no bridge for physical network {physical}.").format(
