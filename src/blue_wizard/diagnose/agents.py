@@ -100,13 +100,13 @@ class Agents:
             return self._changed.wait_for(condition, timeout_s)
 
     def ask(
-        self, order: Mapping[str, Any] | None, key: str, hosts: Iterable[str], timeout_s: float
+        self, order: Mapping[str, Any] | None, key: str, hosts: Iterable[str], timeout_s: float, *, or_key: str = ""
     ) -> dict[str, dict[str, Any]]:
         """Send the order (None: only listen) and wait for each host's word that has this key; those that have come in time.
 
-        Where the order has the key too, the answer has the same value.
+        Where the order has the key too, the answer has the same value. A word with `or_key` is an answer as well.
         """
-        asked = [n for n in hosts if self._hosts[n].ended is None]
+        asked = [n for n in hosts if self.ended(n) is None or order is None]
         if order is not None:
             for name in asked:
                 self._hosts[name].dialogue.send(json.dumps(order))
@@ -117,7 +117,7 @@ class Agents:
             for name in asked:
                 said = self._hosts[name].said
                 for word in list(said):
-                    if key in word and (wanted is None or word[key] == wanted):
+                    if or_key in word or (key in word and (wanted is None or word[key] == wanted)):
                         found[name] = word
                         said.remove(word)
             return all(n in found or self._hosts[n].ended is not None for n in asked)

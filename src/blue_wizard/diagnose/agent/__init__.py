@@ -1,7 +1,7 @@
 """The programs that are sent to a host over SSH and leave nothing behind. They need only Python 3.6 and its own library there.
 
-`base.py` and the file of a role make one program. It arrives on stdin behind its length, so that stdin stays open: when it ends, we
-are gone, and so is the program. It is text to us: nothing here is imported.
+`base.py`, `made.py` and the file of a role make one program. It arrives on stdin behind its length, so that stdin stays open: when
+it ends, we are gone, and so is the program. It is text to us: nothing of it is imported.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ARGV = ("sh", "-c", _CHOOSE, "blue-wizard", _BOOT)
 def program(role: str) -> str:
     """What is sent first: the program of the role (the name of a file here), behind its length in bytes."""
     folder = Path(__file__).parent
-    parts = [(folder / f"{name}.py").read_text() for name in ("base", role)]
-    # Both are one file over there.
+    parts = [(folder / f"{name}.py").read_text() for name in ("base", "made", role)]
+    # All are one file over there.
     text = "\n".join(re.sub(r"(?m)^from blue_wizard\..*\n", "", part) for part in parts)
     return f"{len(text.encode())}\n{text}"
