@@ -84,20 +84,35 @@ ip link set {t.qbr} mtu {size}
     return [Change(t.host, f"ip link del {t.qbr}", undo)]
 
 
-def _vlan_filtering(t: Target, device: str) -> Change:
-    do = f"ip link set {t.qbr} type bridge vlan_filtering 1\nbridge vlan del dev {device} vid 1"
-    undo = f"bridge vlan add dev {device} vid 1 pvid untagged\nip link set {t.qbr} type bridge vlan_filtering 0"
-    return Change(t.host, do, undo)
+def _port_flag(t: Target, device: str, flag: str, new: str, old: str) -> Change:
+    put = f"ip link set {device} type bridge_slave {flag}"
+    return Change(t.host, f"{put} {new}", f"{put} {old}")
 
 
-@fault("qbr-vlan-filtering-tap", on=HYBRID, code="qbr.vlan-filtering", hop="qbr", segment="tap", object="{qbr}")
+@fault(
+    "qbr-ports-isolated",
+    on=HYBRID,
+    code="qbr.port-flags",
+    hop="qbr",
+    segment="qbr",
+    object="{qbr}|{tap}|{qvb}",
+    note="two isolated ports of a bridge do not speak with each other; the bridge itself hears both",
+)
 def _(t: Target) -> list[Change]:
-    return [_vlan_filtering(t, t.tap)]
+    return [_port_flag(t, d, "isolated", "on", "off") for d in (t.tap, t.qvb)]
 
 
-@fault("qbr-vlan-filtering-qvb", on=HYBRID, code="qbr.vlan-filtering", hop="qbr", segment="qbr", object="{qbr}")
+@fault(
+    "qbr-no-broadcast",
+    on=HYBRID,
+    code="qbr.port-flags",
+    hop="qbr",
+    segment="qbr",
+    object="{qbr}|{qvb}",
+    note="what goes to all is not sent to qvb; a reply would pass",
+)
 def _(t: Target) -> list[Change]:
-    return [_vlan_filtering(t, t.qvb)]
+    return [_port_flag(t, t.qvb, "bcast_flood", "off", "on")]
 
 
 @fault("qvb-down", on=HYBRID, code="qvb.down", hop="qvb", segment="qbr", object="{qvb}")
@@ -196,7 +211,6 @@ def virsh(t: Target, command: str, *args: str) -> str:
     code="guest.silent",
     hop="guest",
     segment="guest",
-    look="packet",
     also=("guest.link-down",),
     note="the hypervisor pulls the guest's cable; the tap stays up. A frame injected at the tap passes",
 )

@@ -165,18 +165,6 @@ def _(t: Target) -> list[Change]:
 
 
 @fault(
-    "patch-port-down",
-    on=("hybrid", "ovsfw"),
-    code="ovs.port-down",
-    hop="compute-br-int",
-    segment="compute-ovs",
-    object="patch-tun",
-)
-def _(t: Target) -> list[Change]:
-    return [port_flag(t.host, "br-int", "patch-tun", "down", "up")]
-
-
-@fault(
     "normal-flow-missing",
     on=("hybrid", "vlan-hybrid"),
     code="ovs.normal-flow-missing",

@@ -16,7 +16,7 @@ from lab.run import LabError
 VSCTL = "ovs-vsctl --timeout=20"
 OFCTL = "ovs-ofctl -O OpenFlow13"
 _FLOW = re.compile(
-    r"^ *cookie=(?P<cookie>0x[0-9a-f]+), (?:table=(?P<table>\d+), )?(?P<timeout>(?:(?:hard|idle)_timeout=\d+, )*)"
+    r"^ *(?:cookie=(?P<cookie>0x[0-9a-f]+), )?(?:table=(?P<table>\d+), )?(?P<timeout>(?:(?:hard|idle)_timeout=\d+, )*)"
     r"(?:(?P<reset>reset_counts) )?(?P<match>priority=\S+) actions=(?P<actions>.*)$"
 )
 
@@ -54,7 +54,14 @@ def parse_flows(text: str) -> list[Flow]:
         if not m:
             raise ValueError(f"not a flow: {line}")
         found.append(
-            Flow(m["cookie"], int(m["table"] or 0), m["match"], m["actions"], bool(m["reset"]), bool(m["timeout"]))
+            Flow(
+                m["cookie"] or "0x0",
+                int(m["table"] or 0),
+                m["match"],
+                m["actions"],
+                bool(m["reset"]),
+                bool(m["timeout"]),
+            )
         )
     return found
 
@@ -150,7 +157,8 @@ def renumbered(t: Target, host: str, interface: str) -> Change:
 
 def port_flag(host: str, bridge: str, port: str, flag: str, back: str) -> Change:
     """A flag of a port as OpenFlow has it: `no-forward` and its opposite `forward`, and so on."""
-    return Change(host, f"{OFCTL} mod-port {bridge} {port} {flag}", f"{OFCTL} mod-port {bridge} {port} {back}")
+    # Later versions of OpenFlow than 1.0 do not know whether a port takes part in floods.
+    return Change(host, f"ovs-ofctl mod-port {bridge} {port} {flag}", f"ovs-ofctl mod-port {bridge} {port} {back}")
 
 
 def link_down(t: Target, host: str, device: str, netns: str = "") -> Change:
@@ -245,6 +253,15 @@ def drop_udp(t: Target, place: str, device: str, way: str, port: int, netns: str
     return Change(place, do, f"{tc} qdisc del dev {device} clsact 2>/dev/null || true")
 
 
+def drop_tagged(place: str, device: str) -> Change:
+    """A tc filter that drops every frame with a VLAN tag on its way out of a device."""
+    do = (
+        f"tc qdisc add dev {device} clsact\n"
+        f"tc filter add dev {device} egress protocol 802.1Q prio 1 bpf direct-action bytecode '1,6 0 0 2,'"
+    )
+    return Change(place, do, f"tc qdisc del dev {device} clsact 2>/dev/null || true")
+
+
 def stopped(host: str, daemon: str) -> Change:
     """A daemon of the lab is stopped where it stands (SIGSTOP): it lives, and does nothing."""
     pid = f"$(cat /run/lab/{daemon}.pid)"
@@ -259,7 +276,7 @@ def held(host: str) -> Change:
 def dnsmasq(t: Target, do: Callable[[str, list[str]], str], also: str = "") -> Change:
     """The network's dnsmasq is killed, or worse, and started again with what it had.
 
-    `do` makes the script from the PID file and the argv. `also`: a word of the command line by which the undoing knows the wrong one.
+    `do` makes the script from the PID file and the argv. `also`: a word by which the undoing knows the wrong one.
     """
     file = f"{t.dhcp_folder}/pid"
     argv = [a for a in t.sh(t.net, f"tr '\\0' '\\n' < /proc/$(cat {file})/cmdline").splitlines() if a]

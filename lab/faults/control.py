@@ -325,3 +325,17 @@ def _(t: Target) -> list[Change]:
     kind, physical, number = sql(f"select {columns} from neutron.networksegments {where}").split()  # noqa: S608
     old = put.format(kind, "NULL" if physical == "NULL" else f"'{physical}'", number)
     return [Change("sql", f"{put.format('vlan', repr('physnet1'), t.segment)} {where};", f"{old} {where};")]
+
+
+@fault(
+    "sriov-port",
+    on=VXLAN,
+    verdict="unknown",
+    code="port.unsupported",
+    object="{port}",
+    note="by hand in Neutron's database: there is no such card here. Its packets never cross this host's bridges",
+)
+def _(t: Target) -> list[Change]:
+    where = f"where port_id='{t.port}';"
+    put = "update neutron.ml2_port_bindings set vnic_type='{}', vif_type='{}' "
+    return [Change("sql", put.format("direct", "hw_veb") + where, put.format("normal", "ovs") + where)]

@@ -30,7 +30,8 @@ links() {
     tc $1 qdisc show | grep -v -E 'noqueue|pfifo_fast|fq_codel' || true
 }
 echo "# links"; links ""
-bridge link show | sed -e 's/^[0-9]*: //' -e 's/@[^:]*//' | sort
+ip -d -o link show type bridge_slave | sort -k2 | sed -e 's/^[0-9]*: //' -e 's/@[^:]*//' \
+    -e 's/:.*master \([^ ]*\).*\(hairpin .*\) port_id.*\(mcast_flood.*\) group_fwd_mask .*\(isolated [a-z]*\).*/ \1 \2 \3 \4/'
 echo "# iptables"; iptables-save | grep -v '^#' | sed -e 's/ \[.*//'
 ebtables-save 2>/dev/null | grep -v '^#' | grep -E '^-A' || true
 sysctl -e net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables net.bridge.bridge-nf-call-arptables
@@ -48,9 +49,8 @@ done
 virsh list --all 2>/dev/null | sed -e 's/^ *[0-9-]* *//' | sort || true
 """
 MACHINE_DUMP = r"""
-for b in bwl-mgmt bwl-under bwl-ext; do ip -d -o link show $b |
-    grep -o -E '^[0-9]+: [^:]*|mtu [0-9]*|state [A-Z]*|vlan_filtering [01]'; done
-ip -o link | grep -o -E ' bwl-[a-z0-9-]+|state [A-Z]*' | paste - - | grep bwl- | sort || true
+ip -br link | grep '^bwl-' | sed -e 's/@[^ ]*//' -e 's/  .* </ </' | sort
+for b in bwl-mgmt bwl-under bwl-ext; do echo "$b $(cat /sys/class/net/$b/mtu)"; done
 for l in $(ls /sys/class/net | grep '^bwl-'); do tc qdisc show dev $l | grep -v -E 'noqueue|pfifo_fast|fq_codel'; done || true
 """
 _NUMBER = re.compile(r"\b(?:0x[0-9a-f]+|\d+)\b")

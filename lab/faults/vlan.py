@@ -8,7 +8,17 @@ from __future__ import annotations
 import re
 
 from lab.faults import Change, fault
-from lab.faults.changes import flow_added, flows_changed, flows_gone, held, link_down, option, port_flag, port_gone
+from lab.faults.changes import (
+    drop_tagged,
+    flow_added,
+    flows_changed,
+    flows_gone,
+    held,
+    link_down,
+    option,
+    port_flag,
+    port_gone,
+)
 from lab.faults.target import Target
 
 VLAN = ("vlan-hybrid", "vlan-ovsfw")
@@ -151,11 +161,10 @@ def _(t: Target) -> list[Change]:
     hop="network-nic",
     segment="wire",
     look="packet",
-    note="the switch between the hosts has VLAN 1 only: no host can see it",
+    note="the switch between the hosts carries no VLAN: no host can see it",
 )
-def _(_t: Target) -> list[Change]:
-    put = "ip link set bwl-ext type bridge vlan_filtering"
-    return [Change("machine", f"{put} 1", f"{put} 0")]
+def _(t: Target) -> list[Change]:
+    return [drop_tagged("machine", f"bwl-e-{t.net}")]
 
 
 @fault(
