@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from lab.faults import Change, fault
@@ -16,16 +17,20 @@ OVSFW = ("ovsfw", "vlan-ovsfw")
 COMPUTE = ("compute-ovs", "guest")
 
 
-def _port(t: Target, new: dict[str, Any], old: dict[str, Any], *, dead: bool = True) -> Change:
-    """The port is updated; the agent on its host then takes it out of the network (tag 4095), or wires it again."""
-    tag = f"ovs-vsctl --timeout=10 get Port {t.edge} tag"
-    return api(
-        ("network", "update_port", [t.port], new),
-        ("network", "update_port", [t.port], old),
-        host=t.host,
-        settled=f'[ "$({tag})" = 4095 ]' if dead else "",
-        healed=f'[ "$({tag})" != 4095 ]',
-    )
+def _updated(t: Target, new: dict[str, Any], old: dict[str, Any]) -> list[Change]:
+    update = api(("network", "update_port", [t.port], new), ("network", "update_port", [t.port], old))
+    return [Change("lab-port", "", t.port), update]
+
+
+def _bound_to(t: Target, host: str) -> list[Change]:
+    """The port is bound elsewhere, or nowhere; on its own host it is as the agent leaves a port that it knows nothing of.
+
+    The server tells nobody of a binding that failed; the agent finds out when it asks again, after a restart. So it is
+    held.
+    """
+    wait, bind = _updated(t, {"binding_host_id": host}, {"binding_host_id": t.host})
+    dead = column(t, t.host, "Port", t.edge, tag="4095", vlan_mode="trunk", trunks="[4095]")
+    return [wait, held(t.host), bind, dead]
 
 
 @fault("server-stopped", on=OVSFW, code="server.not-active", hop="guest", segment="guest", restores="shape")
@@ -68,7 +73,9 @@ def _(t: Target) -> list[Change]:
     restores="shape",
 )
 def _(t: Target) -> list[Change]:
-    return [_port(t, {"is_admin_state_up": False}, {"is_admin_state_up": True})]
+    wait, update = _updated(t, {"is_admin_state_up": False}, {"is_admin_state_up": True})
+    tag = f'[ "$(ovs-vsctl --timeout=10 get Port {t.edge} tag)" ='
+    return [wait, replace(update, settled=f"{tag} 4095 ]", healed=f"! {tag} 4095 ]", settle_on=t.host)]
 
 
 @fault(
@@ -81,7 +88,7 @@ def _(t: Target) -> list[Change]:
     restores="shape",
 )
 def _(t: Target) -> list[Change]:
-    return [_port(t, {"binding_host_id": "no-such-host"}, {"binding_host_id": t.host})]
+    return _bound_to(t, "no-such-host")
 
 
 @fault(
@@ -94,7 +101,7 @@ def _(t: Target) -> list[Change]:
     restores="shape",
 )
 def _(t: Target) -> list[Change]:
-    return [_port(t, {"binding_host_id": ""}, {"binding_host_id": t.host})]
+    return _bound_to(t, "")
 
 
 @fault(
@@ -108,8 +115,7 @@ def _(t: Target) -> list[Change]:
     note="as an aborted live migration leaves it",
 )
 def _(t: Target) -> list[Change]:
-    other = "cmp2" if t.host == "cmp1" else "cmp1"
-    return [_port(t, {"binding_host_id": other}, {"binding_host_id": t.host})]
+    return _bound_to(t, "cmp2" if t.host == "cmp1" else "cmp1")
 
 
 @fault(
@@ -303,8 +309,8 @@ def _(t: Target) -> list[Change]:
     groups = connect().network.get_port(t.port).security_group_ids
     return [
         api(
-            ("network", "update_port", [t.port], {"is_port_security_enabled": False, "security_groups": []}),
-            ("network", "update_port", [t.port], {"is_port_security_enabled": True, "security_groups": groups}),
+            ("network", "update_port", [t.port], {"is_port_security_enabled": False, "security_group_ids": []}),
+            ("network", "update_port", [t.port], {"is_port_security_enabled": True, "security_group_ids": groups}),
         )
     ]
 

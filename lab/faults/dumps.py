@@ -53,6 +53,7 @@ ip -br link | grep '^bwl-' | sed -e 's/@[^ ]*//' -e 's/  .* </ </' | sort
 for b in bwl-mgmt bwl-under bwl-ext; do echo "$b $(cat /sys/class/net/$b/mtu)"; done
 for l in $(ls /sys/class/net | grep '^bwl-'); do tc qdisc show dev $l | grep -v -E 'noqueue|pfifo_fast|fq_codel'; done || true
 """
+_MAC = re.compile(r"\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b")
 _NUMBER = re.compile(r"\b(?:0x[0-9a-f]+|\d+)\b")
 
 
@@ -83,4 +84,4 @@ def differences(before: dict[str, str], after: dict[str, str], *, exact: bool = 
 
 def _shape(line: str) -> str:
     # Where there are as many of each kind of thing as before, an agent has wired all again.
-    return _NUMBER.sub("N", line)
+    return _NUMBER.sub("N", _MAC.sub("MAC", line))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +15,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab import ovs
 from lab.faults import Change, Fault, named
 from lab.faults.dumps import differences, dumps
-from lab.faults.target import Target, connect, shell
-from lab.parts.infra import sql
-from lab.parts.openstack import seed
-from lab.run import LabError, wait
-from lab.site import HOSTS, STATE
+from lab.faults.places import run as _run
+from lab.faults.places import until as _until
+from lab.faults.target import Target
+from lab.run import LabError
+from lab.site import STATE
 
 FOLDER = STATE / "faults"
 _COMES_THROUGH = 90.0
@@ -115,7 +113,7 @@ def _heal(name: str) -> None:
 def _as_before(name: str, before: dict[str, str]) -> None:
     exact = named(name).restores == "exact"
     # Agents and the switch put the last things right by themselves, a moment later.
-    end = time.monotonic() + (20.0 if exact else _COMES_BACK)
+    end = time.monotonic() + (30.0 if exact else _COMES_BACK)
     while found := differences(before, dumps(), exact=exact):
         if time.monotonic() > end:
             # Undone it is; a second healing could do nothing more.
@@ -134,50 +132,3 @@ def _write(file: Path, record: dict[str, Any]) -> None:
     folder = os.open(file.parent, os.O_RDONLY)
     os.fsync(folder)
     os.close(folder)
-
-
-def _run(place: str, what: str) -> None:
-    if place == "api":
-        cloud = connect()
-        for service, method, args, options in json.loads(what):
-            _call(cloud, service, method, args, options)
-    elif place == "sql":
-        sql(what)
-    elif place == "lab":
-        # The switch of a host, with the address that its bridge loses.
-        if what:
-            ovs.start(HOSTS[what])
-    elif place == "lab-agent":
-        if what:
-            # Fresh enough is when Neutron counts it as alive.
-            host, kind = what.split(":")
-            wait(
-                lambda: seed(f"agent:{host}:{kind}") == "up\n",
-                f"the {kind} agent of {host} to report itself",
-                timeout=60,
-            )
-    elif what.strip():
-        # Every line counts, and one that fails must not hide behind the next.
-        shell(place, "set -e\n" + what)
-
-
-def _call(cloud: Any, service: str, method: str, args: list[Any], options: dict[str, Any]) -> None:
-    try:
-        getattr(getattr(cloud, service), method)(*args, **options)
-    except Exception as e:
-        # Asked twice, the cloud may say that it is so already.
-        if re.search(r"HttpException: 409|ConflictException: 409", f"{type(e).__name__}: {e}") and "Cannot" in str(e):
-            return
-        raise LabError(f"{service}.{method}: {e}") from e
-
-
-def _until(place: str, script: str, timeout: float) -> None:
-    end = time.monotonic() + timeout
-    while True:
-        try:
-            shell(place, script)
-            return
-        except LabError as e:
-            if time.monotonic() > end:
-                raise LabError(f"waited {timeout:.0f} s in vain on {place} for: {script}\n{e}") from e
-        time.sleep(0.5)

@@ -72,7 +72,7 @@ class Judged:
 
 def judge(fault: Fault, target: Target, document: dict[str, Any], *, mode: str, seconds: float) -> Judged:
     """Compare the JSON of one `diagnose network` with the fault."""
-    port = next((p for p in document.get("ports", []) if p.get("port") == target.port), {})
+    port: dict[str, Any] = next((p for p in document.get("ports", []) if p.get("port") == target.port), {})
     cause = port.get("cause") or {}
     findings = port.get("findings") or []
     wanted = fault.object.format(**target.names())
