@@ -88,8 +88,11 @@ class Cloud:
         body: Mapping[str, Any] | bytes | None = None,
         *,
         missing_ok: bool = False,
+        microversion: str | None = None,
     ) -> Any:
         """One API call on the service's adapter; its JSON, or None for an empty answer (or a 404 with `missing_ok`).
+
+        `microversion` is that of this call, where the connection's own will not do.
 
         A body of bytes is sent as it is, anything else as JSON.
         """
@@ -99,6 +102,7 @@ class Cloud:
         data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
         headers = {"Content-Type": kind} if body is not None else {}
+        version = microversion or adapter.default_microversion
         try:
             reply = adapter.request(
                 path,
@@ -107,7 +111,7 @@ class Cloud:
                 headers=headers,
                 raise_exc=False,
                 timeout=_TIMEOUT_S,
-                **({"microversion": adapter.default_microversion} if adapter.default_microversion else {}),
+                **({"microversion": version} if version else {}),
             )
         except keystoneauth1.exceptions.ClientException as e:
             _told(self.name, service, method, path, type(e).__name__)
@@ -123,9 +127,9 @@ class Cloud:
             raise ApiError(service, method, path, reply.status_code, _fault(reply.text))
         return orjson.loads(reply.content) if reply.content and reply.content[:1] in b"{[" else None
 
-    def get(self, service: str, path: str, *, missing_ok: bool = False) -> Any:
-        """GET; None for a 404 with `missing_ok`."""
-        return self._call(service, "GET", path, missing_ok=missing_ok)
+    def get(self, service: str, path: str, *, missing_ok: bool = False, microversion: str | None = None) -> Any:
+        """GET; None for a 404 with `missing_ok`. `microversion`: see `_call`."""
+        return self._call(service, "GET", path, missing_ok=missing_ok, microversion=microversion)
 
     def post(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
         """POST."""
@@ -139,12 +143,12 @@ class Cloud:
         """DELETE; something that is gone already is fine."""
         self._call(service, "DELETE", path, missing_ok=True)
 
-    def list(self, service: str, path: str, key: str) -> list[dict[str, Any]]:
-        """All entries of a listing, page after page (links named ``KEY_links`` with rel next)."""
+    def list(self, service: str, path: str, key: str, *, microversion: str | None = None) -> list[dict[str, Any]]:
+        """All entries of a listing, page after page (links named ``KEY_links`` with rel next). `microversion`: see `_call`."""
         found: list[dict[str, Any]] = []
         next_path: str | None = path
         while next_path:
-            page = self.get(service, next_path)
+            page = self.get(service, next_path, microversion=microversion)
             found += page[key]
             links: Iterable[Mapping[str, str]] = page.get(f"{key}_links") or []
             href = next((link["href"] for link in links if link.get("rel") == "next"), None)
