@@ -52,6 +52,11 @@ def build() -> App:
         help=_("Execute jobs until told to stop (a job starts one by itself when none is up)."),
     )
     app.command(
+        "blue_wizard.commands.inspect:app",
+        name="inspect",
+        help=_("Look for what is broken or about to break, anywhere in the platform. Changes nothing."),
+    )
+    app.command(
         "blue_wizard.commands.doctor:doctor_command",
         name="doctor",
         help=_("Check that every cloud, host, tool and right is there that will be needed. Changes nothing."),
