@@ -10,4 +10,6 @@ FILE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "statistics.
 
 
 def test_the_page_is_made_from_the_registry() -> None:
-    assert FILE.read_text() == page(), "make it again: python -m blue_wizard.stats.reference > docs/reference/statistics.md"
+    assert FILE.read_text() == page(), (
+        "make it again: python -m blue_wizard.stats.reference > docs/reference/statistics.md"
+    )
