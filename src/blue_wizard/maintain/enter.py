@@ -36,15 +36,17 @@ class Params:
     silence_s: float = 30.0
     max_unavailable: int = 1
     window: str = ""
+    avoid: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Json]:
         """As they stand in the plan."""
-        return {**vars(self), "stop": list(self.stop), "leave": list(self.leave)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> Params:
         """The parameters that `as_json` gave."""
-        return cls(**{**data, "stop": tuple(data.get("stop", ())), "leave": tuple(data.get("leave", ()))})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**values)
 
 
 def look(params: Params) -> tuple[Survey, Plan]:
@@ -56,6 +58,7 @@ def look(params: Params) -> tuple[Survey, Plan]:
         leave=servers_named(params.leave, named),
         leave_stopped=params.leave_stopped,
         move_locked=params.move_locked,
+        avoid=frozenset(params.avoid),
     )
     found = survey(cloud, params.host, wishes, Allowed(params.keep_disabled, params.network_loss))
     options = Options(Reason(params.reason), params.parallel, params.silence_s, params.max_unavailable, params.window)

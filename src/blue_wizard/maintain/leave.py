@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from blue_wizard.errors import InputError, Refused
@@ -20,7 +20,7 @@ from blue_wizard.reach import openstack
 from blue_wizard.reach.openstack import Cloud
 from blue_wizard.text import _
 
-__all__ = ["Params", "entered_of", "look", "plan_of", "report"]
+__all__ = ["Params", "entered_of", "look", "plan_from", "plan_of", "report"]
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,20 @@ def look(params: Params) -> Plan:
                 "See: blue-wizard job show {job}. What it left half-done is undone by: blue-wizard job rollback {job}"
             ).format(job=job),
         )
+    return plan_from(replace(params, job=job), view)
+
+
+def plan_from(params: Params, view: Mapping[str, Json]) -> Plan:
+    """The plan that takes back what the job in `view` (see `jobs.views.show`) has done. Reads only."""
+    cloud = openstack.connect(params.cloud)
+    service = find(params.host, site.services(cloud))
     entered = entered_of(view, service.id, service.zone)
     remarks: list[Precondition] = []
     returning = _returning(cloud, params, view, remarks) if params.bring_back else []
     wanted = Wanted(
         params.rebooted, params.kernel, params.wait_s, params.parallel, params.silence_s, _canary(cloud, params)
     )
-    fixed = {**vars(params), "job": job}
-    return plan_leave.compile_plan(params.cloud, params.host, entered, returning, remarks, wanted, fixed)
+    return plan_leave.compile_plan(params.cloud, params.host, entered, returning, remarks, wanted, vars(params))
 
 
 @planner(OPERATION)

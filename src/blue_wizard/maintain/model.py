@@ -100,12 +100,13 @@ class Agent:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the operator said about servers: consents by id, and what else is allowed."""
+    """What the operator said about servers: consents by id, and what else is allowed. `avoid`: hosts to go to last."""
 
     stop: frozenset[str] = frozenset()
     leave: frozenset[str] = frozenset()
     leave_stopped: bool = False
     move_locked: bool = False
+    avoid: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

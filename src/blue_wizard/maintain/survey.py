@@ -75,7 +75,7 @@ def judge(found: Site, wishes: Wishes, allowed: Allowed) -> Survey:
     assessed = [
         assess(s, found.ports.get(s.id, ()), wishes, dead=dead, cdrom=s.id in found.cdroms) for s in found.servers
     ]
-    servers = tuple(place(assessed, found))
+    servers = tuple(place(assessed, found, wishes.avoid))
     return Survey(found, servers, tuple(_findings(found, servers, allowed)))
 
 
