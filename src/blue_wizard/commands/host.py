@@ -116,7 +116,15 @@ def enter_command(
         emit(whole, output, lambda: [*survey_tables(data), *(plan_tables(made) if found.ready else ())])
         return 0 if found.ready else 3
     refuse(found.findings)
-    return _run(made, lambda: enter.plan_of(params.as_json()), yes=yes, hold=hold, detach=detach, output=output)
+    return _run(
+        made,
+        lambda: enter.plan_of(params.as_json()),
+        yes=yes,
+        hold=hold,
+        detach=detach,
+        output=output,
+        before=survey_tables(data),
+    )
 
 
 @app.command(
@@ -229,9 +237,10 @@ def _run(
     hold: bool,
     detach: bool,
     output: Output,
+    before: Iterable[RenderableType] = (),
     human: Callable[[dict[str, Any]], Iterable[RenderableType]] | None = None,
 ) -> int:
-    """Ask, submit, and follow a plan; the exit code. `again` makes the plan once more."""
+    """Ask, submit, and follow a plan; the exit code. `again` makes the plan once more; `before` is shown with the question."""
     import time
 
     from blue_wizard.jobs import client, windows
@@ -243,8 +252,8 @@ def _run(
 
     windows.refuse_misfits(made, time.time())
     if not yes and not hold:
-        for part in plan_tables(made):
-            errors().print(part)
+        for part in (*before, *plan_tables(made)):
+            errors().print(part, markup=False)
         confirm(_("Run this plan?"), yes=False)
         # Minutes may have passed over the question.
         refuse_drift(made, again())

@@ -24,8 +24,8 @@ _TRAIT = "trait:"
 def place(found: Sequence[Assessment], site: Site, avoid: Collection[str] = ()) -> list[Assessment]:
     """The assessments with a destination each, or blocked with every host's refusal; in the order in which they go.
 
-    The largest go first, since the others fit into what is left; each one goes to where most memory stays free. What one
-    takes is taken for those after it. Hosts to `avoid` (they will be emptied themselves) are taken where there is no other.
+    The largest go first, since the others fit into what is left; each one goes to where the largest share of memory is free.
+    What one takes is taken for those after it. Hosts to `avoid` (they will be emptied themselves) are taken where there is no other.
     """
     rooms = {c.host: dict(c.stocks) for c in site.computes if c.host != site.host}
     where = {member: host for g in site.groups for member, host in g.hosts.items()}
@@ -55,9 +55,8 @@ def _placed(
         if reason:
             refusals.append(f"{compute.host}: {reason}")
         else:
-            memory = room.get("MEMORY_MB")
             soft = _soft(one.server.id, compute.host, site.groups, where)
-            fits.append((soft, compute.host in avoid, -(memory.free if memory else 0), compute.host))
+            fits.append((soft, compute.host in avoid, -_share(room), compute.host))
     if not fits:
         why = _("no host can take it: {reasons}").format(reasons="; ".join(refusals) or _("there is no other host"))
         return replace(
@@ -73,6 +72,12 @@ def _placed(
         rooms[dest][kind] = replace(stock, used=stock.used + amount)
     where[one.server.id] = dest
     return replace(one, dest=dest)
+
+
+def _share(room: Mapping[str, Stock]) -> int:
+    """How much memory is free, in parts of 32: a plan must not be another one because a small server came or went meanwhile."""
+    memory = room.get("MEMORY_MB")
+    return round(memory.free * 32 / memory.total) if memory and memory.total else 0
 
 
 def refusal(
