@@ -25,7 +25,7 @@ def place(found: Sequence[Assessment], site: Site, avoid: Collection[str] = ()) 
     """The assessments with a destination each, or blocked with every host's refusal; in the order in which they go.
 
     The largest go first, since the others fit into what is left; each one goes to where the largest share of memory is free.
-    What one takes is taken for those after it. Hosts to `avoid` (they will be emptied themselves) are taken where there is no other.
+    What one takes is taken for those after it. Hosts to `avoid` (they will be emptied, too) are taken where there is no other.
     """
     rooms = {c.host: dict(c.stocks) for c in site.computes if c.host != site.host}
     where = {member: host for g in site.groups for member, host in g.hosts.items()}
