@@ -37,6 +37,16 @@ def main() -> int:
     vcenter = commands.add_parser("vcenter", help="the vCenter's machines as at first, or a fault of its own")
     vcenter.add_argument("what", choices=("reset", "expire", "faults", "state"))
     vcenter.add_argument("json", nargs="?", default="{}", help="for faults: Truncate, ExpireAfter, NoRange, DelayMs")
+    fault = commands.add_parser("fault", help="planted network faults: list, inject, heal")
+    what = fault.add_subparsers(dest="what", required=True)
+    listing = what.add_parser("list", help="all faults, and what must be found for each")
+    listing.add_argument("-o", choices=("table", "json"), default="table")
+    planting = what.add_parser("inject", help="plant a fault on a server's port")
+    planting.add_argument("name")
+    planting.add_argument("--server", required=True, help="name or id")
+    planting.add_argument("--port", default="", help="the beginning of its id; else the first port that fits")
+    healing = what.add_parser("heal", help="undo what is planted, also by a process that was killed")
+    healing.add_argument("name", nargs="?")
     fixture = commands.add_parser("fixture", help="make web.ova and db.vhdx in a folder")
     fixture.add_argument("folder")
     args = parser.parse_args()
@@ -125,6 +135,17 @@ def _guests(_: argparse.Namespace) -> None:
     reset()
 
 
+def _fault(args: argparse.Namespace) -> None:
+    from lab.faults import command
+
+    if args.what == "list":
+        command.show(args.o)
+    elif args.what == "inject":
+        command.plant(args.name, args.server, args.port)
+    else:
+        command.heal(args.name)
+
+
 def _fixture(args: argparse.Namespace) -> None:
     from pathlib import Path
 
@@ -144,6 +165,7 @@ COMMANDS = {
     "guests": _guests,
     "add": _add,
     "vcenter": _vcenter,
+    "fault": _fault,
     "fixture": _fixture,
 }
 

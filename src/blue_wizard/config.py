@@ -52,6 +52,8 @@ class CephAccess(_Strict):
     client: str = "admin"
     """The cephx name without the leading ``client.``; its keyring is named by `conf`."""
     pool: str = "volumes"
+    inspect_client: str | None = None
+    """The cephx name that inspection asks with (``mon 'allow r'``, ``mgr 'allow r'``, ``osd 'allow r'``); unset: `client`."""
 
 
 class CephAdmin(_Strict):

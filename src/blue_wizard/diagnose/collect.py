@@ -22,8 +22,16 @@ from blue_wizard.text import _
 
 __all__ = ["collect", "decode", "questions"]
 
-_TIMEOUT_S = 40.0
-_ALL_S = 75.0
+_TIMEOUT_S = 30.0
+_ALL_S = 35.0
+
+# RHEL 8 has no other Python than its platform's.
+_PYTHON = (
+    "sh",
+    "-c",
+    'for p in python3 /usr/libexec/platform-python; do command -v "$p" >/dev/null && exec "$p" - "$1"; done; exit 127',
+    "blue-wizard",
+)
 
 OpenHost = Callable[[str], ssh.Host]
 
@@ -129,7 +137,7 @@ def collect(api: Api, open_host: OpenHost) -> Bundle:
 def _look(open_host: OpenHost, name: str, asked: dict[str, Any]) -> HostAnswer:
     script = resources.files("blue_wizard.diagnose.agent").joinpath("look.py").read_text()
     try:
-        result = open_host(name).run(["python3", "-", json.dumps(asked)], stdin=script, timeout_s=_TIMEOUT_S, root=True)
+        result = open_host(name).run([*_PYTHON, json.dumps(asked)], stdin=script, timeout_s=_TIMEOUT_S, root=True)
     except (NotReached, CommandFailed) as e:
         return HostAnswer(fault=e.fault, message=e.message, hint=e.hint)
     except BlueWizardError as e:

@@ -22,8 +22,8 @@ UNSUPPORTED_VNICS = {"direct", "direct-physical", "macvtap", "baremetal", "virti
 class Path:
     """The way between one port of a server and one DHCP port of its network.
 
-    `dhcp_port` is None where there is none. `compute` is where the port is bound, `server_host` where Nova has the server.
-    Tunnel addresses and bridges are those that the agents report ("" where agents can't be listed).
+    `dhcp_port` is None where there is none. `compute` is where the server is (`server_host`, by Nova), else where its port is
+    bound. Tunnel addresses and bridges are those that the agents report ("" where agents can't be listed).
     """
 
     port: dict[str, Any]
@@ -143,7 +143,8 @@ def paths(api: Api, port: dict[str, Any]) -> tuple[Path, ...]:
     mine = {ip["subnet_id"] for ip in port["fixed_ips"]}
     subnets = tuple(s for s in api.subnets[network["id"]] if s["id"] in mine or not mine)
     server_host = str(api.server.get("OS-EXT-SRV-ATTR:host") or "")
-    compute = str(port.get("binding:host_id") or server_host)
+    # The devices are where the server is, whatever its port says.
+    compute = server_host or str(port.get("binding:host_id") or "")
     on_compute = _agent(api, compute)
     details = port.get("binding:vif_details") or {}
     hybrid = bool(details.get("ovs_hybrid_plug", on_compute.get("ovs_hybrid_plug", False)))

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from blue_wizard.diagnose import path as way
+from blue_wizard.diagnose import sightings as watched
 from blue_wizard.diagnose.bundle import Bundle
 from blue_wizard.diagnose.case import Case, Side, cases
 from blue_wizard.diagnose.model import Cause, Direction, Finding, PortReport, Report, Verdict
@@ -20,10 +21,10 @@ __all__ = ["judge", "order", "proved", "unexplained"]
 
 # What the API says outranks what follows from it on the hosts.
 _FIRST = ("server.", "port.unsupported", "port.binding-failed", "port.unbound", "port.host-mismatch", "port.admin-down",
-          "network.admin-down", "subnet.", "dhcp.no-agent", "port.no-fixed-ip")  # fmt: skip
+          "network.admin-down", "subnet.", "dhcp.no-agent", "port.no-fixed-ip", "l2.no-")  # fmt: skip
 # What makes everything behind it look broken.
 _ROOTS = ("l2.agent-dead", "ovs.db-down", "ovs.vswitchd-down", "dhcp.agent-dead", "ovs.bridge-missing", "ovs.flows-missing",
-          "l2.no-", "port.mtu")  # fmt: skip
+          "ovs.stale-ofport")  # fmt: skip
 
 
 def judge(bundle: Bundle) -> Report:
@@ -81,18 +82,27 @@ def order(case: Case, cause: Cause) -> tuple[int, int, int]:
 
 def _case(case: Case, known: tuple[Rule, ...]) -> PortReport:
     causes, findings = proved(case, known)
+    for said in watched.rogue(case):
+        (causes if isinstance(said, Cause) else findings).append(said)  # type: ignore[arg-type]
     if not any(not c.unknown for c in causes):
         causes += unexplained(case)
     causes.sort(key=lambda c: order(case, c))
+    seen = watched.sightings(case)
+    if seen is not None:
+        causes, more = _by_capture(case, causes, seen)
+        findings += more
     cause = causes[0] if causes else None
     if cause is None:
-        verdict = Verdict.OK if _all_seen(case) else Verdict.UNKNOWN
+        sure = seen is not None and seen.whole
+        verdict = Verdict.OK if sure or _all_seen(case) else Verdict.UNKNOWN
     else:
         verdict = Verdict.UNKNOWN if cause.unknown else Verdict.LOST
     lost = direction = None
     if cause is not None and verdict is Verdict.LOST:
         direction = cause.direction
         lost = _between(case, cause)
+        if seen is not None and seen.lost is not None and seen.lost[2] is direction:
+            lost = seen.lost[:2]
     path = case.path
     return PortReport(
         path.id,
@@ -109,8 +119,37 @@ def _case(case: Case, known: tuple[Rule, ...]) -> PortReport:
         cause,
         tuple(causes[1:]),
         tuple(findings),
-        way.hops(case, cause, verdict),
+        way.hops(case, cause, verdict, seen),
     )
+
+
+_GUEST = ("server.", "guest.")
+
+
+def _by_capture(case: Case, causes: list[Cause], seen: watched.Sightings) -> tuple[list[Cause], list[Finding]]:
+    """Causes and findings in the light of a real packet. What it passed is not the cause; where it was lost, it is."""
+    if seen.whole:
+        kept = [c for c in causes if c.code.startswith(_GUEST)]
+        return kept, [_passed(c) for c in causes if c not in kept and not c.unknown]
+    if seen.lost is None:
+        return causes, []
+    first, second, direction = seen.lost
+    hops = case.hops if direction is Direction.REQUEST else case.hops[::-1]
+    low, high = hops.index(first), hops.index(second)
+
+    def near(cause: Cause) -> bool:
+        at = {hops.index(h) for h in (cause.missing_from, cause.hop) if h in hops}
+        # A device that is down takes the carrier of the one before it: one hop further is still there.
+        return cause.direction is direction and not cause.unknown and any(low <= i <= high + 1 for i in at)
+
+    matching = [c for c in causes if near(c) or c.code.startswith(_FIRST)]
+    rest = [c for c in causes if c not in matching]
+    return [*(matching or [watched.unexplained(case, seen)]), *rest], []
+
+
+def _passed(cause: Cause) -> Finding:
+    text = _("{message} A test packet passes all the same.").format(message=cause.message)
+    return Finding(cause.code, cause.host, cause.object, text, cause.remedy, cause.evidence)
 
 
 def _between(case: Case, cause: Cause) -> tuple[str, str]:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from blue_wizard.diagnose.case import Case, Side
 from blue_wizard.diagnose.model import Cause, Direction, Hop, SeenBy, State, Verdict
+from blue_wizard.diagnose.sightings import Sightings
 from blue_wizard.text import _
 
 __all__ = ["hops"]
 
 
-def hops(case: Case, cause: Cause | None, verdict: Verdict) -> tuple[Hop, ...]:
-    """All hops, in the order of the request."""
+def hops(case: Case, cause: Cause | None, verdict: Verdict, seen: Sightings | None = None) -> tuple[Hop, ...]:
+    """All hops, in the order of the request. What a capture saw counts for more than what state and traces say."""
     states = _states(case, cause, verdict)
     made = []
     for name in case.hops:
         host, device, expected, actual = _device(case, name)
         request, reply = states[name]
+        by = _seen_by(name)
+        if seen is not None and name in seen.request and name != "guest":
+            request, by = seen.request[name], SeenBy.CAPTURE
+            reply = seen.reply.get(name, State.UNKNOWN)
         note = cause.message if cause is not None and cause.hop == name else ""
-        made.append(Hop(name, host, device, expected, actual, request, reply, _seen_by(name), note))
+        made.append(Hop(name, host, device, expected, actual, request, reply, by, note))
     return tuple(made)
 
 

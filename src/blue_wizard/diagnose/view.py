@@ -140,6 +140,11 @@ class HostView:
         except (ValueError, KeyError):
             return None
 
+    @property
+    def daemon(self) -> bool:
+        """Whether the switch's daemon answers."""
+        return int(self.raw("daemon")["rc"]) == 0
+
     @cached_property
     def _flows(self) -> dict[str, list[openflow.Flow]]:
         return {}

@@ -169,16 +169,15 @@ def forecast(cluster: Cluster, osds: Iterable[int]) -> Forecast:
     expected: dict[int, float] = {}
     variance: dict[int, float] = {}
     homeless: list[str] = []
-    counts = {n: sum(n in p.up or n in p.acting for p in cluster.pgs) for n in leaving}
+    sizes = {n: _pg_size(cluster, n) for n in leaving}
     for pg in cluster.pgs:
-        for gone in leaving & {*pg.up, *pg.acting} - {NONE}:
+        for gone in _losses(cluster, pg, leaving):
             places = _places(cluster, pg, gone, leaving)
             total = sum(places.values())
             if not total:
                 homeless.append(pg.id)
                 continue
-            usage = cluster.usage.get(gone)
-            size = usage.used / counts[gone] if usage and counts[gone] else 0.0
+            size = sizes[gone]
             for n, weight in places.items():
                 share = weight / total
                 expected[n] = expected.get(n, 0.0) + share * size
@@ -191,6 +190,29 @@ def forecast(cluster: Cluster, osds: Iterable[int]) -> Forecast:
     fullest = max(each, key=lambda n: each[n], default=None)
     ratio = each[fullest] if fullest is not None else 0.0
     return Forecast(fullest, ratio, cluster.backfillfull, tuple(dict.fromkeys(homeless)), each)
+
+
+def _losses(cluster: Cluster, pg: Pg, leaving: frozenset[int]) -> list[int]:
+    """The leaving OSDs that a PG loses a copy with. One that is down is in no set any more: a PG that lacks a copy may be its."""
+    listed = sorted(leaving & {*pg.up, *pg.acting} - {NONE})
+    pool = cluster.pools.get(pg.pool)
+    lacking = (pool.size if pool else 0) - len({*pg.up} - {NONE})
+    down = [
+        n
+        for n in sorted(leaving)
+        if n not in listed and n in cluster.osds and not cluster.osds[n].up and cluster.osds[n].in_
+    ]
+    return [*listed, *down[: max(0, lacking)]]
+
+
+def _pg_size(cluster: Cluster, osd: int) -> float:
+    """The mean size of a PG on an OSD (KiB); that of all OSDs where this one does not tell."""
+    own = sum(osd in p.up or osd in p.acting for p in cluster.pgs)
+    usage = cluster.usage.get(osd)
+    if own and usage and usage.used:
+        return usage.used / own
+    copies = sum(len(p.serving) for p in cluster.pgs)
+    return sum(u.used for u in cluster.usage.values()) / copies if copies else 0.0
 
 
 def _places(cluster: Cluster, pg: Pg, gone: int, leaving: frozenset[int]) -> dict[int, float]:

@@ -194,13 +194,17 @@ def failure_domain_of(rule: Mapping[str, Any]) -> str:
 
 
 def parse_cluster(answers: Mapping[str, Any]) -> Cluster:
-    """The cluster out of the JSON of `COMMANDS`. Raises KeyError or TypeError when an answer has another form."""
-    dump, tree, status = answers["dump"], answers["tree"], answers["status"]
-    metadata = list(answers["metadata"])
+    """The cluster out of the JSON of `COMMANDS`. Raises KeyError or TypeError when an answer has another form.
+
+    Only ``dump``, ``status`` and ``pgs`` have to be there; what else was not asked stays unknown.
+    """
+    dump, status = answers["dump"], answers["status"]
+    tree = answers.get("tree", {"nodes": ()})
+    metadata = list(answers.get("metadata", ()))
     places = _places(tree)
     told = {int(m["id"]): {k: str(v) for k, v in m.items()} for m in metadata if "id" in m}
     osds = {int(o["osd"]): _osd(o, places, told) for o in dump["osds"]}
-    rules = {int(r["rule_id"]): failure_domain_of(r) for r in answers["crush"]["rules"]}
+    rules = {int(r["rule_id"]): failure_domain_of(r) for r in answers.get("crush", {}).get("rules", ())}
     monmap = status["monmap"]
     health = status["health"]
     checks = health.get("checks") or {}
@@ -212,7 +216,7 @@ def parse_cluster(answers: Mapping[str, Any]) -> Cluster:
         osds=osds,
         pools={int(p["pool"]): _pool(p, rules) for p in dump["pools"]},
         pgs=tuple(_pg(p) for p in _rows(answers["pgs"], "pg_stats")),
-        usage=_usage(answers["df"], _rows(answers["osd_stats"], "osd_stats")),
+        usage=_usage(answers.get("df", {"nodes": ()}), _rows(answers.get("osd_stats", []), "osd_stats")),
         backfillfull=float(dump.get("backfillfull_ratio") or _JEWEL_BACKFILLFULL),
         quorum=len(status["quorum"]),
         mons=len(monmap["mons"]) if "mons" in monmap else int(monmap["num_mons"]),

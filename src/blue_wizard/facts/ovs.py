@@ -207,6 +207,9 @@ class Learned:
 
 
 def parse_fdb(text: str) -> list[Learned]:
-    """``ovs-appctl fdb/show BRIDGE``; ages in seconds."""
-    lines = re.findall(r"^\s*(\d+|LOCAL)\s+(\d+)\s+([0-9a-f:]{17})\s+(\d+)", text, re.M)
-    return [Learned(0 if p == "LOCAL" else int(p), int(v), mac, int(age)) for p, v, mac, age in lines]
+    """``ovs-appctl fdb/show BRIDGE``; ages in seconds (0 for what was entered by hand)."""
+    lines = re.findall(r"^\s*(\d+|LOCAL)\s+(\d+)\s+([0-9a-f:]{17})\s+(\d+|static)", text, re.M)
+    return [
+        Learned(0 if p == "LOCAL" else int(p), int(v), mac, int(age) if age.isdigit() else 0)
+        for p, v, mac, age in lines
+    ]

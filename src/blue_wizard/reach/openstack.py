@@ -168,12 +168,12 @@ class Cloud:
         """DELETE; something that is gone already is fine."""
         self._call(service, "DELETE", path, missing_ok=True)
 
-    def list(self, service: str, path: str, key: str) -> list[dict[str, Any]]:
-        """All entries of a listing, page after page (links named ``KEY_links`` with rel next)."""
+    def list(self, service: str, path: str, key: str, *, microversion: str | None = None) -> list[dict[str, Any]]:
+        """All entries of a listing, page after page (links named ``KEY_links`` with rel next). `microversion`: see `_call`."""
         found: list[dict[str, Any]] = []
         next_path: str | None = path
         while next_path:
-            page = self.get(service, next_path)
+            page = self.get(service, next_path, microversion=microversion)
             found += page[key]
             links: Iterable[Mapping[str, str]] = page.get(f"{key}_links") or []
             href = next((link["href"] for link in links if link.get("rel") == "next"), None)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from blue_wizard.report.out import plain
+from blue_wizard.report.out import plain, table
 from blue_wizard.text import _
 from blue_wizard.units import seconds_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from blue_wizard.diagnose.janitor import Cleaned
     from blue_wizard.diagnose.model import Cause, Hop, PortReport, Report
 
-__all__ = ["diagnosis_data", "diagnosis_text"]
+__all__ = ["changes_text", "cleaned_table", "diagnosis_data", "diagnosis_text"]
 
 _COLOURS = {"seen": "green", "missing": "red", "unknown": "bright_black"}
 _SIGNS = {"seen": "●", "missing": "✖", "unknown": "○"}
@@ -71,6 +73,45 @@ def diagnosis_text(report: Report) -> Iterable[RenderableType]:
         yield from _port(port)
     yield from report.errors
     yield seconds_text(report.took_s)
+
+
+def changes_text(before: Report, now: Report) -> Iterable[RenderableType]:
+    """What is different from the last time, one line for each port and hop; or that nothing is."""
+    from blue_wizard.units import clock_text
+
+    time_text = clock_text(time.time())
+    old = {p.port: p for p in before.ports}
+    said = False
+    for port in now.ports:
+        known = old.get(port.port)
+        if known is None or known.verdict is not port.verdict or _code(known) != _code(port):
+            said = True
+            if port.cause is not None or known is None:
+                yield from _port(port)
+            else:
+                yield f"{time_text} {port.port[:11]} {_verdicts()[port.verdict.value][0]}"
+            continue
+        for hop, was in zip(port.hops, known.hops, strict=False):
+            if (hop.request, hop.reply, hop.actual) != (was.request, was.reply, was.actual):
+                said = True
+                yield f"{time_text} {port.port[:11]} {hop.name}: {was.actual} -> {hop.actual}"
+        new = {f.code for f in port.findings} - {f.code for f in known.findings}
+        for finding in port.findings:
+            if finding.code in new:
+                said = True
+                yield f"{time_text} ! {finding.code} {finding.message}"
+    if not said:
+        yield _("{time} nothing changed").format(time=time_text)
+
+
+def _code(port: PortReport) -> str:
+    return port.cause.code if port.cause else ""
+
+
+def cleaned_table(done: Iterable[Cleaned]) -> RenderableType:
+    """What was removed from each host."""
+    rows = [(c.host, ", ".join(c.removed) or None, ", ".join(c.running) or None, c.error or None) for c in done]
+    return table((_("host"), _("removed"), _("still running"), _("error")), rows)
 
 
 def _port(port: PortReport) -> Iterable[RenderableType]:

@@ -159,11 +159,12 @@ class Report:
 
 @dataclass(frozen=True)
 class Topic:
-    """A word of the command line, its title, and the listings that its statistics and tables need."""
+    """A word of the command line, its title, and the listings that its statistics and tables need. Small ranks come first."""
 
     id: str
     title: Callable[[], str]
     needs: tuple[str, ...]
+    rank: int
 
 
 _topics: dict[str, Topic] = {}
@@ -171,9 +172,14 @@ _statistics: dict[str, Statistic] = {}
 _tables: dict[str, Table] = {}
 
 
-def topic(id_: str, title: Callable[[], str], *needs: str) -> None:
+def topic(id_: str, title: Callable[[], str], *needs: str, rank: int = 100) -> None:
     """Register a topic. `needs` are names of `listings.LISTINGS`, ``providers`` and ``ceph``."""
-    _topics[id_] = Topic(id_, title, needs)
+    _topics[id_] = Topic(id_, title, needs, rank)
+
+
+def _rank(id_: str) -> int:
+    found = _topics.get(id_)
+    return found.rank if found else 100
 
 
 def statistic(
@@ -218,21 +224,21 @@ def _load() -> None:
 
 
 def statistics() -> tuple[Statistic, ...]:
-    """All statistics: those of `stats/tables/` by file, then those of `BLUE_WIZARD_PLUGINS`."""
+    """All statistics, by topic: those of `stats/tables/`, then those of `BLUE_WIZARD_PLUGINS`."""
     _load()
-    return tuple(_statistics.values())
+    return tuple(sorted(_statistics.values(), key=lambda s: _rank(s.topic)))
 
 
 def tables() -> tuple[Table, ...]:
     """All tables, in the same order."""
     _load()
-    return tuple(_tables.values())
+    return tuple(sorted(_tables.values(), key=lambda t: _rank(t.topic)))
 
 
 def topics() -> dict[str, Topic]:
     """The words that `blue-wizard stats TOPIC` takes."""
     _load()
-    return dict(_topics)
+    return dict(sorted(_topics.items(), key=lambda t: t[1].rank))
 
 
 def evaluate(platform: Platform, wanted: Iterable[str] = ()) -> tuple[tuple[Value, ...], tuple[Sheet, ...]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from blue_wizard.facts.ceph import COMMANDS, Cluster, Osd, Pg, Pool, Usage, parse_cluster
 
+CLEAN_SIX = [("active+clean", (0, 1, 2)), ("active+clean", (4, 5, 0))]
 GOLDEN = Path(__file__).parents[1] / "facts" / "golden" / "ceph"
 
 

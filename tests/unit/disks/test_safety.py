@@ -123,6 +123,16 @@ def test_forecast_knows_who_finds_no_place() -> None:
     assert safety.forecast(small([("active+clean", (0, 2, 4))], osds=6, per_host=2), [0]).homeless == ()
 
 
+def test_forecast_of_one_that_is_down() -> None:
+    """It is in no set any more, and the copies that are lacking will be made elsewhere all the same."""
+    pgs = [("active+undersized+degraded", (i % 5 + 1, (i + 1) % 5 + 1)) for i in range(60)]
+    found = safety.forecast(small(pgs, used=0.6, down=[0]), [0])
+    assert found.ratio > 0.7
+    assert safety.forecast(small(pgs, used=0.6, down=[0], out=[0]), [0]).ratio == pytest.approx(0.6), (
+        "that was done before"
+    )
+
+
 def test_forecast_of_an_osd_that_is_empty() -> None:
     found = safety.forecast(small(CLEAN, osds=7, used=0.4), [6])
     assert found.ratio == pytest.approx(0.4)

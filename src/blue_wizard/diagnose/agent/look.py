@@ -286,6 +286,7 @@ def main(questions: Answer) -> None:
     links = pool.submit(run, ["ip", "-j", "-d", "-s", "link"])
     wrap = wrapping("ovs-vsctl", OVS_CONTAINERS)
     database = pool.submit(ovs_database, wrap)
+    daemon = pool.submit(run, [*wrap, "ovs-appctl", "-T", "4", "version"])
     addresses_of = pool.submit(run, ["ip", "-j", "addr"])
     later = {
         "addr": addresses_of,
@@ -295,8 +296,6 @@ def main(questions: Answer) -> None:
         "ebtables": pool.submit(run, ["ebtables-save"]) if shutil.which("ebtables-save") else None,
         "nft": pool.submit(run, ["nft", "-a", "list", "ruleset"]) if shutil.which("nft") else None,
         "bridge_vlan": pool.submit(run, ["bridge", "-j", "vlan", "show"]),
-        "tunnel_neigh": pool.submit(run, [*wrap, "ovs-appctl", "-T", "5", "tnl/neigh/show"]),
-        "datapath": pool.submit(run, [*wrap, "ovs-appctl", "-T", "5", "dpif/show"]),
     }
     if questions.get("domain"):
         virsh = [*wrapping("virsh", LIBVIRT_CONTAINERS), "virsh", "-r"]
@@ -313,7 +312,10 @@ def main(questions: Answer) -> None:
     except ValueError:
         answers["ovs"]["rc"] = 1
     flows, ports, fdbs, traces = {}, {}, {}, {}
-    if len(tables) == 5:
+    # A daemon that hangs would let every question to it run out of time.
+    alive = daemon.result()["rc"] == 0
+    answers["daemon"] = daemon.result()
+    if len(tables) == 5 and alive:
         switch = Switch(tables)
         for bridge in switch.bridges:
             options = ["--timeout=5", "-O", "OpenFlow13"]
@@ -322,6 +324,8 @@ def main(questions: Answer) -> None:
             fdbs[bridge] = pool.submit(run, [*wrap, "ovs-appctl", "-T", "5", "fdb/show", bridge])
         for name, question in questions.get("traces", {}).items():
             traces[name] = pool.submit(trace, wrap, switch, question)
+        later["tunnel_neigh"] = pool.submit(run, [*wrap, "ovs-appctl", "-T", "5", "tnl/neigh/show"])
+        later["datapath"] = pool.submit(run, [*wrap, "ovs-appctl", "-T", "5", "dpif/show"])
         try:
             addresses = json.loads(addresses_of.result()["out"])
         except ValueError:
@@ -329,9 +333,6 @@ def main(questions: Answer) -> None:
         for name, question in questions.get("outer", {}).items():
             traces["outer/" + name] = pool.submit(outer, wrap, switch, addresses, question)
     answers["link"] = links.result()
-    for key, future in later.items():
-        if future is not None:
-            answers[key] = future.result()
     for key, futures in (
         ("flows", flows),
         ("ports", ports),
@@ -342,6 +343,9 @@ def main(questions: Answer) -> None:
         ("dhcp", servers),
     ):
         answers[key] = {name: future.result() for name, future in futures.items()}
+    for key, future in later.items():
+        if future is not None:
+            answers[key] = future.result()
     answers["proc"] = {
         name: (read("/proc/sys/" + name) or "").strip()
         for name in (

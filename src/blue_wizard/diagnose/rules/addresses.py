@@ -111,9 +111,11 @@ def mtu(case: Case) -> Iterable[Cause | Finding]:
             host=case.compute.host.name, device=name, expected=wanted
         )
         evidence = (f"{name}: mtu {link.mtu}, tx dropped {link.tx_dropped}, rx dropped {link.rx_dropped}",)
-        if link.mtu < _DHCP_PACKET:
-            hop = name[:3]
-            yield Cause("port.mtu", hop, case.compute.host.name, name, text, remedy, evidence, Direction.REPLY)
+        hop = name[:3]
+        if link.mtu < _DHCP_PACKET and hop != "qbr":
+            # Each is the way out for one direction only: qvb and qvo (its receiving end) for the request, tap for the reply.
+            direction = Direction.REPLY if hop == "tap" else Direction.REQUEST
+            yield Cause("port.mtu", hop, case.compute.host.name, name, text, remedy, evidence, direction)
         else:
             yield Finding("port.mtu-risk", case.compute.host.name, name, text, remedy, evidence)
 

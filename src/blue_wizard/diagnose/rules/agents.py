@@ -7,7 +7,7 @@ from typing import Any
 
 from blue_wizard.diagnose import remedies
 from blue_wizard.diagnose.case import Case
-from blue_wizard.diagnose.model import Cause, Direction, Finding
+from blue_wizard.diagnose.model import Cause, Finding
 from blue_wizard.diagnose.rulebook import rule
 from blue_wizard.text import _
 
@@ -77,7 +77,6 @@ def dhcp_agent(case: Case) -> Iterable[Cause | Finding]:
             text + " " + _("The DHCP server does not know this port."),
             remedies.restart_dhcp_agent(host),
             evidence,
-            Direction.REPLY if not stopped else Direction.REQUEST,
         )
     else:
         yield Finding("dhcp.agent-dead", host, "neutron-dhcp-agent", text, remedies.restart_dhcp_agent(host), evidence)
@@ -111,7 +110,7 @@ def configuration(case: Case) -> Iterable[Cause]:
         if path.kind in {"vlan", "flat"} and physical not in (told.get("bridge_mappings") or {}):
             yield Cause(
                 "l2.no-bridge-mapping",
-                f"{side.role}-br-int" if path.same_host else f"{side.role}-bridge",
+                side.br_int,
                 side.host.name,
                 str(physical),
                 _("The Open vSwitch agent on {host} has no bridge for physical network {physical}.").format(

@@ -49,19 +49,23 @@ def switch(case: Case) -> Iterable[Cause]:
             )
             yield _unknown("host.no-tools", side, case, text, _("Install openvswitch-switch's tools there."), ())
         elif database["rc"] != 0:
+            # The switch goes on without it; what it was told can't be read.
             yield Cause(
                 "ovs.db-down",
                 hop,
                 host.name,
                 "ovsdb-server",
-                _("The database of Open vSwitch on {host} does not answer.").format(host=host.name),
+                _("The database of Open vSwitch on {host} does not answer: nothing can be told of its ports.").format(
+                    host=host.name
+                ),
                 _("systemctl restart openvswitch-switch (or ovsdb-server, container openvswitch_db) on {host}.").format(
                     host=host.name
                 ),
                 (database["err"].strip()[-300:],),
                 lost_at=lost,
+                unknown=True,
             )
-        elif host.flows(side.integration) is None and host.switch and side.integration in host.switch.bridges:
+        elif not host.daemon and host.switch and side.integration in host.switch.bridges:
             yield Cause(
                 "ovs.vswitchd-down",
                 hop,
@@ -73,6 +77,6 @@ def switch(case: Case) -> Iterable[Cause]:
                 _(
                     "systemctl restart openvswitch-switch (or ovs-vswitchd, container openvswitch_vswitchd) on {host}."
                 ).format(host=host.name),
-                (host.raw("flows", side.integration)["err"].strip()[-300:],),
+                (host.raw("daemon")["err"].strip()[-300:],),
                 lost_at=lost,
             )

@@ -14,7 +14,7 @@ from blue_wizard.diagnose.model import Cause, Direction
 from blue_wizard.diagnose.rulebook import rule
 from blue_wizard.text import _
 
-__all__ = ["foreign", "normal", "patches"]
+__all__ = ["empty_table", "foreign", "normal", "patches"]
 
 _CANARY = 23
 
@@ -58,6 +58,39 @@ def normal(case: Case) -> Iterable[Cause]:
                 remedies.restart_l2_agent(side.host.name),
                 evidence,
             )
+
+
+@rule
+def empty_table(case: Case) -> Iterable[Cause]:
+    """A trace ends in a table of br-int that has no flow at all, though others lead there."""
+    ends = {"compute-request": case.compute, "network-request": case.network, "network-reply": case.network}
+    for name, side in ends.items():
+        found = case.trace(name)
+        if side is None or case.traced[name] is not False or found is None or found.trace is None:
+            continue
+        flows = side.host.flows(side.integration) or []
+        tables = {f.table for f in flows}
+        for step in found.trace.steps:
+            if (
+                step.bridge != side.integration
+                or step.priority is not None
+                or step.table in {0, 60, *tables}
+                or step.table > 70
+            ):
+                continue
+            yield Cause(
+                "ovs.flows-missing",
+                side.br_int,
+                side.host.name,
+                f"{side.integration} table={step.table}",
+                _("Table {table} of {bridge} on {host} is empty, though packets are sent there.").format(
+                    table=step.table, bridge=side.integration, host=side.host.name
+                ),
+                remedies.restart_l2_agent(side.host.name),
+                (step.text(),),
+                Direction.REQUEST if name.endswith("request") else Direction.REPLY,
+            )
+            break
 
 
 def _jumped_to(flows: Iterable[object]) -> set[int]:

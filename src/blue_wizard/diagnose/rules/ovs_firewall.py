@@ -44,24 +44,16 @@ def _ofport(case: Case) -> int | None:
 def stale(case: Case) -> Iterable[Cause]:
     """Flows that name an OpenFlow number which the device no longer has (it was unplugged and plugged in again)."""
     flows, number = _flows(case), _ofport(case)
-    if not flows or number is None or number < 1:
+    broken = [d for d in Direction if case.traced[f"compute-{d.value}"] is False]
+    if not flows or number is None or number < 1 or not broken:
         return
     mine = [f for f in flows if f.table in {25, 71} and f.match.get("dl_src") == case.path.mac and "in_port" in f.match]
     old = {f.match["in_port"] for f in mine} - {str(number)}
-    if mine and old and not any(f.match["in_port"] == str(number) for f in mine):
-        yield _cause(
-            case,
-            "ovs.stale-ofport",
-            case.path.switch_device,
-            _("{device} on {host} has OpenFlow number {actual}; its flows are for {expected}.").format(
-                device=case.path.switch_device,
-                host=case.compute.host.name,
-                actual=number,
-                expected=", ".join(sorted(old)),
-            ),
-            (mine[0].text(),),
-            Direction.REQUEST,
+    if old and not any(f.match["in_port"] == str(number) for f in mine):
+        text = _("{device} on {host} has OpenFlow number {actual}; its flows are for {expected}.").format(
+            device=case.path.switch_device, host=case.compute.host.name, actual=number, expected=", ".join(sorted(old))
         )
+        yield _cause(case, "ovs.stale-ofport", case.path.switch_device, text, (mine[0].text(),), broken[0])
 
 
 @rule

@@ -60,7 +60,8 @@ def _dropped(case: Case, fate: Fate, direction: Direction) -> Cause:
     path, host = case.path, case.compute.host
     short = path.id[:10]
     asked = direction is Direction.REQUEST
-    lost = ("qvb" if asked else "tap") if path.hybrid else ""
+    # What PREROUTING drops, the bridge's own device does not see either.
+    lost = "qbr" if fate.path[:1] == ("PREROUTING",) else "qvb" if asked else "tap"
     evidence = [f"[{fate.rule.packets} packets] {fate.rule.text}"] if fate.rule else [f":{fate.chain} DROP"]
     evidence.append(" -> ".join(fate.path))
     if fate.rule is None:
@@ -183,7 +184,11 @@ def bridge_filter(case: Case) -> Iterable[Cause]:
                     ),
                     (hit.text if hit else f":{chain} DROP",),
                     direction,
-                    "qvb" if direction is Direction.REQUEST else "tap",
+                    "qbr"
+                    if "ROUTING" in chain and chain != "POSTROUTING"
+                    else "qvb"
+                    if direction is Direction.REQUEST
+                    else "tap",
                 )
                 break
 

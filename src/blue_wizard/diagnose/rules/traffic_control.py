@@ -63,7 +63,8 @@ def _all(case: Case) -> Iterator[tuple[str, str, str, str, str, Direction, str]]
         # tap and qvo take the request in; qvb sends it out.
         into, out = (Direction.REQUEST, Direction.REPLY) if hop != "qvb" else (Direction.REPLY, Direction.REQUEST)
         for side, direction in (("in", into), ("out", out)):
-            lost = after if direction is Direction.REQUEST else before
+            # Going out, it is dropped before a capture on the device could see it.
+            lost = hop if side == "out" else after if direction is Direction.REQUEST else before
             word = "ingress" if side == "in" else "egress"
             yield hop, host.name, device, word, host.tc(device, side), direction, lost
     if case.dhcp is not None and case.network is not None:

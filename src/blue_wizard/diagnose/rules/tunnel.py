@@ -47,9 +47,11 @@ def _tunnel(case: Case, side: Side) -> tuple[str, int] | None:
 @rule
 def port(case: Case) -> Iterable[Cause]:
     """A tunnel port that leads to the other host."""
-    for side, direction, hop in _sides(case):
+    for side, _direction, hop in _sides(case):
         switch = side.host.switch
         assert switch is not None
+        # A tunnel port takes only what comes from its own remote address: without it requests are lost on arrival too.
+        direction, lost = Direction.REQUEST, "compute-nic" if side is case.compute else "network-br-tun"
         name = _name(side.remote_ip, case.path.kind)
         named = switch.by_name(name)
         if named and named[1].options.get("remote_ip") != side.remote_ip:
@@ -70,7 +72,7 @@ def port(case: Case) -> Iterable[Cause]:
                 ),
                 (f"options:remote_ip={named[1].options.get('remote_ip', '-')}",),
                 direction,
-                "compute-nic" if direction is Direction.REQUEST else "network-nic",
+                lost,
             )
         elif not switch.tunnels(side.remote_ip):
             yield Cause(
@@ -82,7 +84,7 @@ def port(case: Case) -> Iterable[Cause]:
                 remedies.restart_l2_agent(side.host.name),
                 (f"options:remote_ip={side.remote_ip}: 0",),
                 direction,
-                "compute-nic" if direction is Direction.REQUEST else "network-nic",
+                lost,
             )
         else:
             for found, interface in switch.tunnels(side.remote_ip):
@@ -104,7 +106,7 @@ def port(case: Case) -> Iterable[Cause]:
                         ),
                         (f"options:local_ip={local}",),
                         direction,
-                        "compute-nic" if direction is Direction.REQUEST else "network-nic",
+                        lost,
                     )
 
 
@@ -136,6 +138,9 @@ def flood(case: Case) -> Iterable[Cause]:
                 "network-br-tun",
             )
         elif not to_host:
+            if stale := _stale(side, {n for f in here for n in outputs(f.actions)}):
+                yield _renumbered(side, hop, tunnel, stale, here[0], direction, "compute-nic")
+                continue
             drop = next((f for f in flows if f.table == 22 and f.priority == 0), None)
             yield Cause(
                 "tunnel.flood-flow",
@@ -243,8 +248,43 @@ def unicast(case: Case) -> Iterable[Cause]:
                 remedies.restart_l2_agent(side.host.name),
                 (best.text(),),
                 direction,
-                "network-nic" if code == "tunnel.learned-wrong" else "compute-br-tun",
+                _reaches(side, outputs(best.actions)) if code == "tunnel.learned-wrong" else "compute-br-tun",
             )
+
+
+def _reaches(side: Side, numbers: set[int]) -> str:
+    """The first hop without a reply that goes the wrong way: through another tunnel it still leaves by the NIC."""
+    assert side.host.switch is not None
+    tunnels = {
+        i.ofport
+        for p, i in side.host.switch.interfaces()
+        if p.bridge == side.tunnel_bridge and "remote_ip" in i.options
+    }
+    return "compute-nic" if numbers & tunnels else "network-nic"
+
+
+def _stale(side: Side, numbers: set[int]) -> set[int]:
+    """Those numbers that no port of the tunnel bridge has."""
+    assert side.host.switch is not None
+    return numbers - {i.ofport for p, i in side.host.switch.interfaces() if p.bridge == side.tunnel_bridge and i.ofport}
+
+
+def _renumbered(
+    side: Side, hop: str, tunnel: tuple[str, int], stale: set[int], flow: Flow, direction: Direction, lost: str
+) -> Cause:
+    return Cause(
+        "ovs.stale-ofport",
+        hop,
+        side.host.name,
+        tunnel[0],
+        _("{device} on {host} has OpenFlow number {actual}; its flows are for {expected}.").format(
+            device=tunnel[0], host=side.host.name, actual=tunnel[1], expected=", ".join(map(str, sorted(stale)))
+        ),
+        remedies.restart_l2_agent(side.host.name),
+        (flow.text(),),
+        direction,
+        lost,
+    )
 
 
 def _vlan(flow: Flow) -> int | None:
@@ -287,8 +327,15 @@ def base(case: Case) -> Iterable[Cause]:
             if bad is None:
                 continue
             entering = direction is not sends
+            tunnel = _tunnel(case, side)
+            named = [f for f in flows if f.table == 0 and f.match.get("in_port", "").isdigit() and not f.drops]
+            stale = _stale(side, {int(f.match["in_port"]) for f in named})
+            if entering and bad == 0 and tunnel and stale:
+                old = next(f for f in named if int(f.match["in_port"]) in stale)
+                yield _renumbered(side, hop, tunnel, stale, old, direction, "")
+                continue
             yield Cause(
-                "tunnel.base-flow",
+                "tunnel.input-flow" if entering else "tunnel.base-flow",
                 hop,
                 side.host.name,
                 f"{side.tunnel_bridge} table={bad}",

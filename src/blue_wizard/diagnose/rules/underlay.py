@@ -33,9 +33,9 @@ def _devices(side: Side) -> list[Link]:
     """The devices that the tunnel's packets leave by: the one with the address, and the NICs of its bridge."""
     device = side.host.device_of(side.local_ip)
     switch = side.host.switch
-    names = [device]
-    if switch and device in switch.bridges:
-        names += [i.name for _p, i in switch.nics(device)]
+    names = [i.name for _p, i in switch.nics(device)] if switch and device in switch.bridges else []
+    # The NIC first: the bridge's own device follows it.
+    names.append(device)
     return [side.host.links[n] for n in names if n in side.host.links]
 
 
@@ -59,7 +59,8 @@ def address(case: Case) -> Iterable[Cause]:
                 ),
                 (", ".join(sorted(a for found in side.host.addresses.values() for a in found if ":" not in a)),),
                 direction,
-                lost,
+                # The NIC still sees what comes for it.
+                lost if side is case.compute else "network-br-tun",
             )
         elif side.host.raw("remotes", side.remote_ip, "route")["rc"] not in {0, 127} or (
             side.host.raw("remotes", side.remote_ip, "route")["rc"] == 0 and not side.host.route(side.remote_ip)
@@ -113,8 +114,7 @@ def link(case: Case) -> Iterable[Cause]:
 def mtu(case: Case) -> Iterable[Cause | Finding]:
     """The devices take the network's packets with the tunnel's header around them."""
     overhead = OVERHEAD.get(case.path.kind, 0)
-    for side, hop, _direction, _lost in _sides(case):
-        sends = Direction.REQUEST if side is case.compute else Direction.REPLY
+    for side, hop, direction, lost in _sides(case):
         for found in _devices(side):
             # The outer Ethernet header does not count against the MTU of the device, the inner one does.
             if found.mtu < _DHCP_FRAME + overhead - 14:
@@ -130,7 +130,8 @@ def mtu(case: Case) -> Iterable[Cause | Finding]:
                         host=side.host.name, device=found.name, expected=case.path.network.get("mtu", 1450) + overhead
                     ),
                     (f"{found.name}: mtu {found.mtu}, tx dropped {found.tx_dropped}",),
-                    sends,
+                    direction,
+                    lost,
                 )
             elif case.path.network.get("mtu") and found.mtu < case.path.network["mtu"] + overhead:
                 yield Finding(

@@ -12,7 +12,7 @@ from blue_wizard.stats.model import Column, Missing, Number, Unit, statistic, ta
 from blue_wizard.stats.platform import GIB, Platform
 from blue_wizard.text import _
 
-topic("ceph", lambda: _("Ceph"), "ceph", "volumes")
+topic("ceph", lambda: _("Ceph"), "ceph", "volumes", rank=70)
 
 
 def _stats(p: Platform) -> Mapping[str, Any]:

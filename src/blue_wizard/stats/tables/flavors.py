@@ -11,7 +11,7 @@ from blue_wizard.stats.platform import GIB, MIB, Platform
 from blue_wizard.text import _
 
 topic("flavors", lambda: _("Flavors"), "flavors", "servers", "hypervisors", "compute_services", "aggregates",
-      "providers", "ceph")  # fmt: skip
+      "providers", "ceph", rank=30)  # fmt: skip
 
 
 @statistic("flavors.count", Unit.COUNT, lambda: _("Flavors"))

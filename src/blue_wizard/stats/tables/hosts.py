@@ -13,7 +13,7 @@ from blue_wizard.stats.platform import GIB, MIB, Platform
 from blue_wizard.text import _
 
 topic("hosts", lambda: _("Compute hosts"), "hypervisors", "compute_services", "aggregates", "providers", "ceph",
-      "servers", "flavors")  # fmt: skip
+      "servers", "flavors", rank=10)  # fmt: skip
 
 _FACTOR = {MEMORY: MIB, DISK: GIB}
 

@@ -10,7 +10,7 @@ from blue_wizard.stats.model import Column, Number, Unit, statistic, table, topi
 from blue_wizard.stats.platform import DAY_S, Platform
 from blue_wizard.text import _
 
-topic("images", lambda: _("Images"), "images", "servers", "volumes")
+topic("images", lambda: _("Images"), "images", "servers", "volumes", rank=80)
 
 _OLD_S = 365 * DAY_S
 

@@ -11,7 +11,7 @@ from blue_wizard.stats.platform import DAY_S, Platform
 from blue_wizard.text import _
 
 topic("network", lambda: _("Networks"), "networks", "subnets", "ports", "floatingips", "routers", "ip_availability",
-      "security_groups", "security_group_rules", "agents", "subnetpools", "projects")  # fmt: skip
+      "security_groups", "security_group_rules", "agents", rank=50)  # fmt: skip
 
 _NEARLY_FULL = 90.0
 _VLANS = 4094

@@ -12,7 +12,7 @@ from blue_wizard.text import _
 
 topic("projects", lambda: _("Projects"), "projects", "domains", "servers", "flavors", "volumes", "snapshots", "backups",
       "ports", "networks", "floatingips", "routers", "security_groups", "images", "compute_quota", "network_quotas",
-      "hypervisors", "compute_services", "aggregates", "providers")  # fmt: skip
+      "hypervisors", "compute_services", "aggregates", "providers", rank=40)  # fmt: skip
 
 _VOLUME_OWNER = "os-vol-tenant-attr:tenant_id"
 _OWNED = {"ports": "project_id", "networks": "project_id", "floatingips": "project_id", "routers": "project_id",

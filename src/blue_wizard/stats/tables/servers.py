@@ -10,7 +10,7 @@ from blue_wizard.stats.model import Column, Number, Unit, statistic, table, topi
 from blue_wizard.stats.platform import DAY_S, GIB, MIB, Platform
 from blue_wizard.text import _
 
-topic("servers", lambda: _("Servers"), "servers", "flavors", "projects")
+topic("servers", lambda: _("Servers"), "servers", "flavors", "projects", rank=20)
 
 LONG_OFF_S = 30 * DAY_S
 _STUCK_S = 3600.0

@@ -9,7 +9,7 @@ from blue_wizard.stats.model import Column, Number, Unit, statistic, table, topi
 from blue_wizard.stats.platform import DAY_S, GIB, Platform
 from blue_wizard.text import _
 
-topic("storage", lambda: _("Volumes"), "volumes", "snapshots", "backups", "volume_types", "pools", "ceph")
+topic("storage", lambda: _("Volumes"), "volumes", "snapshots", "backups", "volume_types", "pools", "ceph", rank=60)
 
 _OLD_S = 90 * DAY_S
 _MONTH_S = 30 * DAY_S
