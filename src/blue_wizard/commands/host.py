@@ -77,6 +77,13 @@ def enter_command(
         tuple[str, ...],
         Parameter(negative=(), help=_("A server whose owner consents that it goes down with the host.")),
     ] = (),
+    force_stuck: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative=(),
+            help=_("A server whose owner consents that a migration that does not converge is forced to an end."),
+        ),
+    ] = (),
     leave_stopped: Annotated[bool, Parameter(negative=(), help=_("Servers that are off stay on the host."))] = False,
     move_locked: Annotated[bool, Parameter(negative=(), help=_("Move locked servers, too."))] = False,
     keep_disabled: Annotated[
@@ -107,7 +114,7 @@ def enter_command(
 
     params = enter.Params(
         openstack.cloud_name(), host, reason, stop, leave, leave_stopped, move_locked, keep_disabled,
-        allow_network_loss, parallel, max_silence, max_unavailable, window,
+        allow_network_loss, parallel, max_silence, max_unavailable, window, (), force_stuck,
     )  # fmt: skip
     found, made = enter.look(params)
     data = enter.as_data(found)

@@ -21,7 +21,7 @@ __all__ = ["Params", "as_data", "look", "plan_of", "report"]
 
 @dataclass(frozen=True)
 class Params:
-    """What the operator asked for. `stop` and `leave` name servers by id or name."""
+    """What the operator asked for. `stop`, `leave` and `force` name servers by id or name."""
 
     cloud: str
     host: str
@@ -37,6 +37,7 @@ class Params:
     max_unavailable: int = 1
     window: str = ""
     avoid: tuple[str, ...] = ()
+    force: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Json]:
         """As they stand in the plan."""
@@ -52,13 +53,14 @@ class Params:
 def look(params: Params) -> tuple[Survey, Plan]:
     """The host as it is, and the plan for it, whether or not it can be run. Reads only; raises InputError."""
     cloud = openstack.connect(params.cloud)
-    named = servers_on(cloud, params.host) if params.stop or params.leave else ()
+    named = servers_on(cloud, params.host) if params.stop or params.leave or params.force else ()
     wishes = Wishes(
         stop=servers_named(params.stop, named),
         leave=servers_named(params.leave, named),
         leave_stopped=params.leave_stopped,
         move_locked=params.move_locked,
         avoid=frozenset(params.avoid),
+        force=servers_named(params.force, named),
     )
     found = survey(cloud, params.host, wishes, Allowed(params.keep_disabled, params.network_loss))
     options = Options(Reason(params.reason), params.parallel, params.silence_s, params.max_unavailable, params.window)

@@ -100,18 +100,25 @@ class Agent:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the operator said about servers: consents by id, and what else is allowed. `avoid`: hosts to go to last."""
+    """What the operator said about servers: consents by id, and what else is allowed. `avoid`: hosts to go to last.
+
+    `force`: their migrations may be forced to an end when they don't converge.
+    """
 
     stop: frozenset[str] = frozenset()
     leave: frozenset[str] = frozenset()
     leave_stopped: bool = False
     move_locked: bool = False
     avoid: frozenset[str] = frozenset()
+    force: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """One server of the host, and what becomes of it. `seconds` is about how long it takes."""
+    """One server of the host, and what becomes of it. `seconds` is about how long it takes.
+
+    `force`: its owner consents that its migration is forced to an end when it does not converge.
+    """
 
     server: Server
     verb: Verb
@@ -119,6 +126,7 @@ class Assessment:
     remedy: str = ""
     dest: str = ""
     seconds: float = 0.0
+    force: bool = False
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,7 @@ def live_steps(where: Mapping[str, Json], one: Assessment, silence_s: float) -> 
         "dest": dest,
         "silence_s": silence_s,
         "timeout_s": max(300.0, 4 * one.seconds),
+        "force": one.force,
     }
     to = dest or "?"
     begin = Step(

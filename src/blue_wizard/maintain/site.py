@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -76,8 +77,10 @@ def read(cloud: Cloud, host: str) -> Site:
             unasked[what] = f"{e.message} {e.hint}".strip()
             return None
 
-    hypervisors = computes.parse_hypervisors(cloud.list("compute", "/os-hypervisors/detail", "hypervisors"))
     here = servers_on(cloud, host)
+    traits = _image_traits(cloud, {s.image for s in here if s.image})
+    here = tuple(replace(s, extra_specs={**traits.get(s.image, {}), **s.extra_specs}) for s in here)
+    hypervisors = computes.parse_hypervisors(cloud.list("compute", "/os-hypervisors/detail", "hypervisors"))
     groups = _groups(cloud, here)
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         # The slow ones first; the API is asked meanwhile.
@@ -103,6 +106,15 @@ def read(cloud: Cloud, host: str) -> Site:
         agents=_agents(cloud, host),
         unasked=unasked,
     )
+
+
+def _image_traits(cloud: Cloud, images: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The traits that images ask for, by image; an image that is deleted asks for nothing any more."""
+    found = {}
+    for image in images:
+        properties = cloud.get("image", f"/images/{image}", missing_ok=True) or {}
+        found[image] = {k: str(v) for k, v in properties.items() if k.startswith("trait:")}
+    return found
 
 
 def _cdroms(

@@ -9,15 +9,19 @@ driver's checks, and in the `block_*` decorators of nova/compute/api.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from blue_wizard.facts.servers import Server
 from blue_wizard.maintain.model import Assessment, Port, Verb, Wishes
 from blue_wizard.text import _
 
-__all__ = ["CONSENT", "assess", "seconds_of"]
+__all__ = ["CONSENT", "STUCK", "assess", "seconds_of"]
 
 CONSENT = "maintenance_action"
 """The metadata key by which a server's owner consents: ``stop``, ``leave``, or ``live``, which forbids both."""
+
+STUCK = "maintenance_stuck"
+"""The metadata key by which a server's owner consents (``force``) that a migration that does not converge is forced to an end."""
 
 _RATE = 100 * 1024  # KiB per second: what a link of 1 Gbit/s carries
 _BASE_S = {Verb.LIVE: 10.0, Verb.COLD: 25.0, Verb.STOP: 15.0, Verb.EVACUATE: 30.0}
@@ -49,7 +53,8 @@ def assess(server: Server, ports: Sequence[Port], wishes: Wishes, *, dead: bool,
     if server.vm_state in {"active", "paused"}:
         reason = _no_live(server, ports, cdrom)
         if not reason:
-            return _with_time(Assessment(server, Verb.LIVE))
+            force = server.id in wishes.force or server.metadata.get(STUCK) == "force"
+            return replace(_with_time(Assessment(server, Verb.LIVE)), force=force)
         remedy = _("with its owner's consent: --stop {id}").format(id=server.id)
         return _blocked(server, reason, remedy if server.vm_state == "active" else _leave(server))
     if server.vm_state == "stopped":
@@ -131,9 +136,7 @@ def _no_cold(server: Server) -> str:
 
 
 def _with_time(found: Assessment) -> Assessment:
-    return Assessment(
-        found.server, found.verb, found.why, found.remedy, found.dest, seconds_of(found.server, found.verb)
-    )
+    return replace(found, seconds=seconds_of(found.server, found.verb))
 
 
 def seconds_of(server: Server, verb: Verb) -> float:

@@ -172,6 +172,39 @@ def test_a_silent_server_has_its_migration_aborted(
     assert nova.migrations[0]["status"] == "cancelled"
 
 
+def test_a_migration_that_does_not_converge_is_forced_only_with_consent(
+    use: Use, args: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blue_wizard.maintain.actions.live.time", FakeTime())
+    nova, ctx = use(Nova(api_server(), fate="running")), Context()
+    arrive = _begin(args, ctx)
+    with pytest.raises(StepFailed, match="did not arrive in 300 s"):
+        Arrive().do(ctx, arrive)
+    assert nova.migrations[0]["status"] == "cancelled"
+    willing, other = use(Nova(api_server(), fate="running")), Context()
+    arrive = _begin({**args, "force": True}, other)
+    assert Arrive().do(other, arrive)["host"] == "cmp2"
+    assert ("effect", "force migration to complete") in other.events
+    assert willing.migrations[0]["status"] == "completed"
+
+
+class FakeTime:
+    """Every look takes a minute."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def monotonic(self) -> float:
+        self._now += 30.0
+        return self._now
+
+    def time(self) -> float:
+        return self._now
+
+    def sleep(self, _seconds: float) -> None:
+        pass
+
+
 def test_a_server_that_is_off_is_moved_and_confirmed(use: Use, args: dict[str, Any]) -> None:
     nova, ctx = use(Nova(api_server(vm_state="stopped"), fate="finished")), Context()
     assert ColdMigrate().probe(ctx, args) is None
