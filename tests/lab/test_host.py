@@ -33,7 +33,7 @@ class Cloud:
         self.sdk = lab.connect()
         self.made: list[str] = []
 
-    def boot(self, *names: str, host: str = HOST, wait: bool = True) -> list[Any]:
+    def boot(self, *names: str, host: str = HOST, wait: bool = True, **more: Any) -> list[Any]:
         """Tiny guests on a host, in the network `private`, open to pings."""
         compute, network = self.sdk.compute, self.sdk.network
         asked = [
@@ -44,6 +44,7 @@ class Cloud:
                 networks=[{"uuid": network.find_network("private").id}],
                 security_groups=[{"name": "open"}],
                 availability_zone=f"nova:{host}",
+                **more,
             )
             for name in names
         ]
@@ -151,7 +152,8 @@ def _job(lab: Lab) -> str:
 
 
 def test_enter_and_leave(lab: Lab, cloud: Cloud) -> None:
-    web, db, off = cloud.boot("ht-web", "ht-db", "ht-off")
+    web, off = cloud.boot("ht-web", "ht-off")
+    (db,) = cloud.boot("ht-db", config_drive=True)
     cloud.act(off, "stop_server", "SHUTOFF")
     listener = Listener(cloud, web)
     planned = lab.json("host", "enter", HOST, "--reason", "reboot", "--plan")

@@ -145,7 +145,6 @@ class Site:
     groups: tuple[Group, ...] = ()
     moving: tuple[Migration, ...] = ()
     domains: Mapping[str, str] | None = None
-    cdroms: frozenset[str] = frozenset()
     osds: HostOsds | None = None
     ok_to_stop: bool | None = None
     agents: tuple[Agent, ...] = ()

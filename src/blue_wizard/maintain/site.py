@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from blue_wizard.errors import BlueWizardError
@@ -100,7 +99,6 @@ def read(cloud: Cloud, host: str) -> Site:
         groups=groups,
         moving=in_flight(cloud, host),
         domains=domains,
-        cdroms=_cdroms(cloud.name, host, here, ask) if domains is not None else frozenset(),
         osds=found[0] if found else None,
         ok_to_stop=found[1] if found else None,
         agents=_agents(cloud, host),
@@ -115,14 +113,6 @@ def _image_traits(cloud: Cloud, images: Iterable[str]) -> dict[str, dict[str, st
         properties = cloud.get("image", f"/images/{image}", missing_ok=True) or {}
         found[image] = {k: str(v) for k, v in properties.items() if k.startswith("trait:")}
     return found
-
-
-def _cdroms(
-    cloud: str, host: str, here: Sequence[Server], ask: Callable[[str, Callable[[], Any]], Any]
-) -> frozenset[str]:
-    suspects = [s.id for s in here if s.config_drive]
-    look = partial(hosts.has_config_cdrom, cloud, host)
-    return frozenset(s for s in suspects if ask("config drive", partial(look, s)))
 
 
 def _needs(cloud: Cloud, server: str) -> dict[str, dict[str, int]]:

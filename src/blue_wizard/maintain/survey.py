@@ -72,9 +72,7 @@ def _silent(cloud: str, dests: Sequence[str]) -> Mapping[str, str]:
 def judge(found: Site, wishes: Wishes, allowed: Allowed) -> Survey:
     """The verbs, destinations and findings for a host (pure)."""
     dead = not found.service.up
-    assessed = [
-        assess(s, found.ports.get(s.id, ()), wishes, dead=dead, cdrom=s.id in found.cdroms) for s in found.servers
-    ]
+    assessed = [assess(s, found.ports.get(s.id, ()), wishes, dead=dead) for s in found.servers]
     servers = tuple(place(assessed, found, wishes.avoid))
     return Survey(found, servers, tuple(_findings(found, servers, allowed)))
 
