@@ -93,6 +93,12 @@ def enter_command(
     allow_network_loss: Annotated[
         bool, Parameter(negative=(), help=_("Go on though networks or routers have their only agent here."))
     ] = False,
+    evacuate: Annotated[
+        bool,
+        Parameter(
+            negative=(), help=_("The host is dead: build its servers anew elsewhere, once a person says it is off.")
+        ),
+    ] = False,
     parallel: ParallelOption = 1,
     max_silence: SilenceOption = 30.0,
     max_unavailable: Annotated[
@@ -114,7 +120,7 @@ def enter_command(
 
     params = enter.Params(
         openstack.cloud_name(), host, reason, stop, leave, leave_stopped, move_locked, keep_disabled,
-        allow_network_loss, parallel, max_silence, max_unavailable, window, (), force_stuck,
+        allow_network_loss, parallel, max_silence, max_unavailable, window, (), force_stuck, evacuate,
     )  # fmt: skip
     found, made = enter.look(params)
     data = enter.as_data(found)

@@ -38,6 +38,7 @@ class Params:
     window: str = ""
     avoid: tuple[str, ...] = ()
     force: tuple[str, ...] = ()
+    evacuate: bool = False
 
     def as_json(self) -> dict[str, Json]:
         """As they stand in the plan."""
@@ -62,7 +63,7 @@ def look(params: Params) -> tuple[Survey, Plan]:
         avoid=frozenset(params.avoid),
         force=servers_named(params.force, named),
     )
-    found = survey(cloud, params.host, wishes, Allowed(params.keep_disabled, params.network_loss))
+    found = survey(cloud, params.host, wishes, Allowed(params.keep_disabled, params.network_loss, params.evacuate))
     options = Options(Reason(params.reason), params.parallel, params.silence_s, params.max_unavailable, params.window)
     return found, plan_enter.compile_plan(params.cloud, found, options, params.as_json())
 
@@ -112,7 +113,7 @@ def report(view: Mapping[str, Json]) -> dict[str, Json]:
     servers = []
     for id_, step in steps.items():
         kind, _dot, server = id_.partition(".")
-        verb = {"move": "live", "cold": "cold", "stop": "stop"}.get(kind)
+        verb = {"move": "live", "cold": "cold", "stop": "stop", "evac": "evacuate"}.get(kind)
         if verb is None:
             continue
         outcome = step["outcome"] or {}
@@ -132,7 +133,7 @@ def report(view: Mapping[str, Json]) -> dict[str, Json]:
             }
         )
     done = {name: s["state"] == StepState.DONE for name, s in steps.items()}
-    outcome = (steps.get("empty") or {}).get("outcome") or {}
+    outcome = (steps.get("empty") or steps.get("gone") or {}).get("outcome") or {}
     return {
         "host": view["params"]["host"],
         "reason": view["params"].get("reason"),

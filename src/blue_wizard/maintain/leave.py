@@ -104,6 +104,7 @@ def entered_of(view: Mapping[str, Json], service: str, zone: str) -> Entered:
         if s["verb"] == "nova.server.rest" and (s["outcome"] or {}).get("ours")
     )
     quiet = outcome("quiet")
+    fenced = bool(outcome("fence").get("ours"))
     return Entered(
         job=view["job"],
         service=service,
@@ -113,6 +114,7 @@ def entered_of(view: Mapping[str, Json], service: str, zone: str) -> Entered:
         ours=bool(outcome("cordon").get("ours")),
         stopped=stopped,
         bucket=quiet.get("bucket", "") if quiet.get("ours") else "",
+        fenced=fenced,
     )
 
 
@@ -121,7 +123,12 @@ def _returning(cloud: Cloud, params: Params, view: Mapping[str, Json], remarks: 
     hosts = {s.host: s.id for s in site.services(cloud)}
     found = []
     for one in enter.report(view)["servers"]:
-        if one["verb"] == "stop" or one["state"] != StepState.DONE or not one["destination"] or one["note"]:
+        if (
+            one["verb"] in {"stop", "evacuate"}
+            or one["state"] != StepState.DONE
+            or not one["destination"]
+            or one["note"]
+        ):
             continue
         title = _("server {name} goes back").format(name=one["name"])
         now = moving.server_now(cloud, one["id"])

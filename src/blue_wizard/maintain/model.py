@@ -135,6 +135,7 @@ class Site:
 
     `needs` are allocations in Placement: server -> provider -> resource class -> amount. `domains` is None when libvirt could
     not be asked (`unasked` says why), and so are `osds` and `ok_to_stop`.
+    `alive`: it gives a sign of life, by nova-compute or over SSH.
     """
 
     service: Service
@@ -148,6 +149,7 @@ class Site:
     osds: HostOsds | None = None
     ok_to_stop: bool | None = None
     agents: tuple[Agent, ...] = ()
+    alive: bool = True
     unasked: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -83,13 +83,14 @@ def read(cloud: Cloud, host: str) -> Site:
     groups = _groups(cloud, here)
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         # The slow ones first; the API is asked meanwhile.
-        stored = threads.submit(ask, "ceph", lambda: storage.on_host(cloud.name, host))
+        stored = threads.submit(ask, "ceph", lambda: storage.on_host(cloud.name, host)) if service.up else None
+        alive = threads.submit(_answers, host)
         known = threads.submit(ask, "libvirt", lambda: hosts.domains(cloud.name, host)) if service.up else None
         ports = dict(zip((s.id for s in here), threads.map(lambda s: ports_of(cloud, s.id), here), strict=True))
         needs = dict(zip((s.id for s in here), threads.map(lambda s: _needs(cloud, s.id), here), strict=True))
         aggregates = cloud.get("compute", "/os-aggregates")["aggregates"]
         places = tuple(threads.map(lambda h: _compute(cloud, h, listed, aggregates), hypervisors))
-        found, domains = stored.result(), known.result() if known else None
+        found, domains = stored.result() if stored else None, known.result() if known else None
     return Site(
         service=service,
         computes=tuple(p for p in places if p is not None),
@@ -102,8 +103,17 @@ def read(cloud: Cloud, host: str) -> Site:
         osds=found[0] if found else None,
         ok_to_stop=found[1] if found else None,
         agents=_agents(cloud, host),
+        alive=service.up or alive.result(),
         unasked=unasked,
     )
+
+
+def _answers(host: str) -> bool:
+    try:
+        hosts.boot_of(host)
+    except BlueWizardError:
+        return False
+    return True
 
 
 def _image_traits(cloud: Cloud, images: Iterable[str]) -> dict[str, dict[str, str]]:
