@@ -33,7 +33,7 @@ class Cloud:
         self.sdk = lab.connect()
         self.made: list[str] = []
 
-    def boot(self, *names: str, host: str = HOST, wait: bool = True) -> list[Any]:
+    def boot(self, *names: str, host: str = HOST, wait: bool = True, **more: Any) -> list[Any]:
         """Tiny guests on a host, in the network `private`, open to pings."""
         compute, network = self.sdk.compute, self.sdk.network
         asked = [
@@ -44,6 +44,7 @@ class Cloud:
                 networks=[{"uuid": network.find_network("private").id}],
                 security_groups=[{"name": "open"}],
                 availability_zone=f"nova:{host}",
+                **more,
             )
             for name in names
         ]
@@ -151,7 +152,8 @@ def _job(lab: Lab) -> str:
 
 
 def test_enter_and_leave(lab: Lab, cloud: Cloud) -> None:
-    web, db, off = cloud.boot("ht-web", "ht-db", "ht-off")
+    web, off = cloud.boot("ht-web", "ht-off")
+    (db,) = cloud.boot("ht-db", config_drive=True)
     cloud.act(off, "stop_server", "SHUTOFF")
     listener = Listener(cloud, web)
     planned = lab.json("host", "enter", HOST, "--reason", "reboot", "--plan")
@@ -336,6 +338,46 @@ def test_its_owner_deletes_a_server_in_the_middle(lab: Lab, cloud: Cloud) -> Non
     assert [s["note"] for s in view["report"]["servers"] if s["name"] == last] != [""]
     lab.bw("host", "leave", HOST, "--yes")
     cloud.in_service()
+
+
+@pytest.mark.slow
+def test_a_campaign_over_both_hosts(lab: Lab, cloud: Cloud, tmp_path: Path) -> None:
+    web, db = cloud.boot("ht-web", "ht-db")
+    seen = tmp_path / "seen"
+    # The lab's hosts share this machine's files: the command tells which host it ran on, one after the other.
+    planned = lab.json(
+        "host", "campaign", HOST, OTHER, "--reason", "upgrade", "--run", f"sh -c 'hostname >> {seen}'", "--plan"
+    )
+    assert [c["target"] for c in planned["children"]] == [HOST, OTHER]
+    assert planned["forecast_s"] > 0
+
+    view = lab.json(
+        "host", "campaign", HOST, OTHER, "--reason", "upgrade", "--run", f"sh -c 'hostname >> {seen}'", "--yes"
+    )
+
+    assert seen.read_text().split() == [HOST, OTHER]
+    hosts = view["report"]["hosts"]
+    print(json.dumps([{k: h[k] for k in ("host", "state", "took_s")} for h in hosts]))
+    assert [(h["state"], h["in_service"]) for h in hosts] == [("done", True), ("done", True)]
+    # The second host was emptied last, so all are on the first one; none was stopped.
+    assert [cloud.place(s) for s in (web, db)] == [(HOST, "ACTIVE"), (HOST, "ACTIVE")]
+    until(lambda: cloud.answers(web) and cloud.answers(db), "both to answer")
+    cloud.in_service()
+    assert cloud.service(OTHER).status == "enabled"
+    assert lab.json("job", "claims") == []
+
+
+@pytest.mark.slow
+def test_a_campaign_stops_at_the_first_failure(lab: Lab, cloud: Cloud) -> None:
+    (web,) = cloud.boot("ht-web")
+    view = lab.json("host", "campaign", HOST, OTHER, "--reason", "upgrade", "--run", "false", "--yes", code=5)
+    first, second = view["report"]["hosts"]
+    assert first["state"] == second["state"] == "failed"
+    assert HOST in second["error"]
+    assert second["servers"] == []
+    assert cloud.place(web) == (HOST, "ACTIVE")
+    cloud.in_service()
+    assert cloud.service(OTHER).status == "enabled"
 
 
 STEPS = ("cordon", "settle", "start", "move", "cold", "empty", "quiet")

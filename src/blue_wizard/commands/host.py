@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
@@ -13,6 +13,8 @@ from blue_wizard.report.out import emit
 from blue_wizard.text import _
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from blue_wizard.jobs.model import Plan
     from blue_wizard.report.out import Output
 
@@ -75,6 +77,13 @@ def enter_command(
         tuple[str, ...],
         Parameter(negative=(), help=_("A server whose owner consents that it goes down with the host.")),
     ] = (),
+    force_stuck: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative=(),
+            help=_("A server whose owner consents that a migration that does not converge is forced to an end."),
+        ),
+    ] = (),
     leave_stopped: Annotated[bool, Parameter(negative=(), help=_("Servers that are off stay on the host."))] = False,
     move_locked: Annotated[bool, Parameter(negative=(), help=_("Move locked servers, too."))] = False,
     keep_disabled: Annotated[
@@ -83,6 +92,12 @@ def enter_command(
     ] = False,
     allow_network_loss: Annotated[
         bool, Parameter(negative=(), help=_("Go on though networks or routers have their only agent here."))
+    ] = False,
+    evacuate: Annotated[
+        bool,
+        Parameter(
+            negative=(), help=_("The host is dead: build its servers anew elsewhere, once a person says it is off.")
+        ),
     ] = False,
     parallel: ParallelOption = 1,
     max_silence: SilenceOption = 30.0,
@@ -105,7 +120,7 @@ def enter_command(
 
     params = enter.Params(
         openstack.cloud_name(), host, reason, stop, leave, leave_stopped, move_locked, keep_disabled,
-        allow_network_loss, parallel, max_silence, max_unavailable, window,
+        allow_network_loss, parallel, max_silence, max_unavailable, window, (), force_stuck, evacuate,
     )  # fmt: skip
     found, made = enter.look(params)
     data = enter.as_data(found)
@@ -114,7 +129,15 @@ def enter_command(
         emit(whole, output, lambda: [*survey_tables(data), *(plan_tables(made) if found.ready else ())])
         return 0 if found.ready else 3
     refuse(found.findings)
-    return _run(made, lambda: enter.plan_of(params.as_json()), yes=yes, hold=hold, detach=detach, output=output)
+    return _run(
+        made,
+        lambda: enter.plan_of(params.as_json()),
+        yes=yes,
+        hold=hold,
+        detach=detach,
+        output=output,
+        before=survey_tables(data),
+    )
 
 
 @app.command(
@@ -159,8 +182,78 @@ def leave_command(
     return _run(made, lambda: leave.plan_of(made.params), yes=yes, hold=hold, detach=detach, output=output)
 
 
-def _run(made: Plan, again: Callable[[], Plan], *, yes: bool, hold: bool, detach: bool, output: Output) -> int:
-    """Ask, submit, and follow a plan; the exit code. `again` makes the plan once more."""
+@app.command(
+    name="campaign",
+    help=_("Work on many hosts: the first one alone, then the others, a few at once; none begins after a failure."),
+)
+def campaign_command(
+    *hosts: Annotated[str, Parameter(help=_("The hosts, in their order."))],
+    reason: Annotated[Literal["cpu-bug", "hardware", "upgrade", "reboot"], Parameter(help=_("What is done to it."))],
+    run: Annotated[
+        str,
+        Parameter(
+            help=_("A command that runs on each host once it is empty. Without it, and without --reboot, it asks.")
+        ),
+    ] = "",
+    reboot: Annotated[bool, Parameter(negative=(), help=_("Reboot each host once it is empty."))] = False,
+    kernel: Annotated[str, Parameter(help=_("How the release of its kernel has to begin."))] = "",
+    work_timeout: Annotated[
+        float, Parameter(validator=Number(gt=0), help=_("For how many seconds a command or a reboot is waited for."))
+    ] = 3600.0,
+    bring_back: Annotated[bool, Parameter(help=_("Bring the servers back that were moved away."))] = False,
+    leave_stopped: Annotated[bool, Parameter(negative=(), help=_("Servers that are off stay on the host."))] = False,
+    parallel: ParallelOption = 1,
+    max_silence: SilenceOption = 30.0,
+    max_unavailable: Annotated[
+        int, Parameter(validator=Number(gte=1), help=_("How many hosts of a zone may be in maintenance at once."))
+    ] = 1,
+    plan: PlanOption = False,
+    yes: YesOption = False,
+    hold: HoldOption = False,
+    window: WindowOption = "",
+    detach: DetachOption = False,
+    output: OutputOption = "table",
+) -> int:
+    """Work on many hosts."""
+    import shlex
+
+    from blue_wizard.maintain import campaign
+    from blue_wizard.reach import openstack
+    from blue_wizard.report.host import campaign_tables, forecast_text
+    from blue_wizard.report.plans import plan_tables
+
+    params = campaign.Params(
+        openstack.cloud_name(), hosts, reason, tuple(shlex.split(run)), reboot, kernel, work_timeout, bring_back,
+        leave_stopped, max_unavailable, parallel, max_silence, window,
+    )  # fmt: skip
+    made, forecast = campaign.look(params)
+    if plan:
+        whole = {**made.as_json(), "digest": made.digest, "forecast_s": round(forecast.total)}
+        emit(whole, output, lambda: [*plan_tables(made), forecast_text(forecast.total)])
+        return 0
+    return _run(
+        made,
+        lambda: campaign.plan_of(params.as_json()),
+        yes=yes,
+        hold=hold,
+        detach=detach,
+        output=output,
+        human=campaign_tables,
+    )
+
+
+def _run(
+    made: Plan,
+    again: Callable[[], Plan],
+    *,
+    yes: bool,
+    hold: bool,
+    detach: bool,
+    output: Output,
+    before: Iterable[RenderableType] = (),
+    human: Callable[[dict[str, Any]], Iterable[RenderableType]] | None = None,
+) -> int:
+    """Ask, submit, and follow a plan; the exit code. `again` makes the plan once more; `before` is shown with the question."""
     import time
 
     from blue_wizard.jobs import client, windows
@@ -172,8 +265,8 @@ def _run(made: Plan, again: Callable[[], Plan], *, yes: bool, hold: bool, detach
 
     windows.refuse_misfits(made, time.time())
     if not yes and not hold:
-        for part in plan_tables(made):
-            errors().print(part)
+        for part in (*before, *plan_tables(made)):
+            errors().print(part, markup=False)
         confirm(_("Run this plan?"), yes=False)
         # Minutes may have passed over the question.
         refuse_drift(made, again())
@@ -188,4 +281,4 @@ def _run(made: Plan, again: Callable[[], Plan], *, yes: bool, hold: bool, detach
     if detach:
         emit({"job": job}, output, lambda: _("Watch it: blue-wizard job watch {job}").format(job=job))
         return 0
-    return follow(job, output=output, human=result_tables)
+    return follow(job, output=output, human=human or result_tables)

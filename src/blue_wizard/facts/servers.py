@@ -11,7 +11,10 @@ __all__ = ["Migration", "Server", "parse_migrations", "parse_server"]
 
 @dataclass(frozen=True)
 class Server:
-    """One server. Sizes: `ram` in MiB, `disk` in GiB (what lies on the host: root, ephemeral and swap disks)."""
+    """One server. Sizes: `ram` in MiB, `disk` in GiB (what lies on the host: root, ephemeral and swap disks).
+
+    `image` is the id of the image that it was made of, "" when it boots from a volume.
+    """
 
     id: str
     name: str
@@ -26,6 +29,7 @@ class Server:
     locked: bool = False
     config_drive: bool = False
     flavor: str = ""
+    image: str = ""
     extra_specs: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -60,10 +64,10 @@ _ENDED = _FAILED | {"completed", "confirmed", "done", "finished"}
 def parse_server(data: Mapping[str, Any]) -> Server:
     """One entry of ``GET /servers/detail`` as an administrator sees it (microversion 2.47 or later: the flavor is embedded)."""
     flavor = data["flavor"]
-    from_image = bool(data.get("image"))
+    image = str((data.get("image") or {}).get("id", ""))
     # Swap is in MiB, and "" when there is none.
     swap = -(-int(flavor.get("swap") or 0) // 1024)
-    local = (int(flavor["disk"]) if from_image else 0) + int(flavor.get("ephemeral") or 0) + swap
+    local = (int(flavor["disk"]) if image else 0) + int(flavor.get("ephemeral") or 0) + swap
     return Server(
         id=data["id"],
         name=data["name"],
@@ -78,6 +82,7 @@ def parse_server(data: Mapping[str, Any]) -> Server:
         locked=bool(data.get("locked")),
         config_drive=bool(data.get("config_drive")),
         flavor=flavor.get("original_name", ""),
+        image=image,
         extra_specs=dict(flavor.get("extra_specs") or {}),
         metadata=dict(data.get("metadata") or {}),
     )

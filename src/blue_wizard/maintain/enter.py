@@ -21,7 +21,7 @@ __all__ = ["Params", "as_data", "look", "plan_of", "report"]
 
 @dataclass(frozen=True)
 class Params:
-    """What the operator asked for. `stop` and `leave` name servers by id or name."""
+    """What the operator asked for. `stop`, `leave` and `force` name servers by id or name."""
 
     cloud: str
     host: str
@@ -36,28 +36,34 @@ class Params:
     silence_s: float = 30.0
     max_unavailable: int = 1
     window: str = ""
+    avoid: tuple[str, ...] = ()
+    force: tuple[str, ...] = ()
+    evacuate: bool = False
 
     def as_json(self) -> dict[str, Json]:
         """As they stand in the plan."""
-        return {**vars(self), "stop": list(self.stop), "leave": list(self.leave)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> Params:
         """The parameters that `as_json` gave."""
-        return cls(**{**data, "stop": tuple(data.get("stop", ())), "leave": tuple(data.get("leave", ()))})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**values)
 
 
 def look(params: Params) -> tuple[Survey, Plan]:
     """The host as it is, and the plan for it, whether or not it can be run. Reads only; raises InputError."""
     cloud = openstack.connect(params.cloud)
-    named = servers_on(cloud, params.host) if params.stop or params.leave else ()
+    named = servers_on(cloud, params.host) if params.stop or params.leave or params.force else ()
     wishes = Wishes(
         stop=servers_named(params.stop, named),
         leave=servers_named(params.leave, named),
         leave_stopped=params.leave_stopped,
         move_locked=params.move_locked,
+        avoid=frozenset(params.avoid),
+        force=servers_named(params.force, named),
     )
-    found = survey(cloud, params.host, wishes, Allowed(params.keep_disabled, params.network_loss))
+    found = survey(cloud, params.host, wishes, Allowed(params.keep_disabled, params.network_loss, params.evacuate))
     options = Options(Reason(params.reason), params.parallel, params.silence_s, params.max_unavailable, params.window)
     return found, plan_enter.compile_plan(params.cloud, found, options, params.as_json())
 
@@ -107,7 +113,7 @@ def report(view: Mapping[str, Json]) -> dict[str, Json]:
     servers = []
     for id_, step in steps.items():
         kind, _dot, server = id_.partition(".")
-        verb = {"move": "live", "cold": "cold", "stop": "stop"}.get(kind)
+        verb = {"move": "live", "cold": "cold", "stop": "stop", "evac": "evacuate"}.get(kind)
         if verb is None:
             continue
         outcome = step["outcome"] or {}
@@ -127,7 +133,7 @@ def report(view: Mapping[str, Json]) -> dict[str, Json]:
             }
         )
     done = {name: s["state"] == StepState.DONE for name, s in steps.items()}
-    outcome = (steps.get("empty") or {}).get("outcome") or {}
+    outcome = (steps.get("empty") or steps.get("gone") or {}).get("outcome") or {}
     return {
         "host": view["params"]["host"],
         "reason": view["params"].get("reason"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from blue_wizard.errors import InputError, Refused
@@ -20,7 +20,7 @@ from blue_wizard.reach import openstack
 from blue_wizard.reach.openstack import Cloud
 from blue_wizard.text import _
 
-__all__ = ["Params", "entered_of", "look", "plan_of", "report"]
+__all__ = ["Params", "entered_of", "look", "plan_from", "plan_of", "report"]
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,20 @@ def look(params: Params) -> Plan:
                 "See: blue-wizard job show {job}. What it left half-done is undone by: blue-wizard job rollback {job}"
             ).format(job=job),
         )
+    return plan_from(replace(params, job=job), view)
+
+
+def plan_from(params: Params, view: Mapping[str, Json]) -> Plan:
+    """The plan that takes back what the job in `view` (see `jobs.views.show`) has done. Reads only."""
+    cloud = openstack.connect(params.cloud)
+    service = find(params.host, site.services(cloud))
     entered = entered_of(view, service.id, service.zone)
     remarks: list[Precondition] = []
     returning = _returning(cloud, params, view, remarks) if params.bring_back else []
     wanted = Wanted(
         params.rebooted, params.kernel, params.wait_s, params.parallel, params.silence_s, _canary(cloud, params)
     )
-    fixed = {**vars(params), "job": job}
-    return plan_leave.compile_plan(params.cloud, params.host, entered, returning, remarks, wanted, fixed)
+    return plan_leave.compile_plan(params.cloud, params.host, entered, returning, remarks, wanted, vars(params))
 
 
 @planner(OPERATION)
@@ -98,6 +104,7 @@ def entered_of(view: Mapping[str, Json], service: str, zone: str) -> Entered:
         if s["verb"] == "nova.server.rest" and (s["outcome"] or {}).get("ours")
     )
     quiet = outcome("quiet")
+    fenced = bool(outcome("fence").get("ours"))
     return Entered(
         job=view["job"],
         service=service,
@@ -107,6 +114,7 @@ def entered_of(view: Mapping[str, Json], service: str, zone: str) -> Entered:
         ours=bool(outcome("cordon").get("ours")),
         stopped=stopped,
         bucket=quiet.get("bucket", "") if quiet.get("ours") else "",
+        fenced=fenced,
     )
 
 
@@ -115,7 +123,12 @@ def _returning(cloud: Cloud, params: Params, view: Mapping[str, Json], remarks: 
     hosts = {s.host: s.id for s in site.services(cloud)}
     found = []
     for one in enter.report(view)["servers"]:
-        if one["verb"] == "stop" or one["state"] != StepState.DONE or not one["destination"] or one["note"]:
+        if (
+            one["verb"] in {"stop", "evacuate"}
+            or one["state"] != StepState.DONE
+            or not one["destination"]
+            or one["note"]
+        ):
             continue
         title = _("server {name} goes back").format(name=one["name"])
         now = moving.server_now(cloud, one["id"])

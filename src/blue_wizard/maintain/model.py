@@ -100,17 +100,25 @@ class Agent:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the operator said about servers: consents by id, and what else is allowed."""
+    """What the operator said about servers: consents by id, and what else is allowed. `avoid`: hosts to go to last.
+
+    `force`: their migrations may be forced to an end when they don't converge.
+    """
 
     stop: frozenset[str] = frozenset()
     leave: frozenset[str] = frozenset()
     leave_stopped: bool = False
     move_locked: bool = False
+    avoid: frozenset[str] = frozenset()
+    force: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """One server of the host, and what becomes of it. `seconds` is about how long it takes."""
+    """One server of the host, and what becomes of it. `seconds` is about how long it takes.
+
+    `force`: its owner consents that its migration is forced to an end when it does not converge.
+    """
 
     server: Server
     verb: Verb
@@ -118,6 +126,7 @@ class Assessment:
     remedy: str = ""
     dest: str = ""
     seconds: float = 0.0
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,7 @@ class Site:
 
     `needs` are allocations in Placement: server -> provider -> resource class -> amount. `domains` is None when libvirt could
     not be asked (`unasked` says why), and so are `osds` and `ok_to_stop`.
+    `alive`: it gives a sign of life, by nova-compute or over SSH.
     """
 
     service: Service
@@ -136,10 +146,10 @@ class Site:
     groups: tuple[Group, ...] = ()
     moving: tuple[Migration, ...] = ()
     domains: Mapping[str, str] | None = None
-    cdroms: frozenset[str] = frozenset()
     osds: HostOsds | None = None
     ok_to_stop: bool | None = None
     agents: tuple[Agent, ...] = ()
+    alive: bool = True
     unasked: Mapping[str, str] = field(default_factory=dict)
 
     @property

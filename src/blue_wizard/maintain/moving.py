@@ -19,7 +19,7 @@ from blue_wizard.text import _
 
 __all__ = ["disagreement", "failure_of", "in_flight", "look", "migrations_of", "server_now"]
 
-_ARRIVED = frozenset({"completed", "confirmed"})
+_ARRIVED = frozenset({"completed", "confirmed", "done"})
 
 
 def server_now(cloud: Cloud, server: str) -> Server | None:

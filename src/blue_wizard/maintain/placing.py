@@ -7,7 +7,7 @@ server group; and the rule of nova/conductor/tasks/live_migrate.py that a hyperv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from blue_wizard.facts.servers import Server
@@ -21,19 +21,25 @@ _AGGREGATE = "aggregate_instance_extra_specs:"
 _TRAIT = "trait:"
 
 
-def place(found: Sequence[Assessment], site: Site) -> list[Assessment]:
+def place(found: Sequence[Assessment], site: Site, avoid: Collection[str] = ()) -> list[Assessment]:
     """The assessments with a destination each, or blocked with every host's refusal; in the order in which they go.
 
-    The largest go first, since the others fit into what is left; each one goes to where most memory stays free. What one
-    takes is taken for those after it.
+    The largest go first, since the others fit into what is left; each one goes to where the largest share of memory is free.
+    What one takes is taken for those after it. Hosts to `avoid` (they will be emptied, too) are taken where there is no other.
     """
     rooms = {c.host: dict(c.stocks) for c in site.computes if c.host != site.host}
     where = {member: host for g in site.groups for member, host in g.hosts.items()}
     order = sorted(found, key=lambda a: (-a.server.ram, -a.server.disk, a.server.id))
-    return [_placed(a, site, rooms, where) if a.verb in _MOVES else a for a in order]
+    return [_placed(a, site, rooms, where, avoid) if a.verb in _MOVES else a for a in order]
 
 
-def _placed(one: Assessment, site: Site, rooms: dict[str, dict[str, Stock]], where: dict[str, str]) -> Assessment:
+def _placed(
+    one: Assessment,
+    site: Site,
+    rooms: dict[str, dict[str, Stock]],
+    where: dict[str, str],
+    avoid: Collection[str],
+) -> Assessment:
     needs = site.needs.get(one.server.id, {})
     mine = next((c for c in site.computes if c.host == site.host), None)
     if mine is not None and set(needs) - {mine.hypervisor.id}:
@@ -49,9 +55,8 @@ def _placed(one: Assessment, site: Site, rooms: dict[str, dict[str, Stock]], whe
         if reason:
             refusals.append(f"{compute.host}: {reason}")
         else:
-            memory = room.get("MEMORY_MB")
             soft = _soft(one.server.id, compute.host, site.groups, where)
-            fits.append((soft, -(memory.free if memory else 0), compute.host))
+            fits.append((soft, compute.host in avoid, -_share(room), compute.host))
     if not fits:
         why = _("no host can take it: {reasons}").format(reasons="; ".join(refusals) or _("there is no other host"))
         return replace(
@@ -61,12 +66,18 @@ def _placed(one: Assessment, site: Site, rooms: dict[str, dict[str, Stock]], whe
             remedy=_("make room, or with its owner's consent: --leave {id}").format(id=one.server.id),
             seconds=0.0,
         )
-    dest = min(fits)[2]
+    dest = min(fits)[3]
     for kind, amount in need.items():
         stock = rooms[dest][kind]
         rooms[dest][kind] = replace(stock, used=stock.used + amount)
     where[one.server.id] = dest
     return replace(one, dest=dest)
+
+
+def _share(room: Mapping[str, Stock]) -> int:
+    """How much memory is free, in parts of 32: a plan must not be another one because a small server came or went meanwhile."""
+    memory = room.get("MEMORY_MB")
+    return round(memory.free * 32 / memory.total) if memory and memory.total else 0
 
 
 def refusal(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from blue_wizard.jobs.model import Claim, Invariant, Json, Plan, Risk, Step
+from blue_wizard.jobs.model import Claim, Gate, Invariant, Json, Plan, Risk, Step
 from blue_wizard.maintain.invariant import KEPT
 from blue_wizard.maintain.model import Assessment, Reason, Site, Verb
 from blue_wizard.maintain.survey import Survey
@@ -52,52 +52,21 @@ def compile_plan(cloud: str, found: Survey, options: Options, params: Mapping[st
     """The steps that empty a host (pure)."""
     site, host = found.site, found.site.host
     where = {"cloud": cloud, "host": host}
-    planned = sorted(a.server.id for a in found.servers)
     staying = sorted(a.server.id for a in found.servers if a.verb in {Verb.STOP, Verb.LEAVE})
     foreign = "" if site.service.enabled else site.service.reason
-    steps = [
-        Step("note", "maintain.host.note", where, _("note the boot of {host}").format(host=host), seconds=1),
-        Step(
-            "cordon",
-            "nova.service.disable",
-            {**where, "service": site.service.id, "reason": options.reason.value, "foreign": foreign},
-            _("keep nova-compute on {host} disabled").format(host=host)
-            if foreign
-            else _("disable nova-compute on {host}").format(host=host),
-            _("somebody else has disabled it") if foreign else _("no new server comes to it"),
-            Risk.LOW,
-            2,
-            locks=(lock_of(cloud, host),),
-        ),
-        Step(
-            "settle",
-            "maintain.host.settle",
-            {**where, "servers": planned},
-            _("see that only the planned servers are there"),
-            _("one may have come at the last moment"),
-            Risk.NONE,
-            3,
-        ),
-    ]
-    steps += [_stop(cloud, a) for a in found.servers if a.verb is Verb.STOP]
-    moves = [a for a in found.servers if a.verb is Verb.LIVE]
-    steps += interleaved(
-        [live_steps({**where, "service": site.service.id}, a, options.silence_s) for a in moves], options.parallel
+    cordon = Step(
+        "cordon",
+        "nova.service.disable",
+        {**where, "service": site.service.id, "reason": options.reason.value, "foreign": foreign},
+        _("keep nova-compute on {host} disabled").format(host=host)
+        if foreign
+        else _("disable nova-compute on {host}").format(host=host),
+        _("somebody else has disabled it") if foreign else _("no new server comes to it"),
+        Risk.LOW,
+        2,
+        locks=(lock_of(cloud, host),),
     )
-    steps += [cold_step({**where, "service": site.service.id}, a) for a in found.servers if a.verb is Verb.COLD]
-    steps.append(
-        Step(
-            "empty",
-            "maintain.host.empty",
-            {**where, "staying": staying, "provider": _provider(site)},
-            _("prove that {host} is empty").format(host=host),
-            _("Nova, libvirt and Placement have to agree"),
-            Risk.NONE,
-            10,
-        )
-    )
-    if site.osds and site.osds.ids:
-        steps.append(_quiet(where, site))
+    steps = _emptied(where, found, options, cordon, staying) if site.service.up else _evacuated(where, found, cordon)
     watched = [a.server.id for a in found.servers if a.verb is Verb.LIVE]
     return Plan(
         title=_("Empty host {host} ({reason})").format(host=host, reason=options.reason.value),
@@ -114,6 +83,91 @@ def compile_plan(cloud: str, found: Survey, options: Options, params: Mapping[st
         uses=(f"compute-host:{cloud}/{host}", f"cloud:{cloud}"),
         claims=(claim_of(cloud, site.service.zone, host, options.max_unavailable),),
         window=options.window,
+    )
+
+
+def _emptied(
+    where: Mapping[str, Json], found: Survey, options: Options, cordon: Step, staying: Sequence[str]
+) -> list[Step]:
+    """The steps for a host that lives."""
+    site, cloud, host = found.site, where["cloud"], where["host"]
+    mine = {**where, "service": site.service.id}
+    steps = [
+        Step("note", "maintain.host.note", where, _("note the boot of {host}").format(host=host), seconds=1),
+        cordon,
+        Step(
+            "settle",
+            "maintain.host.settle",
+            {**where, "servers": sorted(a.server.id for a in found.servers)},
+            _("see that only the planned servers are there"),
+            _("one may have come at the last moment"),
+            Risk.NONE,
+            3,
+        ),
+    ]
+    steps += [_stop(cloud, a) for a in found.servers if a.verb is Verb.STOP]
+    moves = [a for a in found.servers if a.verb is Verb.LIVE]
+    steps += interleaved([live_steps(mine, a, options.silence_s) for a in moves], options.parallel)
+    steps += [cold_step(mine, a) for a in found.servers if a.verb is Verb.COLD]
+    steps.append(
+        Step(
+            "empty",
+            "maintain.host.empty",
+            {**where, "staying": list(staying), "provider": _provider(site)},
+            _("prove that {host} is empty").format(host=host),
+            _("Nova, libvirt and Placement have to agree"),
+            Risk.NONE,
+            10,
+        )
+    )
+    if site.osds and site.osds.ids:
+        steps.append(_quiet(where, site))
+    return steps
+
+
+def _evacuated(where: Mapping[str, Json], found: Survey, cordon: Step) -> list[Step]:
+    """The steps for a host that is dead: a person says that it is off."""
+    host = where["host"]
+    question = _(
+        "Is {host} off for sure (power, BMC)? What still runs there would run twice, on the same disks. Type its name: {host}"
+    )
+    fence = Step(
+        "fence",
+        "nova.service.force-down",
+        {**where, "service": found.site.service.id},
+        _("tell Nova that {host} is down").format(host=host),
+        _("a person has made sure that it is off"),
+        Risk.HIGH,
+        2,
+        gate=Gate(question.format(host=host), text=True),
+    )
+    staying = sorted(a.server.id for a in found.servers if a.verb is Verb.LEAVE)
+    title = _("see that Nova has nothing on {host} any more").format(host=host)
+    gone = Step("gone", "maintain.host.gone", {**where, "staying": staying}, title)
+    return [cordon, fence, *(_evacuate(where, a) for a in found.servers if a.verb is Verb.EVACUATE), gone]
+
+
+def _evacuate(where: Mapping[str, Json], one: Assessment) -> Step:
+    server = one.server
+    return Step(
+        f"evac.{server.id}",
+        "nova.server.evacuate",
+        {
+            "cloud": where["cloud"],
+            "server": server.id,
+            "name": server.name,
+            "source": where["host"],
+            "dest": one.dest,
+            "timeout_s": max(600.0, 4 * one.seconds),
+        },
+        _("build server {name} anew on {dest}").format(name=server.name, dest=one.dest or "?"),
+        "",
+        Risk.HIGH,
+        one.seconds,
+        _("its disk of {size} GiB on the host is made anew from its image").format(size=server.disk)
+        if server.disk and server.image
+        else _("it stays there"),
+        locks=(f"server:{where['cloud']}/{server.id}",),
     )
 
 
@@ -146,6 +200,7 @@ def live_steps(where: Mapping[str, Json], one: Assessment, silence_s: float) -> 
         "dest": dest,
         "silence_s": silence_s,
         "timeout_s": max(300.0, 4 * one.seconds),
+        "force": one.force,
     }
     to = dest or "?"
     begin = Step(

@@ -17,7 +17,10 @@ OPERATION = "host.leave"
 
 @dataclass(frozen=True)
 class Entered:
-    """What the job that emptied the host has done. `bucket` is "" where it set no flag; `ours`: it closed the host."""
+    """What the job that emptied the host has done.
+
+    `bucket` is "" where it set no flag; `ours`: it closed the host; `fenced`: it told Nova that it is down.
+    """
 
     job: str
     service: str
@@ -27,6 +30,7 @@ class Entered:
     ours: bool
     stopped: tuple[tuple[str, str], ...] = ()
     bucket: str = ""
+    fenced: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,10 @@ def compile_plan(
             3,
         ),
     ]
+    if entered.fenced:
+        args = {**where, "service": entered.service}
+        title = _("let nova-compute on {host} be up again").format(host=host)
+        steps.insert(1, Step("unfence", "nova.service.let-up", args, title, "", Risk.LOW, 2))
     if wanted.canary:
         steps.append(_canary(where, entered, wanted))
     if entered.bucket:

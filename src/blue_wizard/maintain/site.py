@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from blue_wizard.errors import BlueWizardError
@@ -76,18 +76,21 @@ def read(cloud: Cloud, host: str) -> Site:
             unasked[what] = f"{e.message} {e.hint}".strip()
             return None
 
-    hypervisors = computes.parse_hypervisors(cloud.list("compute", "/os-hypervisors/detail", "hypervisors"))
     here = servers_on(cloud, host)
+    traits = _image_traits(cloud, {s.image for s in here if s.image})
+    here = tuple(replace(s, extra_specs={**traits.get(s.image, {}), **s.extra_specs}) for s in here)
+    hypervisors = computes.parse_hypervisors(cloud.list("compute", "/os-hypervisors/detail", "hypervisors"))
     groups = _groups(cloud, here)
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         # The slow ones first; the API is asked meanwhile.
-        stored = threads.submit(ask, "ceph", lambda: storage.on_host(cloud.name, host))
+        stored = threads.submit(ask, "ceph", lambda: storage.on_host(cloud.name, host)) if service.up else None
+        alive = threads.submit(_answers, host)
         known = threads.submit(ask, "libvirt", lambda: hosts.domains(cloud.name, host)) if service.up else None
         ports = dict(zip((s.id for s in here), threads.map(lambda s: ports_of(cloud, s.id), here), strict=True))
         needs = dict(zip((s.id for s in here), threads.map(lambda s: _needs(cloud, s.id), here), strict=True))
         aggregates = cloud.get("compute", "/os-aggregates")["aggregates"]
         places = tuple(threads.map(lambda h: _compute(cloud, h, listed, aggregates), hypervisors))
-        found, domains = stored.result(), known.result() if known else None
+        found, domains = stored.result() if stored else None, known.result() if known else None
     return Site(
         service=service,
         computes=tuple(p for p in places if p is not None),
@@ -97,20 +100,29 @@ def read(cloud: Cloud, host: str) -> Site:
         groups=groups,
         moving=in_flight(cloud, host),
         domains=domains,
-        cdroms=_cdroms(cloud.name, host, here, ask) if domains is not None else frozenset(),
         osds=found[0] if found else None,
         ok_to_stop=found[1] if found else None,
         agents=_agents(cloud, host),
+        alive=service.up or alive.result(),
         unasked=unasked,
     )
 
 
-def _cdroms(
-    cloud: str, host: str, here: Sequence[Server], ask: Callable[[str, Callable[[], Any]], Any]
-) -> frozenset[str]:
-    suspects = [s.id for s in here if s.config_drive]
-    look = partial(hosts.has_config_cdrom, cloud, host)
-    return frozenset(s for s in suspects if ask("config drive", partial(look, s)))
+def _answers(host: str) -> bool:
+    try:
+        hosts.boot_of(host)
+    except BlueWizardError:
+        return False
+    return True
+
+
+def _image_traits(cloud: Cloud, images: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The traits that images ask for, by image; an image that is deleted asks for nothing any more."""
+    found = {}
+    for image in images:
+        properties = cloud.get("image", f"/images/{image}", missing_ok=True) or {}
+        found[image] = {k: str(v) for k, v in properties.items() if k.startswith("trait:")}
+    return found
 
 
 def _needs(cloud: Cloud, server: str) -> dict[str, dict[str, int]]:

@@ -21,10 +21,11 @@ __all__ = ["Allowed", "Survey", "judge", "refuse", "survey"]
 
 @dataclass(frozen=True)
 class Allowed:
-    """What the operator lets pass: a service that somebody else disabled, networks that lose their only agent."""
+    """What the operator lets pass: a service that somebody else disabled, networks that lose their only agent, an evacuation."""
 
     disabled: bool = False
     network_loss: bool = False
+    evacuate: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,8 @@ def _silent(cloud: str, dests: Sequence[str]) -> Mapping[str, str]:
 def judge(found: Site, wishes: Wishes, allowed: Allowed) -> Survey:
     """The verbs, destinations and findings for a host (pure)."""
     dead = not found.service.up
-    assessed = [
-        assess(s, found.ports.get(s.id, ()), wishes, dead=dead, cdrom=s.id in found.cdroms) for s in found.servers
-    ]
-    servers = tuple(place(assessed, found))
+    assessed = [assess(s, found.ports.get(s.id, ()), wishes, dead=dead) for s in found.servers]
+    servers = tuple(place(assessed, found, wishes.avoid))
     return Survey(found, servers, tuple(_findings(found, servers, allowed)))
 
 
@@ -125,10 +124,10 @@ def _because(one: Assessment) -> str:
 def _service(found: Site, allowed: Allowed) -> Iterator[Precondition]:
     service, host = found.service, found.host
     if not service.up:
-        detail = _("it is dead; make sure that it is off, then: nova service-force-down, and evacuate its servers")
-        yield Precondition(_("nova-compute on {host} answers").format(host=host), False, detail)
+        yield from _dead(found, allowed)
     if service.enabled:
-        yield Precondition(_("nova-compute on {host} is in service").format(host=host), service.up)
+        if service.up:
+            yield Precondition(_("nova-compute on {host} is in service").format(host=host), True)
         return
     job = mark.job_of(service.reason)
     if job:
@@ -138,6 +137,21 @@ def _service(found: Site, allowed: Allowed) -> Iterator[Precondition]:
         text = _('somebody else has disabled it: "{reason}"; ask them, or say --keep-disabled')
         detail, holds = text.format(reason=service.reason), allowed.disabled
     yield Precondition(_("nova-compute on {host} is in service").format(host=host), holds, detail)
+
+
+def _dead(found: Site, allowed: Allowed) -> Iterator[Precondition]:
+    """A dead host may be evacuated when that was asked for, and it gives no other sign of life."""
+    text = _("it is dead: with --evacuate its servers are built anew elsewhere")
+    yield Precondition(
+        _("nova-compute on {host} answers, or its evacuation was asked for").format(host=found.host),
+        allowed.evacuate,
+        "" if allowed.evacuate else text,
+    )
+    yield Precondition(
+        _("{host} gives no sign of life").format(host=found.host),
+        not found.alive,
+        _("it answers over SSH: what runs there would run twice") if found.alive else "",
+    )
 
 
 def _storage(found: Site) -> Iterator[Precondition]:
@@ -154,7 +168,8 @@ def _storage(found: Site) -> Iterator[Precondition]:
 
 def _network(found: Site, allowed: Allowed) -> Iterator[Precondition]:
     for agent in found.agents:
-        if agent.only_here:
+        # What a dead agent served is lost already.
+        if agent.only_here and found.service.up:
             text = _("only it serves {names}; move them first, or say --allow-network-loss")
             yield Precondition(
                 _("{agent} on {host} can be done without").format(agent=agent.binary, host=found.host),

@@ -9,22 +9,26 @@ driver's checks, and in the `block_*` decorators of nova/compute/api.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from blue_wizard.facts.servers import Server
 from blue_wizard.maintain.model import Assessment, Port, Verb, Wishes
 from blue_wizard.text import _
 
-__all__ = ["CONSENT", "assess", "seconds_of"]
+__all__ = ["CONSENT", "STUCK", "assess", "seconds_of"]
 
 CONSENT = "maintenance_action"
 """The metadata key by which a server's owner consents: ``stop``, ``leave``, or ``live``, which forbids both."""
+
+STUCK = "maintenance_stuck"
+"""The metadata key by which a server's owner consents (``force``) that a migration that does not converge is forced to an end."""
 
 _RATE = 100 * 1024  # KiB per second: what a link of 1 Gbit/s carries
 _BASE_S = {Verb.LIVE: 10.0, Verb.COLD: 25.0, Verb.STOP: 15.0, Verb.EVACUATE: 30.0}
 
 
-def assess(server: Server, ports: Sequence[Port], wishes: Wishes, *, dead: bool, cdrom: bool) -> Assessment:
-    """The verb of a server, without its destination. `dead`: its host is down; `cdrom`: its config drive is a CD-ROM."""
+def assess(server: Server, ports: Sequence[Port], wishes: Wishes, *, dead: bool) -> Assessment:
+    """The verb of a server, without its destination. `dead`: its host is down."""
     owner = server.metadata.get(CONSENT, "")
     if server.id in wishes.leave or owner == "leave":
         return Assessment(server, Verb.LEAVE, _("stays with consent, and goes down with the host"))
@@ -42,14 +46,15 @@ def assess(server: Server, ports: Sequence[Port], wishes: Wishes, *, dead: bool,
             _("it is locked by somebody"),
             _("openstack server unlock {id}, or say --move-locked").format(id=server.id),
         )
-    if server.vm_state == "active" and (
-        server.id in wishes.stop or (owner == "stop" and _no_live(server, ports, cdrom))
-    ):
+    if server.vm_state == "active" and (server.id in wishes.stop or (owner == "stop" and _no_live(server, ports))):
         return _with_time(Assessment(server, Verb.STOP, _("is shut down with consent, and started again on leave")))
     if server.vm_state in {"active", "paused"}:
-        reason = _no_live(server, ports, cdrom)
+        reason = _no_live(server, ports)
         if not reason:
-            return _with_time(Assessment(server, Verb.LIVE))
+            force = server.id in wishes.force or server.metadata.get(STUCK) == "force"
+            # As a CD-ROM it can't be written by a block migration; Nova copies it beforehand.
+            why = _("its config drive is carried by SSH from host to host") if server.config_drive else ""
+            return replace(_with_time(Assessment(server, Verb.LIVE, why)), force=force)
         remedy = _("with its owner's consent: --stop {id}").format(id=server.id)
         return _blocked(server, reason, remedy if server.vm_state == "active" else _leave(server))
     if server.vm_state == "stopped":
@@ -101,7 +106,7 @@ def _state(server: Server) -> tuple[str, str]:
     return why, remedy.format(command=command.format(id=server.id), id=server.id) if command else _leave(server)
 
 
-def _no_live(server: Server, ports: Sequence[Port], cdrom: bool) -> str:
+def _no_live(server: Server, ports: Sequence[Port]) -> str:
     """Why a live migration is refused; "" when nothing speaks against it."""
     specs = server.extra_specs
     if specs.get("pci_passthrough:alias"):
@@ -119,8 +124,6 @@ def _no_live(server: Server, ports: Sequence[Port], cdrom: bool) -> str:
     direct = [p for p in ports if p.vnic not in {"normal", "virtio-forwarder", "macvtap"}]
     if direct:
         return _("port {port} is wired straight to the host ({kind})").format(port=direct[0].id, kind=direct[0].vnic)
-    if cdrom:
-        return _("its config drive is a CD-ROM on the host, which block migration refuses")
     return ""
 
 
@@ -131,9 +134,7 @@ def _no_cold(server: Server) -> str:
 
 
 def _with_time(found: Assessment) -> Assessment:
-    return Assessment(
-        found.server, found.verb, found.why, found.remedy, found.dest, seconds_of(found.server, found.verb)
-    )
+    return replace(found, seconds=seconds_of(found.server, found.verb))
 
 
 def seconds_of(server: Server, verb: Verb) -> float:

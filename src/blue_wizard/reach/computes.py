@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import defusedxml.ElementTree
-
 from blue_wizard import config
 from blue_wizard.reach import ssh
 
-__all__ = ["boot_of", "domains", "has_config_cdrom"]
+__all__ = ["boot_of", "domains"]
 
 _BOOT = "cat /proc/sys/kernel/random/boot_id; uname -r"
 
@@ -26,12 +24,3 @@ def boot_of(host: str, *, timeout_s: float = 15) -> tuple[str, str]:
     """The id of a host's boot, which is another one after each, and the release of its kernel. Raises StepFailed."""
     boot, kernel, *_rest = [*ssh.host(host).check(["sh", "-c", _BOOT], timeout_s=timeout_s).split("\n"), "", ""]
     return boot.strip(), kernel.strip()
-
-
-def has_config_cdrom(cloud: str, host: str, uuid: str) -> bool:
-    """True when a domain has a config drive that is a CD-ROM in a file of the host. Raises StepFailed."""
-    known = config.load().clouds.get(cloud)
-    prefix = tuple(known.compute_exec) if known else ()
-    text = ssh.host(host).check([*prefix, "virsh", "-q", "-c", "qemu:///system", "dumpxml", uuid], timeout_s=30)
-    disks = defusedxml.ElementTree.fromstring(text).iterfind("./devices/disk[@device='cdrom']/source")
-    return any((d.get("file") or "").endswith("disk.config") for d in disks)

@@ -14,7 +14,7 @@ from blue_wizard.units import clock_text, seconds_text
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["hosts_table", "result_tables", "survey_tables", "verb_text"]
+__all__ = ["campaign_tables", "forecast_text", "hosts_table", "result_tables", "survey_tables", "verb_text"]
 
 
 def verb_text(verb: str) -> str:
@@ -107,6 +107,53 @@ def result_tables(view: Mapping[str, Any]) -> Iterable[RenderableType]:
     if report.get("safe"):
         yield Text(_("✓ {host} is empty: it is safe to work on it.").format(host=report["host"]))
         yield Text(_("  Afterwards: blue-wizard host leave {host}").format(host=report["host"]))
+    yield from map(Text, rest_lines(view))
+    if view["gate"]:
+        yield Text("\n".join(gate_lines(view["gate"])))
+    if view["left"]:
+        yield Text("\n".join(left_lines(view["left"])))
+
+
+def forecast_text(seconds: float) -> str:
+    """About how long a campaign takes, as its hosts are now."""
+    return _("Forecast: about {time} for all hosts, the work on them left aside where a person does it.").format(
+        time=seconds_text(seconds)
+    )
+
+
+def campaign_tables(view: Mapping[str, Any]) -> Iterable[RenderableType]:
+    """What became of a campaign: one line a host, then one a server."""
+    from rich.text import Text
+
+    hosts = view["report"]["hosts"]
+    rows = [
+        (
+            h["host"],
+            state_text(h["state"]),
+            _("yes") if h["in_service"] else _("no"),
+            len(h["servers"]),
+            seconds_text(h["took_s"]),
+            h["error"] or None,
+        )
+        for h in hosts
+    ]
+    columns = (_("host"), _("state"), _("in service"), _("servers"), _("took"), _("note"))
+    title = f"{view['job']}  {view['title']}  [{state_text(view['state'])}]"
+    yield table(columns, rows, title=title.replace("[", "\\["))
+    moved = [
+        (
+            h["host"],
+            s["name"],
+            verb_text(s["verb"]),
+            s["destination"],
+            seconds_text(s["took_s"]),
+            _probe_text(s["probe"]),
+        )
+        for h in hosts
+        for s in h["servers"]
+    ]
+    if moved:
+        yield table((_("host"), _("server"), _("what was done"), _("to"), _("took"), _("pings lost")), moved)
     yield from map(Text, rest_lines(view))
     if view["gate"]:
         yield Text("\n".join(gate_lines(view["gate"])))

@@ -120,7 +120,7 @@ class Nova:
     def __init__(self, *servers: dict[str, Any], fate: str = "completed") -> None:
         self.name = "lab"
         self.fate = fate
-        self.services = {
+        self.services: dict[str, dict[str, Any]] = {
             h: {"id": f"svc-{h}", "binary": "nova-compute", "host": h, "zone": "nova", "status": "enabled",
                 "state": "up", "disabled_reason": None} for h in ("cmp1", "cmp2")
         }  # fmt: skip
@@ -179,16 +179,19 @@ class Nova:
             if one is None:
                 continue
             one["OS-EXT-STS:task_state"] = None
-            if fate in {"completed", "finished"}:
+            if fate in {"completed", "finished", "done"}:
                 one["OS-EXT-SRV-ATTR:host"] = m["dest_compute"]
             if fate == "finished":
                 one["OS-EXT-STS:vm_state"] = "resized"
 
-    def post(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
+    def post(self, service: str, path: str, body: Mapping[str, Any]) -> None:
         self.calls.append(("POST", path, dict(body)))
         server = self.servers[path.split("/")[2]]
         (action,) = body
-        if action in {"os-migrateLive", "migrate"}:
+        if action == "force_complete":
+            self.fate = "completed"
+            return
+        if action in {"os-migrateLive", "migrate", "evacuate"}:
             live = action == "os-migrateLive"
             self.migrations.append(
                 {
@@ -197,7 +200,9 @@ class Nova:
                     "source_compute": server["OS-EXT-SRV-ATTR:host"],
                     "dest_compute": body[action]["host"],
                     "status": "running" if live else "migrating",
-                    "migration_type": "live-migration" if live else "migration",
+                    "migration_type": {"os-migrateLive": "live-migration", "evacuate": "evacuation"}.get(
+                        action, "migration"
+                    ),
                 }
             )
             server["OS-EXT-STS:task_state"] = "migrating" if live else "resize_migrating"
@@ -211,11 +216,14 @@ class Nova:
         elif action in {"os-stop", "os-start"}:
             server["OS-EXT-STS:vm_state"] = "stopped" if action == "os-stop" else "active"
 
-    def put(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
+    def put(self, service: str, path: str, body: Mapping[str, Any]) -> None:
         self.calls.append(("PUT", path, dict(body)))
         for one in self.services.values():
             if path.endswith(one["id"]):
-                one["status"], one["disabled_reason"] = body["status"], body.get("disabled_reason")
+                if "forced_down" in body:
+                    one["forced_down"] = body["forced_down"]
+                else:
+                    one["status"], one["disabled_reason"] = body["status"], body.get("disabled_reason")
 
     def delete(self, service: str, path: str) -> None:
         self.calls.append(("DELETE", path, None))

@@ -11,6 +11,7 @@ from blue_wizard.errors import StepFailed
 from blue_wizard.maintain import mark
 from blue_wizard.maintain.actions.cold import ColdMigrate
 from blue_wizard.maintain.actions.cordon import Disable, Enable
+from blue_wizard.maintain.actions.dead import Evacuate, ForceDown, Gone
 from blue_wizard.maintain.actions.empty import Settle
 from blue_wizard.maintain.actions.live import Arrive, Begin
 from blue_wizard.maintain.actions.power import Rest
@@ -172,6 +173,39 @@ def test_a_silent_server_has_its_migration_aborted(
     assert nova.migrations[0]["status"] == "cancelled"
 
 
+def test_a_migration_that_does_not_converge_is_forced_only_with_consent(
+    use: Use, args: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blue_wizard.maintain.actions.live.time", FakeTime())
+    nova, ctx = use(Nova(api_server(), fate="running")), Context()
+    arrive = _begin(args, ctx)
+    with pytest.raises(StepFailed, match="did not arrive in 300 s"):
+        Arrive().do(ctx, arrive)
+    assert nova.migrations[0]["status"] == "cancelled"
+    willing, other = use(Nova(api_server(), fate="running")), Context()
+    arrive = _begin({**args, "force": True}, other)
+    assert Arrive().do(other, arrive)["host"] == "cmp2"
+    assert ("effect", "force migration to complete") in other.events
+    assert willing.migrations[0]["status"] == "completed"
+
+
+class FakeTime:
+    """Every look takes a minute."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def monotonic(self) -> float:
+        self._now += 30.0
+        return self._now
+
+    def time(self) -> float:
+        return self._now
+
+    def sleep(self, _seconds: float) -> None:
+        pass
+
+
 def test_a_server_that_is_off_is_moved_and_confirmed(use: Use, args: dict[str, Any]) -> None:
     nova, ctx = use(Nova(api_server(vm_state="stopped"), fate="finished")), Context()
     assert ColdMigrate().probe(ctx, args) is None
@@ -212,3 +246,85 @@ def test_only_who_was_stopped_by_us_is_started_again(use: Use, args: dict[str, A
     assert found == {"ours": False, "note": ""}
     Rest().undo(other, args, found)
     assert off.calls == []
+
+
+class Answered(Context):
+    """A person has answered the step's question."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def answer(self) -> str | None:
+        return self._text
+
+
+@pytest.fixture
+def dead(use: Use, monkeypatch: pytest.MonkeyPatch) -> Nova:
+    nova = use(Nova(api_server(), fate="done"))
+    nova.services["cmp1"].update(state="down", forced_down=False)
+
+    def silent(_host: str, **_more: Any) -> tuple[str, str]:
+        raise StepFailed("no route to host")
+
+    monkeypatch.setattr("blue_wizard.reach.computes.boot_of", silent)
+    return nova
+
+
+def test_a_host_is_fenced_by_its_name_alone(dead: Nova) -> None:
+    for word in ("yes", "cmp", ""):
+        with pytest.raises(StepFailed, match="not confirmed"):
+            ForceDown().do(Answered(word), CLOSE)
+    assert dead.calls == []
+    ctx = Answered("cmp1")
+    assert ForceDown().probe(ctx, CLOSE) is None
+    outcome = ForceDown().do(ctx, CLOSE)
+    assert dead.services["cmp1"]["forced_down"] is True
+    assert ForceDown().probe(ctx, CLOSE) == outcome
+    ForceDown().undo(ctx, CLOSE, outcome)
+    assert dead.services["cmp1"]["forced_down"] is False
+
+
+def test_a_host_that_gives_a_sign_of_life_is_not_fenced(dead: Nova, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blue_wizard.reach.computes.boot_of", lambda _h, **_m: ("boot", "6.1"))
+    with pytest.raises(StepFailed, match="answers over SSH"):
+        ForceDown().do(Answered("cmp1"), CLOSE)
+    dead.services["cmp1"]["state"] = "up"
+    with pytest.raises(StepFailed, match="not dead"):
+        ForceDown().do(Answered("cmp1"), CLOSE)
+    assert dead.calls == []
+
+
+def test_what_somebody_else_forced_down_stays_so(dead: Nova) -> None:
+    dead.services["cmp1"]["forced_down"] = True
+    ctx = Context()
+    outcome = ForceDown().probe(ctx, CLOSE)
+    assert outcome == {"ours": False}
+    ForceDown().undo(ctx, CLOSE, outcome)
+    assert dead.calls == []
+
+
+def test_a_server_is_built_anew_and_that_is_not_undone(dead: Nova, args: dict[str, Any]) -> None:
+    ctx = Context()
+    assert Evacuate().probe(ctx, args) is None
+    outcome = Evacuate().do(ctx, args)
+    Evacuate().verify(ctx, args, outcome)
+    assert outcome == {"host": "cmp2", "note": ""}
+    again = Context(notes=dict(ctx.notes))
+    assert Evacuate().probe(again, args) == outcome
+    assert [next(iter(c[2])) for c in dead.calls] == ["evacuate"]
+    with pytest.raises(StepFailed, match="can't be undone"):
+        Evacuate().undo(ctx, args, outcome)
+    assert Gone().do(ctx, {**CLOSE, "staying": []}) == {"staying": []}
+
+
+def test_a_killed_evacuation_is_not_asked_for_twice(dead: Nova, args: dict[str, Any]) -> None:
+    dead.post("compute", "/servers/s1/action", {"evacuate": {"host": "cmp2"}})
+    assert Evacuate().do(Context(notes={"asked": True}), args)["host"] == "cmp2"
+    assert len(dead.calls) == 1
+
+
+def test_an_evacuation_that_fails_says_why(dead: Nova, args: dict[str, Any]) -> None:
+    dead.fate = "failed"
+    with pytest.raises(StepFailed, match="NoValidHost"):
+        Evacuate().do(Context(), args)

@@ -95,3 +95,17 @@ def test_what_uses_parts_of_a_provider_is_left_to_nova() -> None:
     placed = _place(found)["s1"]
     assert (placed.verb, placed.dest) == (Verb.LIVE, "")
     assert placed.why
+
+
+@pytest.mark.parametrize(("used", "dest"), [(0, "cmp2"), (32, "cmp2"), (60, "cmp2"), (512, "cmp3")])
+def test_a_small_server_that_comes_elsewhere_changes_no_plan(used: int, dest: str) -> None:
+    cmp2 = compute("cmp2", stocks={**STOCKS, "MEMORY_MB": Stock(4096, used=used)})
+    hosts = (compute("cmp1"), cmp2, compute("cmp3"))
+    assert _place(site(server(), computes=hosts))["s1"].dest == dest
+
+
+def test_hosts_to_avoid_are_taken_where_there_is_no_other() -> None:
+    hosts = (compute("cmp1"), compute("cmp2"), compute("cmp3", stocks={**STOCKS, "MEMORY_MB": Stock(4096, used=3000)}))
+    found = site(server("s1", ram=1000), server("s2", ram=1000), computes=hosts)
+    placed = place([Assessment(s, Verb.LIVE) for s in found.servers], found, {"cmp2"})
+    assert [a.dest for a in placed] == ["cmp3", "cmp2"]

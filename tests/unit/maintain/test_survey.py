@@ -63,6 +63,21 @@ def test_what_stands_in_the_way(values: dict[str, Any], words: str) -> None:
     assert words in e.value.message
 
 
+def test_a_dead_host_is_evacuated_only_when_asked_for_and_without_a_sign_of_life() -> None:
+    dead = {"service": service("cmp1", up=False), "domains": None, "alive": False}
+    assert not _judge(_site(**dead)).ready
+    assert not _judge(_site(**{**dead, "alive": True}), Allowed(evacuate=True)).ready
+    found = _judge(_site(server("s1", image="i"), server("s2", vm_state="stopped"), **dead), Allowed(evacuate=True))
+    assert found.ready
+    plan = _plan(found)
+    assert [s.id for s in plan.steps] == ["cordon", "fence", "evac.s1", "evac.s2", "gone"]
+    by = {s.id: s for s in plan.steps}
+    assert by["fence"].gate is not None
+    assert by["fence"].gate.text
+    assert "1 GiB" in by["evac.s1"].irreversible
+    assert "GiB" not in by["evac.s2"].irreversible
+
+
 def test_a_server_that_can_not_move_is_told_with_its_way_out() -> None:
     found = _judge(_site(server("s1"), server("s2", vm_state="suspended")))
     with pytest.raises(Refused, match=r"name-s2.*SUSPENDED.*openstack server resume s2.*--leave s2"):

@@ -12,11 +12,9 @@ from blue_wizard.maintain.verbs import assess, seconds_of
 from .fakes import server
 
 
-def _assess(
-    wishes: Wishes | None = None, *, dead: bool = False, cdrom: bool = False, vnic: str = "normal", **values: Any
-) -> Assessment:
+def _assess(wishes: Wishes | None = None, *, dead: bool = False, vnic: str = "normal", **values: Any) -> Assessment:
     ports = (Port("p1", "n1", ("10.0.0.1",), vnic),)
-    return assess(server(**values), ports, wishes or Wishes(), dead=dead, cdrom=cdrom)
+    return assess(server(**values), ports, wishes or Wishes(), dead=dead)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +34,7 @@ def _assess(
         ({"task_state": "rebooting"}, Verb.BLOCKED),
         ({"locked": True}, Verb.BLOCKED),
         ({"vnic": "direct"}, Verb.BLOCKED),
-        ({"cdrom": True}, Verb.BLOCKED),
+        ({"config_drive": True}, Verb.LIVE),
         *[
             ({"extra_specs": specs}, Verb.BLOCKED)
             for specs in (

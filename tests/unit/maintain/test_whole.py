@@ -18,7 +18,7 @@ from blue_wizard.facts.servers import parse_server
 from blue_wizard.jobs import actions
 from blue_wizard.jobs.model import Plan, Step
 from blue_wizard.maintain import enter, plan_leave, storage
-from blue_wizard.maintain.actions import quiet, ready
+from blue_wizard.maintain.actions import quiet
 from blue_wizard.maintain.leave import entered_of
 from blue_wizard.maintain.model import Assessment, Reason, Verb, Wishes
 from blue_wizard.maintain.plan_enter import Options, compile_plan
@@ -51,7 +51,7 @@ class World:
         self.ceph = FakeCeph()
         for module in (quiet, storage):
             monkeypatch.setattr(module, "Ceph", lambda _cloud: self.ceph)
-        monkeypatch.setattr(ready.storage, "on_host", lambda *_a: (HostOsds((2,), bucket="cmp1"), True))
+        monkeypatch.setattr(storage, "on_host", lambda *_a: (HostOsds((2,), bucket="cmp1"), True))
         monkeypatch.setattr(computes, "boot_of", lambda _h, **_m: ("boot1", "6.1"))
         self.notes: dict[str, dict[str, Any]] = {}
         self.outcomes: dict[str, Any] = {}
@@ -220,6 +220,16 @@ def test_leaving_rolled_back_from_every_step(world: World, steps: int) -> None:
         world.carry_out(step)
     world.undo(leaving)
     assert _without_times(world.state()) == before
+
+
+def test_what_was_fenced_is_let_up_again_before_it_can_be_ready() -> None:
+    steps = [
+        {"id": "cordon", "verb": "nova.service.disable", "args": {}, "state": "done", "outcome": {"ours": True}},
+        {"id": "fence", "verb": "nova.service.force-down", "args": {}, "state": "done", "outcome": {"ours": True}},
+    ]
+    entered = entered_of({"job": JOB, "params": {}, "steps": steps}, "svc-cmp1", "nova")
+    plan = plan_leave.compile_plan("lab", "cmp1", entered, (), (), Wanted(rebooted=True), {})
+    assert [s.id for s in plan.steps] == ["back", "unfence", "ready", "uncordon"]
 
 
 def _without_times(state: Any) -> Any:

@@ -165,6 +165,7 @@ def _arrival(
 ) -> str | None:
     """The host that the server has come to; None when it was deleted. Raises StepFailed when it does not come."""
     began = time.monotonic()
+    forced = False
     arrived: float | None = None
     found: list[str] = []
     while True:
@@ -192,6 +193,9 @@ def _arrival(
             _abort(cloud, args, migration)
             text = _("Server {name} was not heard for {seconds} s while it moved; its migration was aborted.")
             raise StepFailed(text.format(name=args["name"], seconds=round(args["silence_s"])))
+        elif took > args["timeout_s"] and args.get("force") and not forced:
+            _force(ctx, cloud, args, migration)
+            forced, began = True, time.monotonic()
         elif took > args["timeout_s"]:
             _abort(cloud, args, migration)
             text = _("Server {name} did not arrive in {seconds} s; its migration was aborted.")
@@ -206,6 +210,17 @@ def _failed(cloud: Cloud, args: Args, record: Migration) -> StepFailed:
             name=args["name"], dest=args["dest"] or record.dest or "?", why=why
         )
     )
+
+
+def _force(ctx: Context, cloud: Cloud, args: Args, migration: int | None) -> None:
+    """Bring a migration that does not converge to its end: the server rests for as long as its last pages take."""
+    ctx.event("effect", "force migration to complete", server=args["server"], migration=migration)
+    try:
+        cloud.post("compute", f"/servers/{args['server']}/migrations/{migration}/action", {"force_complete": None})
+    except ApiError as e:
+        # It may have ended a moment ago.
+        if e.status not in {400, 404, 409}:
+            raise
 
 
 def _abort(cloud: Cloud, args: Args, migration: int | None) -> None:
