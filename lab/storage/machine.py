@@ -92,12 +92,13 @@ class Machine:
         line = "root=LABEL=root rw console=ttyS0 net.ifnames=0 mitigations=off nokaslr audit=0"
         argv = [
             "qemu-system-x86_64", "-name", self.name, "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=128",
-            "-cpu", "Nehalem", "-smp", "2", "-m", str(self.memory), "-nodefaults", "-display", "none", "-kernel", self.image / "vmlinuz",
-            "-initrd", self.image / "initrd", "-append", line, "-serial", f"file:{self.folder}/console.log",
+            "-cpu", "Nehalem", "-smp", "2", "-m", str(self.memory), "-nodefaults", "-display", "none",
+            "-kernel", self.image / "vmlinuz", "-initrd", self.image / "initrd", "-append", line, "-serial", f"file:{self.folder}/console.log",
             "-qmp", f"unix:{self.folder}/qmp.sock,server=on,wait=off", "-pidfile", self.folder / "qemu.pid", "-daemonize",
             "-object", "rng-random,id=r0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=r0",
             "-drive", f"if=none,id=root,file={root},format=qcow2,cache=unsafe", "-device", "virtio-blk-pci,drive=root",
-            "-drive", f"if=none,id=conf,file={self.folder}/conf.raw,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=conf",
+            "-drive", f"if=none,id=conf,file={self.folder}/conf.raw,format=raw,readonly=on",
+            "-device", "virtio-blk-pci,drive=conf",
             "-netdev", f"tap,id=n0,ifname={self.tap},script=no,downscript=no",
             "-device", f"virtio-net-pci,netdev=n0,mac={self.mac}", "-device", "virtio-scsi-pci,id=sc0,num_queues=1",
         ]  # fmt: skip
