@@ -41,6 +41,11 @@ def server_off(s: Seen) -> None:
     s.link_gone(s.cmp, f"tap{s.short}")
 
 
+@lost("server.not-active", OVSFW, ("guest", "tap"))
+def server_paused(s: Seen) -> None:
+    s.api.server["OS-EXT-STS:power_state"] = 3
+
+
 @lost("port.binding-failed", HYBRID, ("guest", "tap"))
 def binding_failed(s: Seen) -> None:
     s.port["binding:vif_type"] = "binding_failed"
@@ -194,6 +199,27 @@ def qbr_filters(s: Seen) -> None:
 def port_blocked(s: Seen) -> None:
     slave = {"info_kind": "veth", "info_slave_kind": "bridge", "info_slave_data": {"state": "disabled"}}
     s.link(s.cmp, f"qvb{s.short}", linkinfo=slave)
+
+
+def _flag(s: Seen, device: str, **flags: object) -> None:
+    slave = {"info_kind": "tun", "info_slave_kind": "bridge", "info_slave_data": {"state": "forwarding", **flags}}
+    s.link(s.cmp, device, linkinfo=slave)
+
+
+@lost("qbr.port-flags", HYBRID, ("qbr", "qvb"))
+def ports_isolated(s: Seen) -> None:
+    _flag(s, f"tap{s.short}", isolated=True)
+    _flag(s, f"qvb{s.short}", isolated=True)
+
+
+@lost("qbr.port-flags", HYBRID, ("qbr", "qvb"))
+def no_broadcast(s: Seen) -> None:
+    _flag(s, f"qvb{s.short}", bcast_flood=False)
+
+
+@lost("qbr.port-flags", HYBRID, ("qbr", "tap"), "reply")
+def no_flood_to_tap(s: Seen) -> None:
+    _flag(s, f"tap{s.short}", flood=False)
 
 
 @lost("guest.wrong-mac", HYBRID, ("guest", "tap"))
@@ -517,6 +543,12 @@ def no_tunnel_address(s: Seen) -> None:
 @lost("underlay.no-route", HYBRID, ("compute-br-tun", "compute-nic"))
 def no_route(s: Seen) -> None:
     s.cmp["remotes"]["10.98.0.11"]["route"].update(rc=2, out="", err="RTNETLINK answers: Network is unreachable")
+
+
+@lost("underlay.no-route", HYBRID, ("compute-br-tun", "compute-nic"))
+def detour(s: Seen) -> None:
+    s.cmp["remotes"]["10.98.0.11"]["route"]["out"] = '[{"dst":"10.98.0.11","gateway":"10.99.0.1","dev":"mgmt"}]'
+    s.traced(s.cmp, "compute-request", dropped("br-tun", 22, "dl_vlan=1", 1))
 
 
 @lost("underlay.blocked", HYBRID, ("network-nic", "network-br-tun"))
