@@ -80,12 +80,8 @@ def _look(server: str, port: str | None, *, inject: bool, capture: float) -> Bun
     open_host = _hosts()
     seen = collect(ask(cloud, server, port), open_host)
     if inject or capture:
-        from blue_wizard.diagnose.janitor import clean as clean_up
         from blue_wizard.diagnose.packet import follow
 
-        if inject:
-            # What a run that died has left would be in the way of this one.
-            clean_up([n for n, h in seen.hosts.items() if h.answers is not None], open_host=open_host)
         follow(seen, open_host, inject=inject, listen_s=capture)
     seen.took_s = round(time.monotonic() - began, 2)
     return seen

@@ -90,7 +90,7 @@ def _watch(case: Case, open_host: OpenHost, inject: bool, listen_s: float) -> di
         return {"error": _("There is no device of the server's to send the test packet into.")}
     if not where:
         return {"error": _("There is no device where the packet could be seen.")}
-    with Capture(where, path.mac, open_host=open_host) as capture:
+    with Capture(where, path.mac, deadline_s=listen_s + _ALL_S, open_host=open_host) as capture:
         capture.ready()
         if not inject:
             return {"hops": _plain(capture.collect(settle_s=listen_s))}

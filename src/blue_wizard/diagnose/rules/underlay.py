@@ -82,7 +82,7 @@ def address(case: Case) -> Iterable[Cause]:
 
 @rule
 def detour(case: Case) -> Iterable[Cause]:
-    """The route to the other host leads out of the device with the tunnel's address. Another one is a cause when a trace is lost."""
+    """The route to the other host leads out of the device with the tunnel's address; another is a cause when a trace is lost."""
     for side, hop, direction, lost in _sides(case):
         sends = "compute-request" if side is case.compute else "network-reply"
         home, taken = side.host.device_of(side.local_ip), side.host.route(side.remote_ip)
