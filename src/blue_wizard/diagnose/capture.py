@@ -23,7 +23,7 @@ from blue_wizard.text import _
 __all__ = ["Capture", "Offer", "Point", "Problem", "Seen"]
 
 _T = TypeVar("_T")
-_ANSWER_S = 15.0
+_ANSWER_S = 10.0
 _DEADLINE_S = 300.0
 # A packet on its way is handed on by several processes, each of which may be woken as late as ours was.
 _LAGS = 10
@@ -176,9 +176,13 @@ class Capture:
 
     def _why(self, host: str) -> Problem:
         ended = self._agents.ended(host)
-        if ended is not None and ended.status is None:
+        if ended is None:
+            return Problem.LOST
+        if ended.status is None:
             return Problem.HOST
-        return Problem.PYTHON if ended is not None and ended.status == agent.NO_PYTHON else Problem.LOST
+        if ended.refused:
+            return Problem.PRIVILEGE
+        return Problem.PYTHON if ended.status == agent.NO_PYTHON else Problem.LOST
 
     def collect(self, xid: int | None = None, settle_s: float = 2.0, *, replies_only: bool = False) -> list[Seen]:
         """What all points have seen of the transaction (None: of any), in their order.

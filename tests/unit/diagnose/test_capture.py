@@ -152,7 +152,8 @@ def test_a_host_that_stopped_answering_is_unknown_and_what_it_saw_before_is_kept
     [
         (Ended(None, "refused"), Problem.HOST),
         (Ended(agent.NO_PYTHON, ""), Problem.PYTHON),
-        (Ended(1, "sudo: a password is required"), Problem.LOST),
+        (Ended(1, "sudo: a password is required", refused=True), Problem.PRIVILEGE),
+        (Ended(1, "MemoryError"), Problem.LOST),
         (Ended(-1, ""), Problem.LOST),
     ],
 )
