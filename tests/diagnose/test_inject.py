@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ from blue_wizard.diagnose.capture import Capture, Point
 from blue_wizard.diagnose.inject import inject_request
 from blue_wizard.diagnose.janitor import Cleaned, clean
 from blue_wizard.errors import StepFailed
-from tests.diagnose.conftest import COMPUTE, GUEST, MAC, NETWORK, Lan, hybrid, sh
+from tests.diagnose.conftest import COMPUTE, GUEST, MAC, NETWORK, Lan, hybrid, programs, sh
 
 POINTS = [Point(hop, host, device, netns, tunnel) for hop, host, device, netns, tunnel in hybrid()]
 
@@ -119,9 +118,8 @@ def _armed(run: str) -> Agents:
 
 def _kill_the_program() -> None:
     """Ours on the host, by SIGKILL; it can't do anything about it."""
-    pids = sh("ip", "netns", "pids", COMPUTE).split()
-    (found,) = [p for p in pids if Path(f"/proc/{p}/cmdline").read_bytes().split(b"\0")[0].endswith(b"python3")]
-    os.kill(int(found), signal.SIGKILL)
+    (found,) = programs(COMPUTE)
+    os.kill(found, signal.SIGKILL)
 
 
 def test_the_janitor_removes_what_a_killed_program_left_and_nothing_else(hosts: Lan) -> None:
