@@ -184,12 +184,15 @@ class Capture:
             return Problem.PRIVILEGE
         return Problem.PYTHON if ended.status == agent.NO_PYTHON else Problem.LOST
 
-    def collect(self, xid: int | None = None, settle_s: float = 2.0, *, replies_only: bool = False) -> list[Seen]:
+    def collect(
+        self, xid: int | None = None, settle_s: float = 2.0, *, replies_only: bool = False, linger_s: float = 0.2
+    ) -> list[Seen]:
         """What all points have seen of the transaction (None: of any), in their order.
 
-        Returns as soon as each point that can be watched has seen a request and a reply (`replies_only`: a reply). Else it waits
-        `settle_s` seconds, and longer where a host is so busy that packets may be that late; one that is busier still makes every
-        "not seen" doubtful, since the packet may be late at any hop. May be called again: the counts go on.
+        Returns soon after each point that can be watched has seen a request and a reply (`replies_only`: a reply): `linger_s`
+        seconds later, for the answer of a second server. Else it waits `settle_s` seconds, and longer where a host is so busy that
+        packets may be that late; one that is busier still makes every "not seen" doubtful, since the packet may be late at any hop.
+        May be called again: the counts go on.
         """
         began = time.monotonic()
 
@@ -203,6 +206,8 @@ class Capture:
         wait = settle_s
         while True:
             done = self._agents.wait(complete, max(0.0, began + wait - time.monotonic()))
+            if done:
+                self._agents.wait(lambda: False, linger_s)
             self._mark()
             needed = max(settle_s, _LAGS * self._lag_s)
             wait = min(needed, max(settle_s, _MOST_SETTLE_S))
