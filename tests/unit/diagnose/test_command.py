@@ -76,6 +76,23 @@ def test_what_changed() -> None:
     assert " ok" in _texts(changes_text(now, before))
 
 
+@pytest.mark.parametrize("suffix", ["svg", "html"])
+def test_a_picture_of_the_path(tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / f"path.{suffix}"
+    assert (
+        main(["diagnose", "network", "--from", str(GOLDEN / "hybrid.json.gz"), "--report", str(file), "-o", "json"])
+        == 0
+    )
+    assert json.loads(capsys.readouterr().out)["name"] == "diag-hybrid"
+    text = file.read_text()
+    assert f"<{suffix}" in text
+    assert "compute-br-tun" in text
+
+
+def test_a_picture_of_no_known_kind() -> None:
+    assert main(["diagnose", "network", "web-1", "--report", "path.bmp"]) == 2
+
+
 def test_a_server_without_ports() -> None:
     seen = Seen(HYBRID)
     seen.api.ports.clear()
