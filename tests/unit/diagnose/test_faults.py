@@ -359,7 +359,9 @@ def mirror(s: Seen) -> None:
 
 @lost("ovs.vswitchd-down", HYBRID, ("qvo", "compute-br-int"))
 def daemon_down(s: Seen) -> None:
-    s.cmp["daemon"].update(rc=1, out="", err="ovs-appctl: cannot connect to /run/openvswitch/ovs-vswitchd.1.ctl")
+    s.cmp["daemon"].update(
+        rc=1, out="", err="ovs-appctl: cannot connect to /run/openvswitch/ovs-vswitchd.1.ctl", processes=[]
+    )
     s.cmp.update(flows={}, ports={}, fdb={}, traces={})
 
 
@@ -830,6 +832,25 @@ def test_a_database_that_does_not_answer_is_unknown() -> None:
     report = seen.report()
     assert report.cause is not None
     assert (report.verdict, report.cause.code) == (Verdict.UNKNOWN, "ovs.db-down")
+
+
+def test_a_daemon_that_runs_and_is_late_is_unknown() -> None:
+    seen = Seen(HYBRID)
+    seen.cmp["daemon"].update(rc=14, out="", err="fatal-signal: terminating with signal 14 (Alarm clock)")
+    seen.cmp["daemon"]["processes"] = [{"pid": 7, "state": "R"}]
+    seen.cmp.update(flows={}, ports={}, fdb={}, traces={})
+    report = seen.report()
+    assert report.cause is not None
+    assert (report.verdict, report.cause.code) == (Verdict.UNKNOWN, "ovs.vswitchd-down")
+    seen.cmp["daemon"]["processes"] = [{"pid": 7, "state": "T"}]
+    assert seen.report().verdict is Verdict.LOST
+
+
+@pytest.mark.parametrize("section", ["link", "iptables"])
+def test_what_could_not_be_read_is_unknown(section: str) -> None:
+    seen = Seen(HYBRID)
+    seen.cmp[section].update(rc=124, out="", err="no answer in 8 s")
+    assert seen.report().verdict is Verdict.UNKNOWN
 
 
 def test_sr_iov_is_unknown() -> None:
