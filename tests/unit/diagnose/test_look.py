@@ -68,7 +68,10 @@ def test_what_is_no_answer_is_refused(text: str) -> None:
 def test_it_parses_under_python_3_6() -> None:
     import ast
 
-    ast.parse(LOOK.read_text(), feature_version=(3, 6))
+    tree = ast.parse(LOOK.read_text(), feature_version=(3, 6))
+    # They can't be subscripted there.
+    subscripted = {n.value.id for n in ast.walk(tree) if isinstance(n, ast.Subscript) and isinstance(n.value, ast.Name)}
+    assert subscripted & {"list", "dict", "tuple", "set"} == set()
 
 
 def test_each_host_is_asked_once_for_all_ports() -> None:
