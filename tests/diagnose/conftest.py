@@ -29,7 +29,9 @@ from blue_wizard import config
 from blue_wizard.reach import ssh
 from tests.diagnose import wire
 
-GUEST, COMPUTE, NETWORK, DHCP = "bwt-guest", "bwt-cmp", "bwt-net", "bwt-dhcp"
+# Of several test processes each has a path of its own.
+_MINE = os.environ.get("PYTEST_XDIST_WORKER", "")
+GUEST, COMPUTE, NETWORK, DHCP = (f"bwt-{name}{_MINE}" for name in ("guest", "cmp", "net", "dhcp"))
 MAC, OTHER_MAC, SERVER_MAC = "fa:16:3e:f2:38:8d", "fa:16:3e:f2:38:8e", "fa:16:3e:00:00:02"
 VNI = 77
 

@@ -124,8 +124,9 @@ def test_a_host_that_is_not_there_is_an_answer() -> None:
 _ARM = """
 import sys, time
 from blue_wizard.diagnose.agents import Agents
-with Agents("send", {"bwt-cmp": {"run": "0badcafe", "device": "tapbwt"}}, deadline_s=600) as a:
-    assert a.ask(None, "armed", ["bwt-cmp"], 30)
+host = sys.argv[1]
+with Agents("send", {host: {"run": "0badcafe", "device": "tapbwt"}}, deadline_s=600) as a:
+    assert a.ask(None, "armed", [host], 30)
     print("armed", flush=True)
     time.sleep(600)
 """
@@ -133,7 +134,7 @@ with Agents("send", {"bwt-cmp": {"run": "0badcafe", "device": "tapbwt"}}, deadli
 
 def test_our_own_sudden_death_leaves_nothing(hosts: Lan) -> None:
     before = dumps(hosts)
-    child = subprocess.Popen([sys.executable, "-c", _ARM], stdout=subprocess.PIPE, env=dict(os.environ))
+    child = subprocess.Popen([sys.executable, "-c", _ARM, COMPUTE], stdout=subprocess.PIPE, env=dict(os.environ))
     assert child.stdout is not None
     assert child.stdout.readline() == b"armed\n"
     assert "bw-0badcafe" in hosts.dump(COMPUTE)
