@@ -28,6 +28,7 @@ def build() -> App:
         result_action="return_value",
     )
     app.command("blue_wizard.commands.migrate:app", name="migrate", help=_("Bring virtual machines into OpenStack."))
+    app.command("blue_wizard.commands.diagnose:app", name="diagnose", help=_("Find out what is wrong, and where."))
     app.command("blue_wizard.commands.job:app", name="job", help=_("Look at jobs, resume, cancel and undo them."))
     app.command(
         "blue_wizard.commands.schedule:app",
