@@ -7,11 +7,14 @@ that was started at this tick (proc(5), stat 22) of this boot lives: numbers of 
 import json
 import os
 import subprocess
+import time
 from contextlib import suppress
 from typing import Any, Dict, List, Tuple
 
 FOLDER = "/run/blue-wizard/diagnose"
 PREFIX = "bw-"
+
+_BEING_WRITTEN_S = 60
 
 
 def command(*argv: str) -> None:
@@ -86,19 +89,30 @@ def sweep() -> Dict[str, List[str]]:
 
 
 def records() -> List[Tuple[str, Dict[str, Any]]]:
+    """The runs that have a record, and what it says; {} where it says nothing that could be ours."""
     found = []
     for name in sorted(os.listdir(FOLDER)) if os.path.isdir(FOLDER) else []:
-        if not name.endswith(".json"):
+        draft = name.startswith(".")
+        if not draft and not name.endswith(".json"):
             continue
         try:
             with open("%s/%s" % (FOLDER, name)) as f:
-                record: Dict[str, Any] = json.load(f)
+                record = sound(f.read())
+            if draft and not record and time.time() - os.stat("%s/%s" % (FOLDER, name)).st_mtime < _BEING_WRITTEN_S:
+                continue
         except FileNotFoundError:
             continue
-        except ValueError:
-            record = {}
-        found.append((name[: -len(".json")], record))
+        found.append((name[1:] if draft else name[: -len(".json")], record))
     return found
+
+
+def sound(text: str) -> Dict[str, Any]:
+    try:
+        record = json.loads(text)
+        known = {k: record[k] for k in ("pid", "started", "boot", "links")}
+        return {**known, "pid": int(known["pid"]), "links": [str(x) for x in known["links"]]}
+    except (ValueError, TypeError, KeyError):
+        return {}
 
 
 def alive(record: Dict[str, Any]) -> bool:
