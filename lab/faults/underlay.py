@@ -137,3 +137,17 @@ def _(t: Target) -> list[Change]:
 def _(t: Target) -> list[Change]:
     number = t.ofport(t.host, "phy0")
     return [flow_added(t.host, "br-phy", f"table=0,priority=50,in_port={number},udp,tp_dst={TUNNEL}")]
+
+
+@fault(
+    "underlay-route",
+    on=VXLAN,
+    code="underlay.no-route",
+    hop="compute-br-tun",
+    segment="compute-ovs",
+    object="10.98.0.|br-phy",
+)
+def _(t: Target) -> list[Change]:
+    route = t.sh(t.host, "ip -4 route show dev br-phy").strip()
+    again = f"ip route replace {route} dev br-phy"
+    return [Change(t.host, f"ip route del {route} dev br-phy", again)]

@@ -182,11 +182,11 @@ def _(t: Target) -> list[Change]:
 @fault(
     "vlan-input-wrong-tag-network",
     on=VLAN,
-    code="vlan.input-flow",
+    code="vlan.input-wrong-tag",
     hop="network-br-int",
     segment="network-ovs",
     object="br-int",
-    also=("vlan.input-wrong-tag",),
+    also=("vlan.input-flow",),
 )
 def _(t: Target) -> list[Change]:
     return [flows_changed(t, t.net, "br-int", _input(t, t.net), _other)]
