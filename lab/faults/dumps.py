@@ -13,7 +13,8 @@ PLACES = (*(h.name for h in HOSTS.values() if h.ovs), "machine")
 # Cookies, learned rules and counters change by themselves. What a bridge learns about its neighbours is no setting.
 HOST_DUMP = r"""
 V="ovs-vsctl --timeout=20"
-echo "# switch"; $V show
+echo "# switch"; $V show | sort
+for b in $($V list-br); do $V list-ports $b | sort | sed -e "s/^/$b /"; done
 $V --format=csv --columns=name,tag,trunks,vlan_mode,other_config list Port | sort
 $V --format=csv --columns=name,type,ofport,ofport_request,options,external_ids,ingress_policing_rate,mtu list Interface | sort
 $V --format=csv --columns=name,output_port list Mirror | sort
