@@ -10,7 +10,8 @@ from lab.faults.target import shell
 from lab.site import HOSTS, STATE
 
 PLACES = (*(h.name for h in HOSTS.values() if h.ovs), "machine")
-# Cookies, learned rules and counters change by themselves; a table without rules is as good as none. What a bridge learns about its neighbours is no setting.
+# Cookies, learned rules and counters change by themselves; a table without rules is as good as none.
+# What a bridge learns about its neighbours is no setting.
 HOST_DUMP = r"""
 V="ovs-vsctl --timeout=20"
 echo "# switch"; $V show | sort
