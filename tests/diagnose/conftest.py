@@ -184,6 +184,12 @@ def _build(folder: Path) -> subprocess.Popen[bytes]:
     return _dnsmasq(folder)
 
 
+def programs(host: str) -> list[int]:
+    """The processes of ours on a host."""
+    pids = sh("ip", "netns", "pids", host).split()
+    return [int(p) for p in pids if Path(f"/proc/{p}/cmdline").read_bytes().split(b"\0")[0].endswith(b"python3")]
+
+
 def _until_up(ns: str) -> None:
     """The kernel takes its time: what is sent before is lost."""
     end = time.monotonic() + 20

@@ -8,16 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from blue_wizard.diagnose.agents import Agents
 from blue_wizard.diagnose.capture import Capture, Point
-from blue_wizard.diagnose.inject import inject_request
+from blue_wizard.diagnose.inject import Injection, inject_request
 from blue_wizard.diagnose.janitor import Cleaned, clean
 from blue_wizard.errors import StepFailed
-from tests.diagnose.conftest import COMPUTE, GUEST, MAC, NETWORK, Lan, hybrid, sh
+from blue_wizard.facts import dhcp
+from tests.diagnose.conftest import COMPUTE, GUEST, MAC, NETWORK, Lan, hybrid, programs, sh
 
 POINTS = [Point(hop, host, device, netns, tunnel) for hop, host, device, netns, tunnel in hybrid()]
 
@@ -48,6 +48,16 @@ def test_a_request_passes_all_hops_and_the_guest_sees_the_offer_alone(hosts: Lan
 
 def _received(ns: str) -> int:
     return int(sh("cat", "/sys/class/net/eth0/statistics/rx_packets", ns=ns))
+
+
+def test_it_may_be_sent_again_while_all_watch(hosts: Lan) -> None:
+    frame = dhcp.discover(MAC, 0xB1000103)
+    with Capture(POINTS, MAC) as capture, Injection(COMPUTE, "tapbwt") as way:
+        assert capture.ready() == {}
+        way.send(frame)
+        assert {s.requests for s in capture.collect(0xB1000103, settle_s=20)} == {1}
+        way.send(frame)
+        assert {s.requests for s in capture.collect(0xB1000103, settle_s=0, linger_s=1)} == {2}
 
 
 def test_the_request_goes_through_the_firewalls_chains(hosts: Lan) -> None:
@@ -119,9 +129,8 @@ def _armed(run: str) -> Agents:
 
 def _kill_the_program() -> None:
     """Ours on the host, by SIGKILL; it can't do anything about it."""
-    pids = sh("ip", "netns", "pids", COMPUTE).split()
-    (found,) = [p for p in pids if Path(f"/proc/{p}/cmdline").read_bytes().split(b"\0")[0].endswith(b"python3")]
-    os.kill(int(found), signal.SIGKILL)
+    (found,) = programs(COMPUTE)
+    os.kill(found, signal.SIGKILL)
 
 
 def test_the_janitor_removes_what_a_killed_program_left_and_nothing_else(hosts: Lan) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from blue_wizard.diagnose import agent
 from blue_wizard.errors import BlueWizardError
 from blue_wizard.reach import ssh
-from blue_wizard.reach.dialogue import Dialogue, open_all
+from blue_wizard.reach.dialogue import Dialogue, close_all, open_all
 from blue_wizard.text import _
 
 __all__ = ["Agents", "Ended"]
@@ -19,10 +19,14 @@ __all__ = ["Agents", "Ended"]
 
 @dataclass(frozen=True)
 class Ended:
-    """How a host's program came to its end, or why it never began. `status` is None when the host was not reached."""
+    """How a host's program came to its end, or why it never began.
+
+    `status` is None when the host was not reached; `refused`: sudo did not let it run.
+    """
 
     status: int | None
     message: str
+    refused: bool = False
 
 
 @dataclass
@@ -59,7 +63,7 @@ class Agents:
                     root=True,
                     timeout_s=self._deadline_s,
                     on_line=lambda line, n=name: self._hear(n, line),  # type: ignore[misc]
-                    on_end=lambda status, said, n=name: self._end(n, Ended(status, said)),  # type: ignore[misc]
+                    on_end=lambda status, said, no, n=name: self._end(n, Ended(status, said, no)),  # type: ignore[misc]
                 )
             )
         sent = agent.program(self._role)
@@ -74,8 +78,7 @@ class Agents:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        for host in self._hosts.values():
-            host.dialogue.close()
+        close_all([h.dialogue for h in self._hosts.values()])
 
     def _hear(self, name: str, line: str) -> None:
         try:

@@ -216,6 +216,16 @@ def dnsmasqs() -> list[Answer]:
     return found
 
 
+def processes(name: str) -> List[Answer]:
+    """The processes of that name (in containers too), each with its state."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        if (read("/proc/%s/comm" % pid) or "").strip() == name:
+            state = re.search(r"^State:\s+(\S)", read("/proc/%s/status" % pid) or "", re.M)
+            found.append({"pid": int(pid), "state": state.group(1) if state else ""})
+    return found
+
+
 def option(words: list[str], name: str) -> str | None:
     """The value of ``--NAME=VALUE`` or ``--NAME VALUE``."""
     for i, word in enumerate(words):
@@ -303,8 +313,8 @@ def main(questions: Answer) -> None:
         later["domstate"] = pool.submit(run, [*virsh, "domstate", "--reason", questions["domain"]])
     devices = {name: pool.submit(device, name) for name in questions.get("devices", ())}
     remotes = {address: pool.submit(remote, address) for address in questions.get("remotes", ())}
-    processes = dnsmasqs() if questions.get("dhcp") else []
-    servers = {q["network"]: pool.submit(dhcp, q, processes) for q in questions.get("dhcp", ())}
+    servers_up = dnsmasqs() if questions.get("dhcp") else []
+    servers = {q["network"]: pool.submit(dhcp, q, servers_up) for q in questions.get("dhcp", ())}
     answers["ovs"] = database.result()
     tables: list[list[Answer]] = []
     try:
@@ -314,7 +324,7 @@ def main(questions: Answer) -> None:
     flows, ports, fdbs, traces = {}, {}, {}, {}
     # A daemon that hangs would let every question to it run out of time.
     alive = daemon.result()["rc"] == 0
-    answers["daemon"] = daemon.result()
+    answers["daemon"] = dict(daemon.result(), processes=processes("ovs-vswitchd"))
     if len(tables) == 5 and alive:
         switch = Switch(tables)
         for bridge in switch.bridges:
