@@ -34,7 +34,6 @@ def _(t: Target) -> list[Change]:
     hop="compute-nic",
     segment="compute-ovs",
     object="phy0",
-    also=("underlay.no-carrier",),
     note="the other end of the host's cable: the card is up, and has no carrier",
 )
 def _(t: Target) -> list[Change]:

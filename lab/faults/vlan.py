@@ -147,7 +147,6 @@ def _(t: Target) -> list[Change]:
     hop="compute-nic",
     segment="compute-ovs",
     object="ex0",
-    also=("vlan.no-carrier",),
     note="the other end of the host's cable: the card is up, and has no carrier",
 )
 def _(t: Target) -> list[Change]:
@@ -249,11 +248,10 @@ def _(t: Target) -> list[Change]:
 @fault(
     "vlan-patch-no-flood",
     on=VLAN,
-    code="ovs.no-flood",
+    code="ovs.no-forward",
     hop="compute-br-int",
     segment="compute-ovs",
     object="int-br-ex",
-    also=("ovs.no-forward",),
 )
 def _(t: Target) -> list[Change]:
     return [port_flag(t.host, "br-int", "int-br-ex", "no-flood", "flood")]
