@@ -200,7 +200,7 @@ def _(t: Target) -> list[Change]:
     segment="dhcp",
     direction="reply",
     object="{dhcp_tap}",
-    also=("dhcp.blocked"),
+    also=("dhcp.blocked",),
 )
 def _(t: Target) -> list[Change]:
     return [drop_udp(t, t.net, t.dhcp_tap, "egress", 68, t.namespace)]
