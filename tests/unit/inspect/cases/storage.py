@@ -227,7 +227,7 @@ case(
 )
 case(
     "keystone.endpoint-slow",
-    bad=[Endpoints((_endpoint("a", took_s=3.0),))],
+    bad=[Endpoints((_endpoint("a", took_s=4.0),))],
     finds=["a"],
     good=[Endpoints((_endpoint("a"), _endpoint("b", answer=0, took_s=5.0)))],
 )
