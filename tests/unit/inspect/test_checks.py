@@ -91,3 +91,10 @@ def test_no_page_is_left_over() -> None:
         "README"
     }
     assert pages == set(IDS)
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_index_names_every_check(name: str) -> None:
+    told = (ROOT / "docs" / "checks" / name).read_text()
+    ending = name.removeprefix("README")
+    assert [c for c in IDS if f"[{c}]({c}{ending})" not in told] == []
