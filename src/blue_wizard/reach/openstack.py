@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -13,7 +14,7 @@ from blue_wizard.errors import BlueWizardError, InputError, StepFailed
 from blue_wizard.masking import learn
 from blue_wizard.text import _
 
-__all__ = ["ApiError", "Cloud", "cloud_name", "connect"]
+__all__ = ["ApiError", "Cloud", "client_command", "cloud_name", "connect"]
 
 # Blank volumes as the only disks and no network at creation need 2.37; flavor descriptions need 2.55.
 _COMPUTE = "2.60"
@@ -167,18 +168,23 @@ class Cloud:
         """DELETE; something that is gone already is fine."""
         self._call(service, "DELETE", path, missing_ok=True)
 
-    def list(self, service: str, path: str, key: str) -> list[dict[str, Any]]:
-        """All entries of a listing, page after page (links named ``KEY_links`` with rel next)."""
+    def list(self, service: str, path: str, key: str, *, microversion: str | None = None) -> list[dict[str, Any]]:
+        """All entries of a listing, page after page (links named ``KEY_links`` with rel next). `microversion`: see `_call`."""
         found: list[dict[str, Any]] = []
         next_path: str | None = path
         while next_path:
-            page = self.get(service, next_path)
+            page = self.get(service, next_path, microversion=microversion)
             found += page[key]
             links: Iterable[Mapping[str, str]] = page.get(f"{key}_links") or []
             href = next((link["href"] for link in links if link.get("rel") == "next"), None)
             # The link may name another host than the one that we reach the API by.
             next_path = f"{path.partition('?')[0]}?{href.partition('?')[2]}" if href and page[key] else None
         return found
+
+
+def client_command(cloud: str, *words: str) -> str:
+    """A command of the openstack client for a person to type."""
+    return shlex.join(["openstack", *(["--os-cloud", cloud] if cloud else []), *words])
 
 
 def _told(cloud: str, service: str, method: str, path: str, result: str) -> None:
