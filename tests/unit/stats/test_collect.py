@@ -224,7 +224,7 @@ def test_no_more_than_a_few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(service: str, path: str) -> Any:
         if "inventories" in path:
             # All that may be in flight are, at the same moment: 40 is a multiple of 5.
-            gate.wait(5)
+            gate.wait(30)
         return answer(service, path)
 
     monkeypatch.setattr(cloud, "_answer", slow)
