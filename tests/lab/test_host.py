@@ -110,6 +110,8 @@ def cloud(lab: Lab, _image: None) -> Iterator[Cloud]:
     # Whatever a failed test has left is put right, so that the next one tells of itself.
     for host in (HOST, OTHER):
         service = made.service(host)
+        if service.is_forced_down:
+            made.sdk.compute.update_service_forced_down(service, forced=False)
         if service.status != "enabled":
             made.sdk.compute.enable_service(service)
     subprocess.run(
@@ -131,7 +133,7 @@ class Listener:
         namespace, address = f"qdhcp-{port.network_id}", port.fixed_ips[0]["ip_address"]
         ping = f"exec ip netns exec {namespace} ping -n -D -w 1800 -i 0.2 {address}"
         self._lab, self._pid = cloud.lab, f"/run/host-test-{server.id}.pid"
-        argv = [ROOT / "lab" / "lab", "exec", "net1", "--", "sh", "-c", f"echo $$ > {self._pid}; {ping}"]
+        argv = [str(ROOT / "lab" / "lab"), "exec", "net1", "--", "sh", "-c", f"echo $$ > {self._pid}; {ping}"]
         self._child = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
 
     def stop(self) -> tuple[int, int, float]:
@@ -369,7 +371,7 @@ def test_a_dead_host(lab: Lab, cloud: Cloud) -> None:
         until(lambda: cloud.answers(web), "ht-web to answer from its new host")
     finally:
         # The lab waits for a nova-compute that is up, and that is what leaving lets it be.
-        up = subprocess.Popen([ROOT / "lab" / "lab", "up"])
+        up = subprocess.Popen([str(ROOT / "lab" / "lab"), "up"])
     lab.bw("host", "leave", HOST, "--wait", "180", "--yes")
     assert up.wait(timeout=300) == 0
     cloud.in_service()
