@@ -2,8 +2,8 @@
 
 Ours: `blue-wizard stats projects`, `stats hosts` and `stats` (all topics), each without what an earlier run would have
 left (cold) and with it (warm). The peer's: `openstack server list --all-projects` and `openstack hypervisor list --long`; its
-newest release pages through all servers by itself, and refuses the `--limit -1` that older ones need for it. Wall and CPU time of the
-client's process, and its requests to APIs. Nothing is changed.
+newest release pages through all servers by itself, and refuses the `--limit -1` that older ones need for it. Told are wall and
+CPU time of the client's process, and its requests to APIs. Nothing is changed.
 
 `python -m bench.stats [ROUNDS]`, the default is 3; the lab must be up, and says more when `lab/lab add scale` has filled it.
 """

@@ -224,7 +224,7 @@ def _(t: Target) -> list[Change]:
     code="server.not-active",
     hop="guest",
     segment="guest",
-    also=("guest.silent", "guest.suspended"),
+    also=("guest.silent",),
     note="behind Nova's back: its status stays ACTIVE, the power state becomes paused",
 )
 def _(t: Target) -> list[Change]:

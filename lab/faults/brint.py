@@ -128,11 +128,10 @@ def _(t: Target) -> list[Change]:
 @fault(
     "port-no-receive",
     on=("hybrid", "vlan-hybrid"),
-    code="ovs.no-receive",
+    code="ovs.no-forward",
     hop="compute-br-int",
     segment="compute-ovs",
     object="{qvo}",
-    also=("ovs.no-forward", "ovs.port-down"),
 )
 def _(t: Target) -> list[Change]:
     return [port_flag(t.host, "br-int", t.qvo, "no-receive", "receive")]
@@ -153,11 +152,10 @@ def _(t: Target) -> list[Change]:
 @fault(
     "patch-no-flood",
     on=("hybrid", "ovsfw"),
-    code="ovs.no-flood",
+    code="ovs.no-forward",
     hop="compute-br-int",
     segment="compute-ovs",
     object="patch-tun",
-    also=("ovs.no-forward",),
     note="only what goes to all is lost: a request, and no reply",
 )
 def _(t: Target) -> list[Change]:

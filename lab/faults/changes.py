@@ -166,10 +166,14 @@ def link_down(t: Target, host: str, device: str, netns: str = "") -> Change:
     ip = f"ip -n {netns}" if netns else "ip"
     if "UP" not in re.split(r"[<>,]", t.sh(host, f"{ip} -o link show {device}")):
         raise LabError(f"{host}: {device} is down already")
-    # The addresses of IPv6 and the routes over a link go when it goes down.
+    back = [f"{ip} link set {device} up", *_routes(t, host, ip, device)]
+    return Change(host, f"{ip} link set {device} down", "\n".join(back))
+
+
+def _routes(t: Target, host: str, ip: str, device: str) -> list[str]:
+    """Commands that make the routes over a device again: they go with its address, and when it goes down."""
     routes = t.sh(host, f"{ip} -4 route show dev {device}").splitlines()
-    again = [f"{ip} route replace {r} dev {device}" for r in routes if "proto kernel" not in r and r.strip()]
-    return Change(host, f"{ip} link set {device} down", "\n".join([f"{ip} link set {device} up", *again]))
+    return [f"{ip} route replace {r.strip()} dev {device}" for r in routes if "proto kernel" not in r and r.strip()]
 
 
 def mtu(t: Target, host: str, device: str, size: int, *also: str) -> Change:
@@ -193,8 +197,8 @@ def address_gone(t: Target, host: str, device: str, address: str, netns: str = "
     if not hit:
         raise LabError(f"{host}: {device} has no address {address}")
     do = "\n".join(f"{ip} address del {a} dev {device}" for a, _ in hit)
-    undo = "\n".join(f"{ip} address replace {a} {f'brd {b}' if b else ''} dev {device}" for a, b in hit)
-    return Change(host, do, undo)
+    undo = [f"{ip} address replace {a} {f'brd {b}' if b else ''} dev {device}" for a, b in hit]
+    return Change(host, do, "\n".join([*undo, *_routes(t, host, ip, device)]))
 
 
 def rules_gone(t: Target, host: str, chain: str, where: str, *, table: str = "filter") -> Change:

@@ -48,7 +48,7 @@ def choose(fault: Fault, found: list[Target], port: str = "") -> Target:
     if not fitting:
         kinds = ", ".join(f"{t.port[:11]} {t.kind}" for t in found)
         raise LabError(f"{fault.name} is for a port of the kind {' or '.join(fault.on)}; the server's ports: {kinds}")
-    return fitting[0]
+    return min(fitting, key=lambda t: fault.on.index(t.kind))
 
 
 def heal(name: str | None) -> None:

@@ -117,7 +117,6 @@ def _(t: Target) -> list[Change]:
     hop="dhcp-server",
     segment="dhcp",
     object="dnsmasq",
-    also=("dhcp.server-hung",),
 )
 def _(t: Target) -> list[Change]:
     pid = f"$(cat {t.dhcp_folder}/pid)"
@@ -201,7 +200,7 @@ def _(t: Target) -> list[Change]:
     segment="dhcp",
     direction="reply",
     object="{dhcp_tap}",
-    also=("dhcp.blocked", "dhcp.tc-filter"),
+    also=("dhcp.blocked",),
 )
 def _(t: Target) -> list[Change]:
     return [drop_udp(t, t.net, t.dhcp_tap, "egress", 68, t.namespace)]

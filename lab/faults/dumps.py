@@ -10,10 +10,12 @@ from lab.faults.target import shell
 from lab.site import HOSTS, STATE
 
 PLACES = (*(h.name for h in HOSTS.values() if h.ovs), "machine")
-# Cookies, learned rules and counters change by themselves. What a bridge learns about its neighbours is no setting.
+# Cookies, learned rules and counters change by themselves; a table without rules is as good as none.
+# What a bridge learns about its neighbours is no setting.
 HOST_DUMP = r"""
 V="ovs-vsctl --timeout=20"
-echo "# switch"; $V show
+echo "# switch"; $V show | sort
+for b in $($V list-br); do $V list-ports $b | sort | sed -e "s/^/$b /"; done
 $V --format=csv --columns=name,tag,trunks,vlan_mode,other_config list Port | sort
 $V --format=csv --columns=name,type,ofport,ofport_request,options,external_ids,ingress_policing_rate,mtu list Interface | sort
 $V --format=csv --columns=name,output_port list Mirror | sort
@@ -32,12 +34,13 @@ links() {
 echo "# links"; links ""
 ip -d -o link show type bridge_slave | sort -k2 | sed -e 's/^[0-9]*: //' -e 's/@[^:]*//' \
     -e 's/:.*master \([^ ]*\).*\(hairpin .*\) port_id.*\(mcast_flood.*\) group_fwd_mask .*\(isolated [a-z]*\).*/ \1 \2 \3 \4/'
-echo "# iptables"; iptables-save | grep -v '^#' | sed -e 's/ \[.*//'
+rules() { sed -e 's/ \[[0-9:]*\]//' | awk '/^[*]/ {t = $1} /^:/ && $2 != "ACCEPT" {print t, $1, $2} /^-A/ {print t, $0}'; }
+echo "# iptables"; iptables-save | rules
 ebtables-save 2>/dev/null | grep -v '^#' | grep -E '^-A' || true
 sysctl -e net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables net.bridge.bridge-nf-call-arptables
 for n in $(ls /run/netns); do
     echo "# namespace $n"; links "-n $n"
-    ip netns exec $n iptables-save | grep -v '^#' | sed -e 's/ \[.*//'
+    ip netns exec $n iptables-save | rules
 done
 echo "# daemons"
 for f in /run/lab/*.pid; do echo "$(basename $f) $(sed -n 's/^State:.\([TZ]\).*/\1/p' /proc/$(cat $f)/status 2>&1)"; done

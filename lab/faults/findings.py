@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.faults import Change, fault
-from lab.faults.changes import column, held, mtu, stopped, sysctl
+from lab.faults.changes import column, flows_gone, held, mtu, rules_gone, stopped, sysctl
 from lab.faults.target import Target
 
 HYBRID = ("hybrid", "vlan-hybrid")
@@ -116,3 +116,27 @@ def _(t: Target) -> list[Change]:
 )
 def _(t: Target) -> list[Change]:
     return [stopped(t.net, "sshd")]
+
+
+@fault(
+    "ovsfw-bypassed",
+    on=("ovsfw", "vlan-ovsfw"),
+    verdict="ok",
+    code="security.filter-bypassed",
+    object="{tap}|table=60|table 60",
+    note="without its first rule a port's packets go past the firewall, and arrive",
+)
+def _(t: Target) -> list[Change]:
+    return [flows_gone(t, t.host, "br-int", "table=60", rf"priority=100,in_port={t.ofport(t.host, t.tap)}\b")]
+
+
+@fault(
+    "iptables-bypassed",
+    on=HYBRID,
+    verdict="ok",
+    code="security.filter-bypassed",
+    object="{tap}|FORWARD|neutron",
+    note="Neutron's chain is not asked any more, and the policy is to accept",
+)
+def _(t: Target) -> list[Change]:
+    return [rules_gone(t, t.host, "FORWARD", "-j neutron-openvswi-FORWARD")]

@@ -176,7 +176,7 @@ def _(t: Target) -> list[Change]:
     hop="network-br-tun",
     segment="network-ovs",
     object="br-tun|table 10|table=10",
-    also=("ovs.flows-missing",),
+    also=("ovs.flows-missing", "tunnel.base-flow"),
 )
 def _(t: Target) -> list[Change]:
     return [flows_gone(t, t.net, "br-tun", "table=10")]
@@ -313,3 +313,28 @@ def _(t: Target) -> list[Change]:
 )
 def _(t: Target) -> list[Change]:
     return [flow_added(t.net, "br-tun", f"table=4,priority=200,tun_id={t.segment:#x},udp,tp_dst=67")]
+
+
+@fault(
+    "tunnel-table-2",
+    on=VXLAN,
+    code="tunnel.base-flow",
+    hop="compute-br-tun",
+    segment="compute-ovs",
+    object="br-tun|table 2|table=2",
+    also=("ovs.flows-missing",),
+)
+def _(t: Target) -> list[Change]:
+    return [flows_gone(t, t.host, "br-tun", "table=2")]
+
+
+@fault(
+    "ovsfw-tunnel-from-patch",
+    on=OVSFW,
+    code="tunnel.base-flow",
+    hop="compute-br-tun",
+    segment="compute-ovs",
+    object="br-tun|table 0|table=0|patch-int",
+)
+def _(t: Target) -> list[Change]:
+    return [flows_gone(t, t.host, "br-tun", f"table=0,in_port={t.ofport(t.host, 'patch-int')}")]

@@ -34,7 +34,6 @@ def _(t: Target) -> list[Change]:
     hop="compute-nic",
     segment="compute-ovs",
     object="phy0",
-    also=("underlay.no-carrier",),
     note="the other end of the host's cable: the card is up, and has no carrier",
 )
 def _(t: Target) -> list[Change]:
@@ -137,3 +136,17 @@ def _(t: Target) -> list[Change]:
 def _(t: Target) -> list[Change]:
     number = t.ofport(t.host, "phy0")
     return [flow_added(t.host, "br-phy", f"table=0,priority=50,in_port={number},udp,tp_dst={TUNNEL}")]
+
+
+@fault(
+    "underlay-route",
+    on=VXLAN,
+    code="underlay.no-route",
+    hop="compute-br-tun",
+    segment="compute-ovs",
+    object="10.98.0.|br-phy",
+)
+def _(t: Target) -> list[Change]:
+    route = t.sh(t.host, "ip -4 route show dev br-phy").strip()
+    again = f"ip route replace {route} dev br-phy"
+    return [Change(t.host, f"ip route del {route} dev br-phy", again)]

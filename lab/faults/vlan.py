@@ -147,7 +147,6 @@ def _(t: Target) -> list[Change]:
     hop="compute-nic",
     segment="compute-ovs",
     object="ex0",
-    also=("vlan.no-carrier",),
     note="the other end of the host's cable: the card is up, and has no carrier",
 )
 def _(t: Target) -> list[Change]:
@@ -182,11 +181,11 @@ def _(t: Target) -> list[Change]:
 @fault(
     "vlan-input-wrong-tag-network",
     on=VLAN,
-    code="vlan.input-flow",
+    code="vlan.input-wrong-tag",
     hop="network-br-int",
     segment="network-ovs",
     object="br-int",
-    also=("vlan.input-wrong-tag",),
+    also=("vlan.input-flow",),
 )
 def _(t: Target) -> list[Change]:
     return [flows_changed(t, t.net, "br-int", _input(t, t.net), _other)]
@@ -249,11 +248,10 @@ def _(t: Target) -> list[Change]:
 @fault(
     "vlan-patch-no-flood",
     on=VLAN,
-    code="ovs.no-flood",
+    code="ovs.no-forward",
     hop="compute-br-int",
     segment="compute-ovs",
     object="int-br-ex",
-    also=("ovs.no-forward",),
 )
 def _(t: Target) -> list[Change]:
     return [port_flag(t.host, "br-int", "int-br-ex", "no-flood", "flood")]

@@ -40,6 +40,10 @@ def _libvirt(host: Host) -> None:
         on(host, ["rm", "-rf", own / "etc/qemu/networks", own / "etc/qemu/autostart"])
         on(host, ["sh", "-c", f"cp -a /var/lib/libvirt/. {own}/lib"])
         (own / "etc" / "qemu.conf").write_text(fill("qemu.conf"))
+        hook = own / "etc" / "hooks" / "qemu"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(fill("libvirt-hook"))
+        hook.chmod(0o755)
         log = host.folder / "libvirt" / "log" / "libvirtd.log"
         text = fill("libvirtd.conf", ADDRESS=host.address, UUID=uuid.uuid4(), LOG=log)
         (own / "etc" / "libvirtd.conf").write_text(text)

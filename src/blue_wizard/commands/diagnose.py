@@ -46,13 +46,20 @@ def network(
     clean: Annotated[
         bool, Parameter(negative=(), help=_("Only remove what a diagnosis that was killed has left on the hosts."))
     ] = False,
+    picture: Annotated[
+        Path | None, Parameter(name="--report", help=_("Also write what is shown to this file (.svg or .html)."))
+    ] = None,
     output: OutputOption = "table",
 ) -> int:
     """Why has this server no network?"""
     from blue_wizard.diagnose import bundle as files
     from blue_wizard.diagnose.judge import judge
-    from blue_wizard.report.diagnosis import diagnosis_data, diagnosis_text
+    from blue_wizard.report.diagnosis import diagnosis_data, diagnosis_text, write_picture
 
+    if picture is not None and picture.suffix not in {".svg", ".html"}:
+        raise InputError(
+            _("{file} is neither .svg nor .html.").format(file=picture), _("Choose a name that ends in one of them.")
+        )
     if clean:
         return _clean(output)
     if (server is None) == (from_ is None):
@@ -66,6 +73,8 @@ def network(
     if bundle is not None:
         files.write(seen, bundle)
     report = judge(seen)
+    if picture is not None:
+        write_picture(report, picture)
     emit(diagnosis_data(report), output, lambda: diagnosis_text(report))
     return 0 if report.healthy else 1
 
@@ -80,12 +89,8 @@ def _look(server: str, port: str | None, *, inject: bool, capture: float) -> Bun
     open_host = _hosts()
     seen = collect(ask(cloud, server, port), open_host)
     if inject or capture:
-        from blue_wizard.diagnose.janitor import clean as clean_up
         from blue_wizard.diagnose.packet import follow
 
-        if inject:
-            # What a run that died has left would be in the way of this one.
-            clean_up([n for n, h in seen.hosts.items() if h.answers is not None], open_host=open_host)
         follow(seen, open_host, inject=inject, listen_s=capture)
     seen.took_s = round(time.monotonic() - began, 2)
     return seen

@@ -11,7 +11,7 @@ from typing import Any
 from blue_wizard.diagnose import agent
 from blue_wizard.errors import BlueWizardError
 from blue_wizard.reach import ssh
-from blue_wizard.reach.dialogue import Dialogue, open_all
+from blue_wizard.reach.dialogue import Dialogue, close_all, open_all
 from blue_wizard.text import _
 
 __all__ = ["Agents", "Ended"]
@@ -19,10 +19,14 @@ __all__ = ["Agents", "Ended"]
 
 @dataclass(frozen=True)
 class Ended:
-    """How a host's program came to its end, or why it never began. `status` is None when the host was not reached."""
+    """How a host's program came to its end, or why it never began.
+
+    `status` is None when the host was not reached; `refused`: sudo did not let it run.
+    """
 
     status: int | None
     message: str
+    refused: bool = False
 
 
 @dataclass
@@ -59,7 +63,7 @@ class Agents:
                     root=True,
                     timeout_s=self._deadline_s,
                     on_line=lambda line, n=name: self._hear(n, line),  # type: ignore[misc]
-                    on_end=lambda status, said, n=name: self._end(n, Ended(status, said)),  # type: ignore[misc]
+                    on_end=lambda status, said, no, n=name: self._end(n, Ended(status, said, no)),  # type: ignore[misc]
                 )
             )
         sent = agent.program(self._role)
@@ -67,21 +71,27 @@ class Agents:
             (h.dialogue, f"{sent}{json.dumps({'deadline_s': self._deadline_s, **self._orders[n]})}\n")
             for n, h in self._hosts.items()
         ]
-        for (name, _host), error in zip(self._hosts.items(), open_all(first), strict=True):
+        try:
+            errors = open_all(first)
+        except BaseException:
+            self.__exit__()
+            raise
+        for name, error in zip(self._hosts, errors, strict=True):
             if error is not None:
                 text = error.message if isinstance(error, BlueWizardError) else f"{type(error).__name__}: {error}"
                 self._end(name, Ended(None, text))
         return self
 
     def __exit__(self, *_error: object) -> None:
-        for host in self._hosts.values():
-            host.dialogue.close()
+        close_all([h.dialogue for h in self._hosts.values()])
 
     def _hear(self, name: str, line: str) -> None:
+        # A login script that prints something is not our program.
         try:
             word = json.loads(line)
         except ValueError:
-            # A login script that prints something is not our program.
+            return
+        if not isinstance(word, dict):
             return
         with self._changed:
             if self._on_word is None or not self._on_word(name, word):

@@ -23,7 +23,7 @@ from blue_wizard.text import _
 __all__ = ["Capture", "Offer", "Point", "Problem", "Seen"]
 
 _T = TypeVar("_T")
-_ANSWER_S = 15.0
+_ANSWER_S = 10.0
 _DEADLINE_S = 300.0
 # A packet on its way is handed on by several processes, each of which may be woken as late as ours was.
 _LAGS = 10
@@ -176,16 +176,23 @@ class Capture:
 
     def _why(self, host: str) -> Problem:
         ended = self._agents.ended(host)
-        if ended is not None and ended.status is None:
+        if ended is None:
+            return Problem.LOST
+        if ended.status is None:
             return Problem.HOST
-        return Problem.PYTHON if ended is not None and ended.status == agent.NO_PYTHON else Problem.LOST
+        if ended.refused:
+            return Problem.PRIVILEGE
+        return Problem.PYTHON if ended.status == agent.NO_PYTHON else Problem.LOST
 
-    def collect(self, xid: int | None = None, settle_s: float = 2.0, *, replies_only: bool = False) -> list[Seen]:
+    def collect(
+        self, xid: int | None = None, settle_s: float = 2.0, *, replies_only: bool = False, linger_s: float = 0.2
+    ) -> list[Seen]:
         """What all points have seen of the transaction (None: of any), in their order.
 
-        Returns as soon as each point that can be watched has seen a request and a reply (`replies_only`: a reply). Else it waits
-        `settle_s` seconds, and longer where a host is so busy that packets may be that late; one that is busier still makes every
-        "not seen" doubtful, since the packet may be late at any hop. May be called again: the counts go on.
+        Returns soon after each point that can be watched has seen a request and a reply (`replies_only`: a reply): `linger_s`
+        seconds later, for the answer of a second server. Else it waits `settle_s` seconds, and longer where a host is so busy that
+        packets may be that late; one that is busier still makes every "not seen" doubtful, since the packet may be late at any hop.
+        May be called again: the counts go on.
         """
         began = time.monotonic()
 
@@ -199,6 +206,8 @@ class Capture:
         wait = settle_s
         while True:
             done = self._agents.wait(complete, max(0.0, began + wait - time.monotonic()))
+            if done:
+                self._agents.wait(lambda: False, linger_s)
             self._mark()
             needed = max(settle_s, _LAGS * self._lag_s)
             wait = min(needed, max(settle_s, _MOST_SETTLE_S))

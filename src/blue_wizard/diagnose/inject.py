@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from blue_wizard.diagnose.agents import Agents
 from blue_wizard.errors import StepFailed
@@ -19,7 +20,7 @@ from blue_wizard.reach import ssh
 from blue_wizard.reach.argv import Wrap
 from blue_wizard.text import _
 
-__all__ = ["Injected", "inject_reply", "inject_request", "packet_out"]
+__all__ = ["Injected", "Injection", "inject_reply", "inject_request", "packet_out"]
 
 _ARMED_S = 20.0
 _DEADLINE_S = 60.0
@@ -40,30 +41,60 @@ class Injected:
     device: str
 
 
+class Injection:
+    """A way into a tap, in a context: what is sent enters the host's stack there as if the guest had sent it, unseen by the guest.
+
+    Makes a veth pair ``bw-RUN`` on the host and removes it again. It is made while the caller goes on; the first `send` waits.
+    """
+
+    def __init__(self, host: str, tap: str, *, open_host: Callable[[str], ssh.Host] = ssh.host) -> None:
+        self.host, self.tap = host, tap
+        order = {"run": secrets.token_hex(4), "device": tap}
+        self._agents = Agents("send", {host: order}, deadline_s=_DEADLINE_S, open_host=open_host)
+        self._armed = False
+        self._sent = self._passed = 0
+
+    def __enter__(self) -> Injection:
+        self._agents.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._agents.__exit__(*error)
+
+    def send(self, frame: bytes) -> None:
+        """Send an Ethernet frame with IPv4 in it; returns when it has been handed over. Raises StepFailed with the host's words.
+
+        One packet may be lost on a healthy way: Open vSwitch drops the first one to a tunnel's end whose address it has to ask for.
+        """
+        if not self._armed:
+            self._answered(None, "armed")
+            self._armed = True
+        self._sent += 1
+        passed = self._answered({"send": self._sent, "frame": frame.hex()}, "send")["passed"]
+        if passed == self._passed:
+            raise StepFailed(
+                _("The test packet did not reach {device} on {host}.").format(device=self.tap, host=self.host),
+                _hint(self.host),
+            )
+        self._passed = passed
+
+    def _answered(self, order: dict[str, Any] | None, key: str) -> dict[str, Any]:
+        found = self._agents.ask(order, key, [self.host], _ARMED_S, or_key="failed").get(self.host, {})
+        if key not in found:
+            said = found.get("failed") or self._agents.sentence(self.host, _ARMED_S)
+            raise StepFailed(
+                _("{host} can't send the test packet: {error}").format(host=self.host, error=said), _hint(self.host)
+            )
+        return found
+
+
 def inject_request(
     host: str, tap: str, mac: str, xid: int, *, open_host: Callable[[str], ssh.Host] = ssh.host
 ) -> Injected:
-    """Send a DHCPDISCOVER of the guest's into its tap on the host; returns when it has been handed over.
-
-    Makes a veth pair ``bw-RUN`` there and removes it again. Raises StepFailed with what the host said.
-    """
-    order = {"run": secrets.token_hex(4), "device": tap}
-    with Agents("send", {host: order}, deadline_s=_DEADLINE_S, open_host=open_host) as agents:
-        _answered(agents, host, None, "armed")
-        frame = dhcp.discover(mac, xid).hex()
-        if not _answered(agents, host, {"send": 1, "frame": frame}, "send").get("passed"):
-            raise StepFailed(
-                _("The test packet did not reach {device} on {host}.").format(device=tap, host=host), _hint(host)
-            )
+    """Send one DHCPDISCOVER of the guest's into its tap on the host. Raises StepFailed with what the host said."""
+    with Injection(host, tap, open_host=open_host) as way:
+        way.send(dhcp.discover(mac, xid))
     return Injected(host, "redirect", tap)
-
-
-def _answered(agents: Agents, host: str, order: dict[str, object] | None, key: str) -> dict[str, object]:
-    found: dict[str, object] = agents.ask(order, key, [host], _ARMED_S, or_key="failed").get(host, {})
-    if key not in found:
-        said = found.get("failed") or agents.sentence(host, _ARMED_S)
-        raise StepFailed(_("{host} can't send the test packet: {error}").format(host=host, error=said), _hint(host))
-    return found
 
 
 def _hint(host: str) -> str:

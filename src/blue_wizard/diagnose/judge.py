@@ -166,6 +166,10 @@ def _all_seen(case: Case) -> bool:
         or case.network is None
     ):
         return False
+    if not case.compute.host.links or (case.path.hybrid and case.compute.host.tables is None):
+        return False
+    if case.dhcp is None or not case.dhcp.links:
+        return False
     needed = ("compute-request", "compute-reply") if case.path.same_host else tuple(case.traced)
     return all(case.traced[name] is True for name in needed)
 

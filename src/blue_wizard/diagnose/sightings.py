@@ -115,6 +115,10 @@ def _count(case: Case, hop: str, direction: Direction) -> str:
     return f"{seen['device']} {key}={seen[key]}"
 
 
+def _heard(hops: dict[str, Any]) -> bool:
+    return any(h["requests"] or h["replies"] or h["strangers"] for h in hops.values())
+
+
 def rogue(case: Case) -> list[Finding | Cause]:
     """Answers of a DHCP server that is none of the network's; requests of the guest with another MAC address."""
     captured: Any = case.captures.get(case.path.id)
@@ -136,6 +140,17 @@ def rogue(case: Case) -> list[Finding | Cause]:
         )
         for server, source in servers.items()
     ]
+    if captured and captured.get("method") == "listen" and hops.get("tap", {}).get("live") and not _heard(hops):
+        said.append(
+            Finding(
+                "guest.silent",
+                case.path.compute,
+                case.path.tap,
+                _("The server asked for no address while it was watched."),
+                _("Let the guest ask (dhclient, netplan apply, a reboot) while --capture runs, or use --inject."),
+                (f"{case.path.tap}: requests=0",),
+            )
+        )
     strangers = hops.get("tap", {}).get("strangers") or []
     if strangers and not hops["tap"]["requests"]:
         said.append(

@@ -145,6 +145,11 @@ class HostView:
         """Whether the switch's daemon answers."""
         return int(self.raw("daemon")["rc"]) == 0
 
+    @property
+    def vswitchd(self) -> list[dict[str, Any]]:
+        """The daemon's processes, each with its state (``T``: stopped)."""
+        return list(self.raw("daemon").get("processes", ()))
+
     @cached_property
     def _flows(self) -> dict[str, list[openflow.Flow]]:
         return {}

@@ -24,6 +24,8 @@ class Link:
     peer: str = ""
     port_state: str = ""
     """As port of a Linux bridge: ``forwarding``, ``blocking`` ..."""
+    port_flags: dict[str, Any] = field(default_factory=dict)
+    """As port of a Linux bridge: ``isolated``, ``bcast_flood``, ``flood``, ``locked`` ..."""
     info: dict[str, Any] = field(default_factory=dict)
     """What the device's kind says of itself (``vlan_filtering`` of a bridge)."""
     rx_packets: int = 0
@@ -53,6 +55,7 @@ def parse_links(text: str) -> dict[str, Link]:
             row.get("master", ""),
             row.get("link", "") or "",
             kind.get("info_slave_data", {}).get("state", ""),
+            kind.get("info_slave_data", {}),
             kind.get("info_data", {}) or {},
             stats.get("rx", {}).get("packets", 0),
             stats.get("tx", {}).get("packets", 0),

@@ -64,7 +64,7 @@ class Finding:
 
     object: str
     text: str
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
     host: str = ""
     evidence: tuple[str, ...] = ()
     severity: Severity | None = None
@@ -84,7 +84,7 @@ def found(
     evidence: Iterable[object] = (),
     severity: Severity | None = None,
     remedy: str = "",
-    **values: object,
+    **values: Any,
 ) -> Finding:
     """A finding; `text` and `remedy` are msgids (`N_`), and `values` fill both."""
     return Finding(object_, text, values, host, tuple(str(e) for e in evidence), severity, remedy)

@@ -15,13 +15,17 @@ from blue_wizard.reach.argv import prepare, sudo_refusal
 from blue_wizard.reach.faults import Fault, NotReached
 from blue_wizard.text import _
 
-__all__ = ["Dialogue", "open_all"]
+__all__ = ["Dialogue", "close_all", "open_all"]
+
+_START_S = 15
+_END_S = 5
 
 
 class Dialogue:
     """One program on one host. Both callbacks are called in the thread of the connections, so they should be quick.
 
-    `on_line` gets each line of its stdout; `on_end` its exit status (-1 without one) and the end of its stderr, once.
+    `on_line` gets each line of its stdout; `on_end`, once, its exit status (-1 without one), the end of its stderr, and whether
+    that is sudo's refusal to run it.
     """
 
     def __init__(
@@ -31,7 +35,7 @@ class Dialogue:
         *,
         timeout_s: float,
         on_line: Callable[[str], None],
-        on_end: Callable[[int, str], None],
+        on_end: Callable[[int, str, bool], None],
         root: bool = False,
     ) -> None:
         self.host = host
@@ -44,11 +48,17 @@ class Dialogue:
         """Start the program, which the host itself ends after `timeout_s`, and send it `first`. Raises NotReached."""
         sudo = self._root and self.host.endpoint.sudo
         opened = await self.host.open()
+        command = shlex.join(prepare(self._argv, timeout_s=self._timeout_s, sudo=sudo))
         try:
-            self._process = await opened.create_process(
-                shlex.join(prepare(self._argv, timeout_s=self._timeout_s, sudo=sudo)), errors="replace"
-            )
+            # A connection that was kept may lead to a host that no longer does anything.
+            async with asyncio.timeout(_START_S):
+                self._process = await opened.create_process(command, errors="replace")
             self._process.stdin.write(first)
+        except TimeoutError:
+            text = _("no answer in {seconds} s").format(seconds=_START_S)
+            raise NotReached(
+                Fault.LOST, _("The connection to {host} broke: {error}").format(host=self.host.name, error=text)
+            ) from None
         except (asyncssh.Error, OSError) as e:
             raise NotReached(
                 Fault.LOST, _("The connection to {host} broke: {error}").format(host=self.host.name, error=e)
@@ -60,12 +70,14 @@ class Dialogue:
         said = ""
         with suppress(asyncssh.Error, OSError):
             async for line in process.stdout:
-                self._on_line(line.rstrip("\n"))
+                # asyncssh ends a stream with a line that is none.
+                if line:
+                    self._on_line(line.rstrip("\n"))
             said = (await process.stderr.read())[-2000:]
             await process.wait_closed()
         status = process.exit_status
         refusal = sudo_refusal(status or 0, said) if self._root and self.host.endpoint.sudo else None
-        self._on_end(-1 if status is None else status, refusal or said.strip())
+        self._on_end(-1 if status is None else status, refusal or said.strip(), refusal is not None)
 
     def send(self, line: str) -> None:
         """Send a line; nothing happens when the program has ended, which `on_end` tells."""
@@ -77,19 +89,15 @@ class Dialogue:
 
         ssh.wait(write())
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the conversation: the program reads the end of its input. Waits until it has ended, at most five seconds."""
-
-        async def end() -> None:
-            process = self._process
-            if process is None:
-                return
-            with suppress(asyncssh.Error, OSError, TimeoutError):
-                process.stdin.write_eof()
-                await asyncio.wait_for(process.wait_closed(), 5)
-            process.close()
-
-        ssh.wait(end())
+        process = self._process
+        if process is None:
+            return
+        with suppress(asyncssh.Error, OSError, TimeoutError):
+            process.stdin.write_eof()
+            await asyncio.wait_for(process.wait_closed(), _END_S)
+        process.close()
 
 
 def open_all(dialogues: Sequence[tuple[Dialogue, str]]) -> list[Exception | None]:
@@ -103,3 +111,12 @@ def open_all(dialogues: Sequence[tuple[Dialogue, str]]) -> list[Exception | None
         if error is not None and not isinstance(error, Exception):
             raise error
     return [e for e in found if e is None or isinstance(e, Exception)]
+
+
+def close_all(dialogues: Sequence[Dialogue]) -> None:
+    """End them side by side."""
+
+    async def end() -> None:
+        await asyncio.gather(*(d.close() for d in dialogues))
+
+    ssh.wait(end())

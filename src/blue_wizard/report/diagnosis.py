@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blue_wizard.report.out import plain, table
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from blue_wizard.diagnose.janitor import Cleaned
     from blue_wizard.diagnose.model import Cause, Hop, PortReport, Report
 
-__all__ = ["changes_text", "cleaned_table", "diagnosis_data", "diagnosis_text"]
+__all__ = ["changes_text", "cleaned_table", "diagnosis_data", "diagnosis_text", "write_picture"]
 
 _COLOURS = {"seen": "green", "missing": "red", "unknown": "bright_black"}
 _SIGNS = {"seen": "●", "missing": "✖", "unknown": "○"}
@@ -73,6 +75,25 @@ def diagnosis_text(report: Report) -> Iterable[RenderableType]:
         yield from _port(port)
     yield from report.errors
     yield seconds_text(report.took_s)
+
+
+def write_picture(report: Report, path: Path) -> None:
+    """What the terminal shows, with its colours, as SVG or HTML. Raises InputError when it can't be written."""
+    from rich.console import Console
+
+    from blue_wizard.errors import InputError
+
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        out = Console(record=True, width=150, file=nowhere, highlight=False)
+        for part in diagnosis_text(report):
+            out.print(part, markup=False)
+    text = out.export_svg(title=report.name) if path.suffix == ".svg" else out.export_html()
+    try:
+        path.write_text(text)
+    except OSError as e:
+        raise InputError(
+            _("{file} can't be written: {error}").format(file=path, error=e.strerror), _("Choose another file.")
+        ) from e
 
 
 def changes_text(before: Report, now: Report) -> Iterable[RenderableType]:

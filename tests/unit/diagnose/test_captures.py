@@ -130,7 +130,9 @@ def test_the_guest_asks_with_another_mac() -> None:
 
 
 def test_a_guest_that_asks_for_nothing_is_not_lost() -> None:
-    assert captured(Seen(HYBRID), "0000000", "0000000", method="listen").verdict is Verdict.OK
+    report = captured(Seen(HYBRID), "0000000", "0000000", method="listen")
+    assert report.verdict is Verdict.OK
+    assert [f.code for f in report.findings] == ["guest.silent"]
 
 
 def test_a_guest_that_does_not_run_stays_lost() -> None:

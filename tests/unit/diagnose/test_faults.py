@@ -41,6 +41,11 @@ def server_off(s: Seen) -> None:
     s.link_gone(s.cmp, f"tap{s.short}")
 
 
+@lost("server.not-active", OVSFW, ("guest", "tap"))
+def server_paused(s: Seen) -> None:
+    s.api.server["OS-EXT-STS:power_state"] = 3
+
+
 @lost("port.binding-failed", HYBRID, ("guest", "tap"))
 def binding_failed(s: Seen) -> None:
     s.port["binding:vif_type"] = "binding_failed"
@@ -196,6 +201,27 @@ def port_blocked(s: Seen) -> None:
     s.link(s.cmp, f"qvb{s.short}", linkinfo=slave)
 
 
+def _flag(s: Seen, device: str, **flags: object) -> None:
+    slave = {"info_kind": "tun", "info_slave_kind": "bridge", "info_slave_data": {"state": "forwarding", **flags}}
+    s.link(s.cmp, device, linkinfo=slave)
+
+
+@lost("qbr.port-flags", HYBRID, ("qbr", "qvb"))
+def ports_isolated(s: Seen) -> None:
+    _flag(s, f"tap{s.short}", isolated=True)
+    _flag(s, f"qvb{s.short}", isolated=True)
+
+
+@lost("qbr.port-flags", HYBRID, ("qbr", "qvb"))
+def no_broadcast(s: Seen) -> None:
+    _flag(s, f"qvb{s.short}", bcast_flood=False)
+
+
+@lost("qbr.port-flags", HYBRID, ("qbr", "tap"), "reply")
+def no_flood_to_tap(s: Seen) -> None:
+    _flag(s, f"tap{s.short}", flood=False)
+
+
 @lost("guest.wrong-mac", HYBRID, ("guest", "tap"))
 def wrong_mac(s: Seen) -> None:
     s.edit(s.cmp["domain"], s.port["mac_address"], "52:54:00:00:00:01")
@@ -333,7 +359,9 @@ def mirror(s: Seen) -> None:
 
 @lost("ovs.vswitchd-down", HYBRID, ("qvo", "compute-br-int"))
 def daemon_down(s: Seen) -> None:
-    s.cmp["daemon"].update(rc=1, out="", err="ovs-appctl: cannot connect to /run/openvswitch/ovs-vswitchd.1.ctl")
+    s.cmp["daemon"].update(
+        rc=1, out="", err="ovs-appctl: cannot connect to /run/openvswitch/ovs-vswitchd.1.ctl", processes=[]
+    )
     s.cmp.update(flows={}, ports={}, fdb={}, traces={})
 
 
@@ -517,6 +545,12 @@ def no_tunnel_address(s: Seen) -> None:
 @lost("underlay.no-route", HYBRID, ("compute-br-tun", "compute-nic"))
 def no_route(s: Seen) -> None:
     s.cmp["remotes"]["10.98.0.11"]["route"].update(rc=2, out="", err="RTNETLINK answers: Network is unreachable")
+
+
+@lost("underlay.no-route", HYBRID, ("compute-br-tun", "compute-nic"))
+def detour(s: Seen) -> None:
+    s.cmp["remotes"]["10.98.0.11"]["route"]["out"] = '[{"dst":"10.98.0.11","gateway":"10.99.0.1","dev":"mgmt"}]'
+    s.traced(s.cmp, "compute-request", dropped("br-tun", 22, "dl_vlan=1", 1))
 
 
 @lost("underlay.blocked", HYBRID, ("network-nic", "network-br-tun"))
@@ -798,6 +832,25 @@ def test_a_database_that_does_not_answer_is_unknown() -> None:
     report = seen.report()
     assert report.cause is not None
     assert (report.verdict, report.cause.code) == (Verdict.UNKNOWN, "ovs.db-down")
+
+
+def test_a_daemon_that_runs_and_is_late_is_unknown() -> None:
+    seen = Seen(HYBRID)
+    seen.cmp["daemon"].update(rc=14, out="", err="fatal-signal: terminating with signal 14 (Alarm clock)")
+    seen.cmp["daemon"]["processes"] = [{"pid": 7, "state": "R"}]
+    seen.cmp.update(flows={}, ports={}, fdb={}, traces={})
+    report = seen.report()
+    assert report.cause is not None
+    assert (report.verdict, report.cause.code) == (Verdict.UNKNOWN, "ovs.vswitchd-down")
+    seen.cmp["daemon"]["processes"] = [{"pid": 7, "state": "T"}]
+    assert seen.report().verdict is Verdict.LOST
+
+
+@pytest.mark.parametrize("section", ["link", "iptables"])
+def test_what_could_not_be_read_is_unknown(section: str) -> None:
+    seen = Seen(HYBRID)
+    seen.cmp[section].update(rc=124, out="", err="no answer in 8 s")
+    assert seen.report().verdict is Verdict.UNKNOWN
 
 
 def test_sr_iov_is_unknown() -> None:

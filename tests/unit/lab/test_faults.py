@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from blue_wizard.diagnose.causes import CODES
 from lab.faults import KINDS, SEGMENTS, VERDICTS, Change, Fault, changes, journal, load, named
 from lab.faults.command import choose
 from lab.faults.dumps import differences
@@ -74,6 +75,12 @@ def test_every_fault_is_whole() -> None:
     assert {s for f in faults.values() for s in f.segments} == set(SEGMENTS)
     with pytest.raises(LabError, match="there is no fault nothing"):
         named("nothing")
+
+
+def test_faults_speak_of_causes_that_the_product_knows() -> None:
+    faults = load().values()
+    assert {f.code for f in faults if f.code} <= set(CODES)
+    assert {c for f in faults for c in f.also} <= set(CODES)
 
 
 def test_flows_come_back_as_they_were() -> None:

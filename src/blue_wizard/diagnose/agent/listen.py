@@ -55,7 +55,7 @@ class Point:
         except Unfit as e:
             self.problem, self.detail = e.args
         except OSError as e:
-            self.problem = "privilege" if e.errno in (errno.EPERM, errno.EACCES) else "device"
+            self.problem = refused(e) or "device"
             self.detail = os.strerror(e.errno or 0)
 
     def _open(self, netns: Optional[str], program: List[List[int]], home: int) -> None:
@@ -66,8 +66,7 @@ class Point:
                 where = os.open(path, os.O_RDONLY)
                 enter_net(where)
             except OSError as e:
-                problem = "privilege" if e.errno in (errno.EPERM, errno.EACCES) else "namespace"
-                raise Unfit(problem, os.strerror(e.errno or 0))
+                raise Unfit(refused(e) or "namespace", os.strerror(e.errno or 0))
         try:
             # Protocol 0: it hears nothing before it has its filter and its device.
             made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
@@ -141,6 +140,10 @@ class Point:
         elif self.frames > _MOST:
             problem = "flood"
         return {"problem": problem, "detail": "", "drops": self.drops}
+
+
+def refused(error: OSError) -> str:
+    return "privilege" if error.errno in (errno.EPERM, errno.EACCES) else ""
 
 
 def attach(to: socket.socket, program: List[List[int]]) -> None:
@@ -244,11 +247,14 @@ def listen() -> None:
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     # What an earlier run left must not be in the picture.
     sweep()
-    works = proved(order["samples"], home)
+    doubt = ""
+    try:
+        doubt = "" if proved(order["samples"], home) else "filter"
+    except OSError as e:
+        doubt = refused(e) or "filter"
     points = [Point(i, p, home) for i, p in enumerate(order["points"])]
     for point in points:
-        if not works and not point.problem:
-            point.problem = "filter"
+        point.problem = point.problem or doubt
     say(ready=[p.state() for p in points])
     ready = select.poll()
     ready.register(orders, select.POLLIN)

@@ -14,9 +14,9 @@ import sys
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Dict, List, Optional, Tuple
 
-Answer = dict[str, Any]
+Answer = Dict[str, Any]
 
 LIMIT_S = 8
 OVS_CONTAINERS = ("openvswitch_vswitchd", "openvswitch-vswitchd")
@@ -24,7 +24,7 @@ LIBVIRT_CONTAINERS = ("nova_libvirt",)
 DHCP_FOLDER = "/var/lib/neutron/dhcp"
 
 
-def run(argv: list[str], limit: int = LIMIT_S) -> Answer:
+def run(argv: List[str], limit: int = LIMIT_S) -> Answer:
     """What a command wrote. rc 127: it is not there; 124: it did not end in time."""
     env = dict(os.environ, LC_ALL="C", PATH=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
     try:
@@ -42,7 +42,7 @@ def run(argv: list[str], limit: int = LIMIT_S) -> Answer:
     return {"rc": process.returncode, "out": out.decode("utf-8", "replace"), "err": err.decode("utf-8", "replace")}
 
 
-def read(path: str) -> str | None:
+def read(path: str) -> Optional[str]:
     """A small file of /proc or /sys; None when it is not there."""
     try:
         with open(path) as f:
@@ -51,7 +51,7 @@ def read(path: str) -> str | None:
         return None
 
 
-def container(names: tuple[str, ...]) -> list[str]:
+def container(names: Tuple[str, ...]) -> List[str]:
     """The words that run a command in the first of these containers that is up, and the runtime's name."""
     for runtime in ("docker", "podman"):
         if shutil.which(runtime):
@@ -63,12 +63,12 @@ def container(names: tuple[str, ...]) -> list[str]:
     return []
 
 
-def wrapping(tool: str, names: tuple[str, ...]) -> list[str]:
+def wrapping(tool: str, names: Tuple[str, ...]) -> List[str]:
     """How to run `tool`: on the host (nothing before it), else in its container."""
     return [] if shutil.which(tool) else container(names)
 
 
-def ovs_database(wrap: list[str]) -> Answer:
+def ovs_database(wrap: List[str]) -> Answer:
     """Bridges, ports, interfaces, mirrors and the switch itself, one JSON table a line."""
     tables = {
         "Bridge": "_uuid,name,ports,mirrors,fail_mode,datapath_type,protocols,other_config,external_ids",
@@ -84,10 +84,10 @@ def ovs_database(wrap: list[str]) -> Answer:
     return run(argv)
 
 
-def rows(answer: Answer) -> list[list[Answer]]:
+def rows(answer: Answer) -> List[List[Answer]]:
     """The tables of `ovs_database` as lists of dicts, in the order above."""
     decoder, text = json.JSONDecoder(), answer["out"].strip()
-    found: list[list[Answer]] = []
+    found: List[List[Answer]] = []
     while text:
         table, end = decoder.raw_decode(text)
         found.append([dict(zip(table["headings"], row)) for row in table["data"]])
@@ -95,12 +95,12 @@ def rows(answer: Answer) -> list[list[Answer]]:
     return found
 
 
-def as_map(value: Any) -> dict[str, Any]:
+def as_map(value: Any) -> Dict[str, Any]:
     """An OVSDB map as a dict."""
     return dict(value[1]) if isinstance(value, list) and value and value[0] == "map" else {}
 
 
-def as_set(value: Any) -> list[Any]:
+def as_set(value: Any) -> List[Any]:
     """An OVSDB set (or a single element) as a list."""
     return value[1] if isinstance(value, list) and value and value[0] == "set" else [value]
 
@@ -108,11 +108,11 @@ def as_set(value: Any) -> list[Any]:
 class Switch:
     """Where interfaces are, by what is known of them."""
 
-    def __init__(self, tables: list[list[Answer]]) -> None:
+    def __init__(self, tables: List[List[Answer]]) -> None:
         bridges, ports, interfaces = tables[0], tables[1], tables[2]
         by_uuid = {row["_uuid"][1]: row for row in interfaces}
         port_uuid = {row["_uuid"][1]: row for row in ports}
-        self.entries: list[tuple[str, Answer]] = []
+        self.entries: List[Tuple[str, Answer]] = []
         for bridge in bridges:
             for port_ref in as_set(bridge["ports"]):
                 port = port_uuid.get(port_ref[1])
@@ -122,7 +122,7 @@ class Switch:
         self.bridges = [row["name"] for row in bridges]
         self.netdev = any(row.get("datapath_type") == "netdev" for row in bridges)
 
-    def find(self, wanted: Answer) -> tuple[str, Answer] | None:
+    def find(self, wanted: Answer) -> Optional[Tuple[str, Answer]]:
         """(bridge, interface row) of the first interface that answers to `wanted`, or None."""
         for bridge, row in self.entries:
             if wanted.get("bridge") not in (None, bridge):
@@ -139,13 +139,13 @@ class Switch:
         return None
 
 
-def ofport(row: Answer) -> int | None:
+def ofport(row: Answer) -> Optional[int]:
     """The OpenFlow number of an interface, or None while it has none."""
     number = row.get("ofport")
     return number if isinstance(number, int) and number > 0 else None
 
 
-def trace(wrap: list[str], switch: Switch, question: Answer) -> Answer:
+def trace(wrap: List[str], switch: Switch, question: Answer) -> Answer:
     """One ofproto/trace. No packet is given, so nothing is learned and nothing is sent."""
     found = None
     for wanted in question["from"]:
@@ -166,7 +166,7 @@ def trace(wrap: list[str], switch: Switch, question: Answer) -> Answer:
     return answer
 
 
-def outer(wrap: list[str], switch: Switch, addresses: list[Answer], question: Answer) -> Answer:
+def outer(wrap: List[str], switch: Switch, addresses: List[Answer], question: Answer) -> Answer:
     """What becomes of a tunnel packet that comes in by the NIC, where its address is on a bridge of the switch."""
     for row in addresses:
         if question["local"] not in [a.get("local") for a in row.get("addr_info", ())]:
@@ -184,7 +184,7 @@ def outer(wrap: list[str], switch: Switch, addresses: list[Answer], question: An
     return {"rc": 2, "out": "", "err": "no device has the address", "bridge": None, "in_port": None}
 
 
-def namespace(name: str, interface: str) -> dict[str, Answer]:
+def namespace(name: str, interface: str) -> Dict[str, Answer]:
     """The links, addresses, packet filter and UDP sockets of a network namespace."""
     inside = ["ip", "netns", "exec", name]
     jobs = {
@@ -200,7 +200,7 @@ def namespace(name: str, interface: str) -> dict[str, Answer]:
     return {key: run(argv) for key, argv in jobs.items() if argv}
 
 
-def dnsmasqs() -> list[Answer]:
+def dnsmasqs() -> List[Answer]:
     """Every dnsmasq of the host (those in containers too): pid, command line, state, network namespace."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -216,7 +216,17 @@ def dnsmasqs() -> list[Answer]:
     return found
 
 
-def option(words: list[str], name: str) -> str | None:
+def processes(name: str) -> List[Answer]:
+    """The processes of that name (in containers too), each with its state."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        if (read("/proc/%s/comm" % pid) or "").strip() == name:
+            state = re.search(r"^State:\s+(\S)", read("/proc/%s/status" % pid) or "", re.M)
+            found.append({"pid": int(pid), "state": state.group(1) if state else ""})
+    return found
+
+
+def option(words: List[str], name: str) -> Optional[str]:
     """The value of ``--NAME=VALUE`` or ``--NAME VALUE``."""
     for i, word in enumerate(words):
         if word.startswith(name + "="):
@@ -226,7 +236,7 @@ def option(words: list[str], name: str) -> str | None:
     return None
 
 
-def dhcp(question: Answer, processes: list[Answer]) -> Answer:
+def dhcp(question: Answer, processes: List[Answer]) -> Answer:
     """The DHCP server of one network: its process, its files, its namespace."""
     network, space = question["network"], "qdhcp-" + question["network"]
     try:
@@ -234,7 +244,7 @@ def dhcp(question: Answer, processes: list[Answer]) -> Answer:
     except OSError:
         netns = None
     mine = [p for p in processes if network in " ".join(p["argv"])]
-    files: dict[str, str | None] = {}
+    files: Dict[str, Optional[str]] = {}
     folders = []
     for process in processes:
         path = option(process["argv"], "--dhcp-hostsfile") or option(process["argv"], "--pid-file") or ""
@@ -261,7 +271,7 @@ def dhcp(question: Answer, processes: list[Answer]) -> Answer:
     }
 
 
-def device(name: str) -> dict[str, Answer]:
+def device(name: str) -> Dict[str, Answer]:
     """tc filters, and how a port of a Linux bridge passes VLANs."""
     return {
         "tc_in": run(["tc", "-s", "filter", "show", "dev", name, "ingress"]),
@@ -270,7 +280,7 @@ def device(name: str) -> dict[str, Answer]:
     }
 
 
-def remote(address: str) -> dict[str, Answer]:
+def remote(address: str) -> Dict[str, Answer]:
     """The way to another tunnel endpoint."""
     return {
         "route": run(["ip", "-j", "route", "get", address]),
@@ -303,10 +313,10 @@ def main(questions: Answer) -> None:
         later["domstate"] = pool.submit(run, [*virsh, "domstate", "--reason", questions["domain"]])
     devices = {name: pool.submit(device, name) for name in questions.get("devices", ())}
     remotes = {address: pool.submit(remote, address) for address in questions.get("remotes", ())}
-    processes = dnsmasqs() if questions.get("dhcp") else []
-    servers = {q["network"]: pool.submit(dhcp, q, processes) for q in questions.get("dhcp", ())}
+    servers_up = dnsmasqs() if questions.get("dhcp") else []
+    servers = {q["network"]: pool.submit(dhcp, q, servers_up) for q in questions.get("dhcp", ())}
     answers["ovs"] = database.result()
-    tables: list[list[Answer]] = []
+    tables: List[List[Answer]] = []
     try:
         tables = rows(answers["ovs"]) if answers["ovs"]["rc"] == 0 else []
     except ValueError:
@@ -314,7 +324,7 @@ def main(questions: Answer) -> None:
     flows, ports, fdbs, traces = {}, {}, {}, {}
     # A daemon that hangs would let every question to it run out of time.
     alive = daemon.result()["rc"] == 0
-    answers["daemon"] = daemon.result()
+    answers["daemon"] = dict(daemon.result(), processes=processes("ovs-vswitchd"))
     if len(tables) == 5 and alive:
         switch = Switch(tables)
         for bridge in switch.bridges:

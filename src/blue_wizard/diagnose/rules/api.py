@@ -23,7 +23,9 @@ def server(case: Case) -> Iterable[Cause]:
             "guest",
             case.path.server_host,
             found["name"],
-            _("Server {server} is {status}: it sends nothing.").format(server=found["name"], status=status),
+            _("Server {server} is {status}: it sends nothing.").format(
+                server=found["name"], status=status if status != "ACTIVE" else f"{status}, power state {power}"
+            ),
             _("Start it: openstack server start {server} (or resume, unpause, unshelve).").format(server=found["id"]),
             (f"status={status} power_state={power} task_state={found.get('OS-EXT-STS:task_state')}",),
         )
@@ -49,6 +51,7 @@ def port(case: Case) -> Iterable[Cause]:
             (f"binding:vnic_type={vnic} binding:vif_type={vif}",),
             unknown=True,
         )
+        return
     if vif == "binding_failed":
         yield Cause(
             "port.binding-failed",

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 
 from blue_wizard.diagnose import remedies
 from blue_wizard.diagnose.case import Case
-from blue_wizard.diagnose.model import Cause
+from blue_wizard.diagnose.model import Cause, Direction
 from blue_wizard.diagnose.rulebook import rule
 from blue_wizard.facts.iproute import Link
 from blue_wizard.text import _
 
-__all__ = ["devices", "passing", "plugged"]
+__all__ = ["devices", "guest", "passing", "plugged", "port_flags"]
 
 
 def _down(code: str, hop: str, case: Case, device: str, link: Link) -> Cause:
@@ -140,6 +140,51 @@ def passing(case: Case) -> Iterable[Cause]:
             (f"vlan_filtering=1, {default}",),
             lost_at="qbr" if default[path.tap] is None else "qvb",
         )
+
+
+@rule
+def port_flags(case: Case) -> Iterable[Cause]:
+    """Flags of qbr's ports: two isolated ones do not speak with each other; without floods a broadcast, or a reply, is not sent.
+
+    A locked port takes in nothing from a MAC that was not entered by hand (Linux bridge, IFLA_BRPORT_*).
+    """
+    path, host = case.path, case.compute.host
+    tap, qvb = host.links.get(path.tap), host.links.get(path.device("qvb"))
+    bridge = path.device("qbr")
+    if not path.hybrid or tap is None or qvb is None or {tap.master, qvb.master} != {bridge}:
+        return
+    found: list[tuple[str, str, str, Direction, str]] = []
+    if tap.port_flags.get("isolated") and qvb.port_flags.get("isolated"):
+        found.append((qvb.name, "isolated", "off", Direction.REQUEST, "qvb"))
+    if qvb.port_flags.get("bcast_flood") is False:
+        found.append((qvb.name, "bcast_flood", "on", Direction.REQUEST, "qvb"))
+    if tap.port_flags.get("locked"):
+        found.append((tap.name, "locked", "off", Direction.REQUEST, "qbr"))
+    # Nova makes qbr forget addresses at once, so that every frame is flooded.
+    if tap.port_flags.get("flood") is False:
+        found.append((tap.name, "flood", "on", Direction.REPLY, "tap"))
+    if qvb.port_flags.get("locked"):
+        found.append((qvb.name, "locked", "off", Direction.REPLY, "qbr"))
+    for device, flag, wanted, direction, lost in found:
+        yield Cause(
+            "qbr.port-flags",
+            "qbr",
+            host.name,
+            device,
+            _(
+                "Port {device} of bridge {bridge} on {host} has the flag {flag}, which keeps packets from passing."
+            ).format(device=device, bridge=bridge, host=host.name, flag=f"{flag} {'off' if wanted == 'on' else 'on'}"),
+            _("On {host}: ip link set {device} type bridge_slave {flag} {wanted}").format(
+                host=host.name, device=device, flag=flag, wanted=wanted
+            ),
+            (f"{tap.name}: {_shown(tap)}", f"{qvb.name}: {_shown(qvb)}"),
+            direction,
+            lost,
+        )
+
+
+def _shown(link: Link) -> str:
+    return " ".join(f"{k}={link.port_flags.get(k)}" for k in ("isolated", "bcast_flood", "flood", "locked"))
 
 
 def _untagged(vlans: list[dict[str, object]]) -> int | None:

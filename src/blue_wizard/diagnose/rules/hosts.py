@@ -7,9 +7,14 @@ from collections.abc import Iterable
 from blue_wizard.diagnose.case import Case, Side
 from blue_wizard.diagnose.model import Cause
 from blue_wizard.diagnose.rulebook import rule
+from blue_wizard.diagnose.view import HostView
 from blue_wizard.text import _
 
 __all__ = ["reached", "switch"]
+
+
+def _shown(host: HostView) -> str:
+    return ", ".join(f"{p['pid']} {p['state']}" for p in host.vswitchd) or "-"
 
 
 def _unknown(code: str, side: Side, case: Case, message: str, remedy: str, evidence: tuple[str, ...]) -> Cause:
@@ -77,6 +82,8 @@ def switch(case: Case) -> Iterable[Cause]:
                 _(
                     "systemctl restart openvswitch-switch (or ovs-vswitchd, container openvswitch_vswitchd) on {host}."
                 ).format(host=host.name),
-                (host.raw("daemon")["err"].strip()[-300:],),
+                (host.raw("daemon")["err"].strip()[-300:], f"processes: {_shown(host)}"),
                 lost_at=lost,
+                # One that runs and did not answer in time may only be busy, as the whole host may be.
+                unknown=any(p["state"] not in {"T", "t", "Z", "X"} for p in host.vswitchd),
             )

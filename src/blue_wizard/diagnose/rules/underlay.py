@@ -12,7 +12,7 @@ from blue_wizard.facts.iproute import Link
 from blue_wizard.facts.iptables import Packet, follow
 from blue_wizard.text import _
 
-__all__ = ["address", "blocked", "link", "mtu"]
+__all__ = ["address", "blocked", "detour", "link", "mtu"]
 
 OVERHEAD = {"vxlan": 50, "gre": 42, "geneve": 58}
 """Bytes that a tunnel adds over IPv4 (outer Ethernet header included), as Neutron reckons them."""
@@ -78,6 +78,29 @@ def address(case: Case) -> Iterable[Cause]:
                 direction,
                 lost,
             )
+
+
+@rule
+def detour(case: Case) -> Iterable[Cause]:
+    """The route to the other host leads out of the device with the tunnel's address; another is a cause when a trace is lost."""
+    for side, hop, direction, lost in _sides(case):
+        sends = "compute-request" if side is case.compute else "network-reply"
+        home, taken = side.host.device_of(side.local_ip), side.host.route(side.remote_ip)
+        if not home or not taken or home == taken or case.traced[sends] is not False:
+            continue
+        yield Cause(
+            "underlay.no-route",
+            hop,
+            side.host.name,
+            side.remote_ip,
+            _(
+                "{host} sends to the tunnel address {address} by {actual}; the tunnel's own address is on {expected}."
+            ).format(host=side.host.name, address=side.remote_ip, actual=taken, expected=home),
+            _("Restore the route of the tunnel network on {host}.").format(host=side.host.name),
+            (side.host.raw("remotes", side.remote_ip, "route")["out"].strip()[:200],),
+            direction if side is case.compute else Direction.REPLY,
+            lost if side is case.compute else "network-nic",
+        )
 
 
 @rule

@@ -44,7 +44,7 @@ def health(state: CephHealth) -> Iterable[Finding]:
         yield found(
             c.code,
             N_("{code}: {summary}"),
-            evidence=c.details[:10],
+            evidence=["ceph health detail", *c.details[:10]],
             severity=Severity.INFO if c.muted else Severity.CRITICAL if grave else None,
             code=c.code,
             summary=c.summary,

@@ -39,10 +39,10 @@ def host_loss(use: CephOsdUse, osd_map: CephMap, tree: CephTree) -> Iterable[Fin
     if after > osd_map.nearfull:
         yield found(
             "host loss",
-            N_("Without {where} the others would be {percent} % full (nearfull {near} %)."),
+            N_("Without {where} the others would be {percent} full (nearfull {near})."),
             host=biggest,
             evidence=[f"used {used:.0f}, total {sum(sizes.values())}, {biggest} {sizes[biggest]}"],
             where=biggest,
-            percent=round(after * 100),
-            near=round(osd_map.nearfull * 100),
+            percent=f"{round(after * 100)} %",
+            near=f"{round(osd_map.nearfull * 100)} %",
         )

@@ -37,10 +37,10 @@ def imbalance(use: CephOsdUse, tree: CephTree) -> Iterable[Finding]:
             if mean >= _LEAST and used - mean >= _POINTS:
                 yield found(
                     f"osd.{id_}",
-                    N_("osd.{osd} is {percent} % full; its likes are {mean} % on the average."),
+                    N_("osd.{osd} is {percent} full; its likes are {mean} on the average."),
                     host=tree.host_of(id_),
                     evidence=[f"ceph osd df: osd.{id_} {used * 100:.1f} %, mean {mean * 100:.1f} %"],
                     osd=id_,
-                    percent=round(used * 100),
-                    mean=round(mean * 100),
+                    percent=f"{round(used * 100)} %",
+                    mean=f"{round(mean * 100)} %",
                 )

@@ -18,7 +18,7 @@ _GRAVE = 0.10
     N_("OSD is down"),
     severity=Severity.WARNING,
     remedy=N_(
-        "See whether its disk died: blue-wizard doctor; journalctl -u ceph-osd@{osd}. A dead disk is "
+        "See whether its disk died: dmesg, smartctl -a, journalctl -u ceph-osd@{osd}. A dead disk is "
         "replaced, a healthy OSD is started."
     ),
     under=("host.unreachable",),

@@ -28,12 +28,12 @@ def osd_nearfull(use: CephOsdUse, osd_map: CephMap, tree: CephTree) -> Iterable[
         if o.used >= osd_map.nearfull - 0.05:
             yield found(
                 f"osd.{o.id}",
-                N_("osd.{osd} is {percent} % full (nearfull {near} %, full {full} %)."),
+                N_("osd.{osd} is {percent} full (nearfull {near}, full {full})."),
                 host=tree.host_of(o.id),
                 evidence=[f"ceph osd df: osd.{o.id} utilization {o.used * 100:.1f}"],
                 severity=Severity.CRITICAL if o.used >= osd_map.backfillfull else None,
                 osd=o.id,
-                percent=f"{o.used * 100:.1f}",
-                near=round(osd_map.nearfull * 100),
-                full=round(osd_map.full * 100),
+                percent=f"{o.used * 100:.1f} %",
+                near=f"{round(osd_map.nearfull * 100)} %",
+                full=f"{round(osd_map.full * 100)} %",
             )

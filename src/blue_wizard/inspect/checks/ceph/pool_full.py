@@ -28,12 +28,12 @@ def pool_full(use: CephUse) -> Iterable[Finding]:
         if share >= _WARN:
             yield found(
                 p.name,
-                N_("Pool {pool} is {percent} % full ({stored} stored)."),
+                N_("Pool {pool} is {percent} full ({stored} stored)."),
                 evidence=[
                     f"ceph df detail: {p.name} percent_used {p.used:.3f}, max_avail {p.free}, quota_bytes {p.quota}"
                 ],
                 severity=Severity.CRITICAL if share >= _GRAVE else None,
                 pool=p.name,
-                percent=round(share * 100),
+                percent=f"{round(share * 100)} %",
                 stored=bytes_text(p.stored),
             )

@@ -25,8 +25,8 @@ def raw_use(use: CephUse) -> Iterable[Finding]:
     if share >= _WARN:
         yield found(
             "raw",
-            N_("{percent} % of the raw space are used."),
+            N_("{percent} of the raw space are used."),
             evidence=[f"ceph df: total_used_raw_bytes {use.used}, total_bytes {use.total}"],
             severity=Severity.CRITICAL if share >= _GRAVE else None,
-            percent=round(share * 100),
+            percent=f"{round(share * 100)} %",
         )

@@ -31,10 +31,10 @@ def oversubscribed(pools: VolumePools) -> Iterable[Finding]:
         if share >= _WARN:
             yield found(
                 p.name,
-                N_("Pool {pool} has promised {share} % of what it may."),
+                N_("Pool {pool} has promised {share} of what it may."),
                 evidence=[
                     f"provisioned {p.provisioned}, total {p.total}, max_over_subscription_ratio {p.oversubscription}"
                 ],
                 pool=p.name,
-                share=round(share * 100),
+                share=f"{round(share * 100)} %",
             )

@@ -18,7 +18,7 @@ __all__ = ["orphan_domain"]
     N_("A domain of Nova's has no server"),
     severity=Severity.WARNING,
     remedy=N_(
-        "Make sure that Nova deleted it (openstack server show {uuid} --all-projects: not found), keep its "
+        "Make sure that Nova deleted it (openstack server show {uuid}: not found), keep its "
         "disks, then: virsh destroy {domain}; virsh undefine {domain}"
     ),
     reread=True,

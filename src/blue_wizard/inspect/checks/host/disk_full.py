@@ -28,10 +28,10 @@ def disk_full(filesystems: Filesystems) -> Iterable[Finding]:
         if f.used >= _WARN:
             yield found(
                 f.mount,
-                N_("{mount} is {percent} % full; {free} are left."),
+                N_("{mount} is {percent} full; {free} are left."),
                 evidence=[f"df: {f.device} {f.type} {f.mount} size {f.size}, available {f.free}"],
                 severity=Severity.CRITICAL if f.used >= _GRAVE else None,
                 mount=f.mount,
-                percent=round(f.used * 100),
+                percent=f"{round(f.used * 100)} %",
                 free=bytes_text(f.free),
             )

@@ -26,9 +26,9 @@ def inodes(filesystems: Filesystems) -> Iterable[Finding]:
         if f.inodes >= _WARN:
             yield found(
                 f.mount,
-                N_("{mount} has used {percent} % of its inodes."),
+                N_("{mount} has used {percent} of its inodes."),
                 evidence=[f"df -i: {f.device} {f.mount} {f.inodes:.0%}"],
                 severity=Severity.CRITICAL if f.inodes >= _GRAVE else None,
                 mount=f.mount,
-                percent=round(f.inodes * 100),
+                percent=f"{round(f.inodes * 100)} %",
             )

@@ -31,8 +31,8 @@ def pressure(load: Load) -> Iterable[Finding]:
         if share >= limit:
             yield found(
                 resource,
-                N_("All work has stood still for {resource} for {share} % of the last 5 minutes."),
+                N_("All work has stood still for {resource} for {share} of the last 5 minutes."),
                 evidence=[f"/proc/pressure/{resource}: full avg300={share}"],
                 resource=resource,
-                share=round(share),
+                share=f"{round(share)} %",
             )

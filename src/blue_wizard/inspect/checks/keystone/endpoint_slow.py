@@ -10,7 +10,7 @@ from blue_wizard.text import N_
 
 __all__ = ["endpoint_slow"]
 
-_SLOW_S = 2.0
+_SLOW_S = 3.0
 
 
 @check(
@@ -22,7 +22,7 @@ _SLOW_S = 2.0
     reread=True,
 )
 def endpoint_slow(endpoints: Endpoints) -> Iterable[Finding]:
-    """More than 2 s for its version document, twice in a row: that needs neither the database nor a token."""
+    """More than 3 s for its version document, twice in a row: that needs neither the database nor a token."""
     for e in endpoints.rows:
         if e.enabled and e.answer and e.took_s > _SLOW_S:
             yield found(

@@ -28,10 +28,10 @@ def flow_control(server: DatabaseServer) -> Iterable[Finding]:
     if server.galera and share >= _WARN:
         yield found(
             "galera",
-            N_("Writes have stood still for {share} % of the time for a slow member."),
+            N_("Writes have stood still for {share} of the time for a slow member."),
             evidence=[
                 f"wsrep_flow_control_paused = {share}",
                 f"wsrep_local_recv_queue_avg = {server.number('wsrep_local_recv_queue_avg')}",
             ],
-            share=round(share * 100),
+            share=f"{round(share * 100)} %",
         )

@@ -15,7 +15,9 @@ __all__ = ["host_status"]
     "nova.host-status",
     N_("Server's host does not answer"),
     severity=Severity.WARNING,
-    remedy=N_("Bring the host back; when it is dead for certain (powered off), evacuate: nova evacuate {id}"),
+    remedy=N_(
+        "Bring the host back; when it is dead for certain (powered off), evacuate: openstack server evacuate {id}"
+    ),
     under=("host.unreachable", "nova.service-down", "nova.hypervisor-down"),
 )
 def host_status(servers: Servers) -> Iterable[Finding]:
