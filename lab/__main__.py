@@ -151,6 +151,8 @@ def _fault(args: argparse.Namespace) -> None:
         command.plant(args.name, args.server, args.port)
     else:
         command.heal(args.name)
+
+
 def _disk(args: argparse.Namespace) -> None:
     from lab.parts.storage_vm import machine
 
