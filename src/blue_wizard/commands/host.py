@@ -229,7 +229,7 @@ def campaign_command(
     made, forecast = campaign.look(params)
     if plan:
         whole = {**made.as_json(), "digest": made.digest, "forecast_s": round(forecast.total)}
-        emit(whole, output, lambda: [*plan_tables(made), forecast_text(forecast.total)])
+        emit(whole, output, lambda: [*plan_tables(made, total=max_unavailable), forecast_text(forecast.total)])
         return 0
     return _run(
         made,
