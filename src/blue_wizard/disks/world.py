@@ -108,7 +108,7 @@ class World:
             return True
         uuid = self._args["uuid"]
         mine = any(osd_of_part(p) in {(self.osd, ""), (self.osd, "_B")} or p.uuid.lower() == uuid for p in disk.parts)
-        return not mine and not any(lv.tags.get("ceph.osd_fsid") == uuid for lv in host.lvs)
+        return not mine and not any(lv.tags.get("ceph.osd_fsid") == uuid for lv in host.volumes)
 
     def words(self, argv: Sequence[str]) -> list[str]:
         """The argv, filled in: ``<new-disk>`` (its path now), ``<new-disk:1>`` (its first partition), ``<fs-uuid>`` (of that),
