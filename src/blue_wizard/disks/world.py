@@ -78,7 +78,7 @@ class World:
     def disk_key(self) -> str:
         """The key of the disk that the OSD is to be on: that of the swap, where there was one."""
         try:
-            return str(self._ctx.outcome("swap")["key"])
+            return str(self._ctx.outcome("swap")["disk"])
         except KeyError:
             return str(self._args["disk"])
 
@@ -182,7 +182,7 @@ class World:
                 )
             return (status == 0) == (kind == "key.present")
         if kind in {"disk.absent", "disk.present"}:
-            there = any(d.key == c["key"] for d in self.disks().disks)
+            there = any(d.key == c["disk"] for d in self.disks().disks)
             return there == (kind == "disk.present")
         if kind == "crush.absent":
             return not any(n["id"] == self.osd for n in self.ceph.json("osd", "tree")["nodes"])
