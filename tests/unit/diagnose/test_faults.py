@@ -869,6 +869,64 @@ def test_traces_that_could_not_be_made_are_unknown() -> None:
     assert seen.report().verdict is Verdict.UNKNOWN
 
 
+def test_an_account_that_may_not_see_hosts_is_told_so() -> None:
+    seen = Seen(HYBRID)
+    seen.api.server.pop("OS-EXT-SRV-ATTR:host")
+    seen.api.agents = None
+    for port in (seen.port, seen.dhcp_port):
+        for key in [k for k in port if k.startswith("binding:")]:
+            port.pop(key)
+    for key in [k for k in seen.network if k.startswith("provider:")]:
+        seen.network.pop(key)
+    report = seen.report()
+    assert report.cause is not None
+    assert (report.verdict, report.cause.code) == (Verdict.UNKNOWN, "host.unreachable")
+
+
+def _second_dhcp_server(seen: Seen, answer: HostAnswer) -> None:
+    seen.api.dhcp_ports[seen.network["id"]].append(dict(seen.dhcp_port, **{"id": "second", "binding:host_id": "net2"}))
+    seen.bundle.hosts["net2"] = answer
+
+
+def test_one_of_two_dhcp_servers_is_enough_and_the_other_is_told() -> None:
+    seen = Seen(HYBRID)
+    _second_dhcp_server(seen, HostAnswer(json.loads(json.dumps(seen.net))))
+    report = seen.report()
+    assert report.verdict is Verdict.DEGRADED
+    assert report.findings
+    assert report.cause is None
+
+
+def test_a_second_dhcp_server_that_could_not_be_looked_at_is_told() -> None:
+    seen = Seen(HYBRID)
+    _second_dhcp_server(seen, HostAnswer(fault="unreachable", message="no route"))
+    report = seen.report()
+    assert report.verdict is Verdict.OK
+    assert "host.unreachable" in [f.code for f in report.findings]
+
+
+def test_server_and_dhcp_server_on_one_host() -> None:
+    seen = Seen(OVSFW)
+    # The two hosts' answers as one host's: both ports in one switch, the traces between them.
+    seen.dhcp_port["binding:host_id"] = seen.compute
+    seen.cmp["dhcp"] = seen.net["dhcp"]
+    key = f"{seen.short}/{seen.dhcp_short}"
+    for name in ("compute-request", "compute-reply"):
+        device = f"tap{seen.dhcp_short}" if name.endswith("request") else f"tap{seen.short}"
+        trace = f'Flow: udp\n\nbridge("br-int")\n--------\n 0. priority 0, cookie 0x1\n    NORMAL\n\nDatapath actions: {device}\n'
+        seen.cmp["traces"][f"{key}/{name}"] = {"rc": 0, "out": trace, "err": "", "bridge": "br-int", "in_port": device}
+    seen.set_row(
+        seen.cmp, 1, f"tap{seen.short}", other_config=["map", [["tag", "1"], ["net_uuid", seen.network["id"]]]]
+    )
+    seen.set_row(seen.cmp, 1, "patch-tun", name=f"tap{seen.dhcp_short}", tag=1, other_config=["map", [["tag", "1"]]])
+    ids = ["map", [["iface-id", seen.dhcp_port["id"]]]]
+    seen.set_row(seen.cmp, 2, "patch-tun", name=f"tap{seen.dhcp_short}", type="internal", external_ids=ids)
+    report = seen.report()
+    assert (report.verdict, report.cause) == (Verdict.OK, None)
+    seen.cmp["dhcp"][seen.network["id"]]["processes"] = []
+    assert seen.report().lost_between == ("dhcp-port", "dhcp-server")
+
+
 def test_each_port_has_its_own_verdict() -> None:
     from blue_wizard.diagnose.judge import judge
 
