@@ -88,12 +88,12 @@ def test_what_a_port_refuses_is_a_remark() -> None:
 
 
 FLOWS_10 = """NXST_FLOW reply (xid=0x4):
- cookie=0x4ecb, duration=4.3s, table=4, n_packets=60, priority=1,tun_id=0x681 actions=mod_vlan_vid:1,resubmit(,10)
- cookie=0x4ecb, duration=4.3s, table=22, n_packets=1, priority=1,dl_vlan=1 actions=strip_vlan,load:0x681->NXM_NX_TUN_ID[],output:2,output:3
+ cookie=0x4e, table=4, n_packets=60, priority=1,tun_id=0x681 actions=mod_vlan_vid:1,resubmit(,10)
+ cookie=0x4e, table=22, n_packets=1, priority=1,dl_vlan=1 actions=strip_vlan,load:0x681->NXM_NX_TUN_ID[],output:2,output:3
 """
 FLOWS_13 = """OFPST_FLOW reply (OF1.3) (xid=0x2):
- cookie=0x87, duration=5.9s, table=4, n_packets=33, priority=1,tun_id=0x681 actions=push_vlan:0x8100,set_field:4097->vlan_vid,goto_table:10
- cookie=0x87, duration=2.4s, table=22, n_packets=45, reset_counts priority=1,dl_vlan=1 actions=pop_vlan,set_field:0x681->tun_id,output:2,output:3
+ cookie=0x87, table=4, n_packets=33, priority=1,tun_id=0x681 actions=push_vlan:0x8100,set_field:4097->vlan_vid
+ cookie=0x87, table=22, n_packets=45, reset_counts priority=1,dl_vlan=1 actions=pop_vlan,set_field:0x681->tun_id,output:2,output:3
 """
 
 
