@@ -10,7 +10,7 @@ import gettext
 import os
 from pathlib import Path
 
-__all__ = ["_", "current", "languages", "use"]
+__all__ = ["N_", "_", "current", "languages", "translated", "use"]
 
 LOCALE = Path(__file__).parent / "locale"
 _chosen = "en"
@@ -44,4 +44,14 @@ def use(lang: str | None = None) -> str:
 
 def _(message: str) -> str:
     """The message in the chosen language."""
+    return _current.gettext(message) if message else ""
+
+
+def N_(message: str) -> str:
+    """Mark a message that is translated later, by `translated`: what is registered at import knows no language yet."""
+    return message
+
+
+def translated(message: str) -> str:
+    """A message that was marked with `N_`, in the chosen language."""
     return _current.gettext(message) if message else ""

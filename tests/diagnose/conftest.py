@@ -29,8 +29,10 @@ from blue_wizard import config
 from blue_wizard.reach import ssh
 from tests.diagnose import wire
 
-GUEST, COMPUTE, NETWORK, DHCP = "bwt-guest", "bwt-cmp", "bwt-net", "bwt-dhcp"
-MAC, SERVER_MAC = "fa:16:3e:f2:38:8d", "fa:16:3e:00:00:02"
+# Of several test processes each has a path of its own.
+_MINE = os.environ.get("PYTEST_XDIST_WORKER", "")
+GUEST, COMPUTE, NETWORK, DHCP = (f"bwt-{name}{_MINE}" for name in ("guest", "cmp", "net", "dhcp"))
+MAC, OTHER_MAC, SERVER_MAC = "fa:16:3e:f2:38:8d", "fa:16:3e:f2:38:8e", "fa:16:3e:00:00:02"
 VNI = 77
 
 _SSHD = """HostKey {folder}/host_key
@@ -82,7 +84,7 @@ class Lan:
 
     def send(self, ns: str, device: str, frame: bytes, times: int = 1) -> None:
         """Put a frame onto a device."""
-        sh(sys.executable, wire.__file__, device, frame.hex(), str(times), ns=ns)
+        sh(sys.executable, wire.__file__, "send", device, frame.hex(), str(times), ns=ns)
 
 
 @pytest.fixture(scope="session")
@@ -200,7 +202,8 @@ def _until_up(ns: str) -> None:
 
 def _dnsmasq(folder: Path) -> subprocess.Popen[bytes]:
     argv = ["ip", "netns", "exec", DHCP, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0",
-            f"--dhcp-host={MAC},10.8.0.5", "--dhcp-range=10.8.0.0,static", "--interface=dhcp0", "--bind-interfaces",
+            f"--dhcp-host={MAC},10.8.0.5",
+            f"--dhcp-host={OTHER_MAC},10.8.0.6", "--dhcp-range=10.8.0.0,static", "--interface=dhcp0", "--bind-interfaces",
             f"--dhcp-leasefile={folder}/leases", f"--pid-file={folder}/dnsmasq.pid", "--user=root", "--no-ping"]  # fmt: skip
     with (folder / "dnsmasq.log").open("wb") as log:
         server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=log)

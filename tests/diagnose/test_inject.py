@@ -17,7 +17,8 @@ from blue_wizard.diagnose.inject import Injection, inject_request
 from blue_wizard.diagnose.janitor import Cleaned, clean
 from blue_wizard.errors import StepFailed
 from blue_wizard.facts import dhcp
-from tests.diagnose.conftest import COMPUTE, GUEST, MAC, NETWORK, Lan, hybrid, programs, sh
+from tests.diagnose import wire
+from tests.diagnose.conftest import COMPUTE, GUEST, MAC, NETWORK, OTHER_MAC, Lan, hybrid, programs, sh
 
 POINTS = [Point(hop, host, device, netns, tunnel) for hop, host, device, netns, tunnel in hybrid()]
 
@@ -48,6 +49,24 @@ def test_a_request_passes_all_hops_and_the_guest_sees_the_offer_alone(hosts: Lan
 
 def _received(ns: str) -> int:
     return int(sh("cat", "/sys/class/net/eth0/statistics/rx_packets", ns=ns))
+
+
+def test_a_guest_behind_a_real_tap_gets_the_offer_and_never_the_request(hosts: Lan) -> None:
+    argv = ["ip", "netns", "exec", COMPUTE, sys.executable, wire.__file__, "tap", "tap-real", "qbrbwt"]
+    guest = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert guest.stdout is not None
+        assert guest.stdout.readline() == b"up\n"
+        points = [Point("tap", COMPUTE, "tap-real"), *POINTS[1:]]
+        with Capture(points, OTHER_MAC) as capture, Injection(COMPUTE, "tap-real") as way:
+            assert capture.ready() == {}
+            way.send(dhcp.discover(OTHER_MAC, 0xB1000104))
+            seen = capture.collect(0xB1000104, settle_s=20)
+    finally:
+        got = guest.communicate()[0].decode().split()
+    assert [(s.point.hop, s.live, s.requests, s.replies) for s in seen] == [(p.hop, True, 1, 1) for p in points]
+    kinds = [m.kind for frame in got if (m := dhcp.parse(bytes.fromhex(frame))) is not None and m.xid == 0xB1000104]
+    assert kinds == ["offer"]
 
 
 def test_it_may_be_sent_again_while_all_watch(hosts: Lan) -> None:
@@ -105,8 +124,9 @@ def test_a_host_that_is_not_there_is_an_answer() -> None:
 _ARM = """
 import sys, time
 from blue_wizard.diagnose.agents import Agents
-with Agents("send", {"bwt-cmp": {"run": "0badcafe", "device": "tapbwt"}}, deadline_s=600) as a:
-    assert a.ask(None, "armed", ["bwt-cmp"], 30)
+host = sys.argv[1]
+with Agents("send", {host: {"run": "0badcafe", "device": "tapbwt"}}, deadline_s=600) as a:
+    assert a.ask(None, "armed", [host], 30)
     print("armed", flush=True)
     time.sleep(600)
 """
@@ -114,7 +134,7 @@ with Agents("send", {"bwt-cmp": {"run": "0badcafe", "device": "tapbwt"}}, deadli
 
 def test_our_own_sudden_death_leaves_nothing(hosts: Lan) -> None:
     before = dumps(hosts)
-    child = subprocess.Popen([sys.executable, "-c", _ARM], stdout=subprocess.PIPE, env=dict(os.environ))
+    child = subprocess.Popen([sys.executable, "-c", _ARM, COMPUTE], stdout=subprocess.PIPE, env=dict(os.environ))
     assert child.stdout is not None
     assert child.stdout.readline() == b"armed\n"
     assert "bw-0badcafe" in hosts.dump(COMPUTE)

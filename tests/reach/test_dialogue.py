@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from blue_wizard.diagnose import agent
 from blue_wizard.diagnose.capture import Capture, Point, Problem
 from blue_wizard.diagnose.inject import packet_out
+from blue_wizard.diagnose.janitor import clean
 from blue_wizard.errors import StepFailed
 from blue_wizard.facts import dhcp
 from blue_wizard.reach import dialogue, ssh
@@ -104,6 +106,14 @@ def test_a_capture_without_the_right_to_is_no_capture(site: Site) -> None:
     assert not sudo.live
     assert "root" in weak.error
     assert "password" in sudo.error
+
+
+def test_a_login_script_that_prints_does_no_harm(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.write(hosts={"one": site.at(site.servers.main)})
+    noisy = ("sh", "-c", "echo Welcome; echo 5; echo '[{}]'; " + agent.ARGV[2], *agent.ARGV[3:])
+    monkeypatch.setattr(agent, "ARGV", noisy)
+    (cleaned,) = clean(["one"])
+    assert (cleaned.running, cleaned.error) == ((), "")
 
 
 def test_a_host_without_python_says_so(site: Site) -> None:

@@ -18,7 +18,7 @@ CATALOGUE = SRC / "locale" / "zh_CN" / "LC_MESSAGES" / "blue_wizard.po"
 @pytest.fixture(scope="module")
 def used() -> dict[str, str]:
     """Message to the place where it is used."""
-    found = extract_from_dir(SRC, method_map=[("**.py", "python")], keywords={"_": None})
+    found = extract_from_dir(SRC, method_map=[("**.py", "python")], keywords={"_": None, "N_": None})
     return {str(message): f"{file}:{line}" for file, line, message, *_ in found if message}
 
 
@@ -51,7 +51,7 @@ def test_messages_are_literals() -> None:
     wrong = []
     for file in SRC.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"_", "N_"}:
                 arg = node.args[0] if node.args else None
                 if not (isinstance(arg, ast.Constant) and isinstance(arg.value, str)):
                     wrong.append(f"{file.relative_to(SRC)}:{node.lineno}")

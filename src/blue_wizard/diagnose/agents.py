@@ -71,7 +71,12 @@ class Agents:
             (h.dialogue, f"{sent}{json.dumps({'deadline_s': self._deadline_s, **self._orders[n]})}\n")
             for n, h in self._hosts.items()
         ]
-        for (name, _host), error in zip(self._hosts.items(), open_all(first), strict=True):
+        try:
+            errors = open_all(first)
+        except BaseException:
+            self.__exit__()
+            raise
+        for name, error in zip(self._hosts, errors, strict=True):
             if error is not None:
                 text = error.message if isinstance(error, BlueWizardError) else f"{type(error).__name__}: {error}"
                 self._end(name, Ended(None, text))
@@ -81,10 +86,12 @@ class Agents:
         close_all([h.dialogue for h in self._hosts.values()])
 
     def _hear(self, name: str, line: str) -> None:
+        # A login script that prints something is not our program.
         try:
             word = json.loads(line)
         except ValueError:
-            # A login script that prints something is not our program.
+            return
+        if not isinstance(word, dict):
             return
         with self._changed:
             if self._on_word is None or not self._on_word(name, word):

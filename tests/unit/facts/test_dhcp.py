@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -108,6 +110,21 @@ def test_not_dhcp() -> None:
 
 def test_a_tunnel_in_a_tunnel_is_somebody_elses() -> None:
     assert parse(in_vxlan(in_vxlan(discover(MAC, 7), 1), 2)) is None
+
+
+@pytest.mark.parametrize(("place", "vni"), [("underlay", 1596), ("dhcp-port", None)])
+def test_a_real_exchange(place: str, vni: int | None) -> None:
+    """A guest with udhcpc, dnsmasq 2.90 and Open vSwitch 3.1, recorded on the network node's NIC and in the DHCP namespace."""
+    golden = json.loads((Path(__file__).parent / "golden" / "dhcp.json").read_text())
+    found = [parse(bytes.fromhex(frame)) for frame in golden[place]]
+    guest, server, xid = "fa:16:3e:db:57:8a", "fa:16:3e:41:c8:9e", 4010142008
+    everybody, address, name = "ff:ff:ff:ff:ff:ff", "10.2.0.122", "10.2.0.2"
+    assert found == [
+        Sighting(True, "discover", xid, guest, guest, everybody, (), vni),
+        Sighting(False, "offer", xid, guest, server, guest, (), vni, address, name),
+        Sighting(True, "request", xid, guest, guest, everybody, (), vni, "", name),
+        Sighting(False, "ack", xid, guest, server, guest, (), vni, address, name),
+    ]
 
 
 def test_our_transactions_are_known_by_their_first_byte() -> None:

@@ -1,0 +1,1 @@
+"""Health inspection: what is about to break, anywhere in the platform? It only reads."""

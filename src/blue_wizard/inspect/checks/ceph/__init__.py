@@ -1,0 +1,1 @@
+"""Checks of the family ceph: each file registers its own."""

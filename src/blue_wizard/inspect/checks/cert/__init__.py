@@ -1,0 +1,1 @@
+"""Checks of the family cert: each file registers its own."""

@@ -1,0 +1,1 @@
+"""Checks of the family cinder: each file registers its own."""

@@ -1,0 +1,1 @@
+"""Checks of the family cross: each file registers its own."""

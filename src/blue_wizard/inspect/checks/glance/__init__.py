@@ -1,0 +1,1 @@
+"""Checks of the family glance: each file registers its own."""

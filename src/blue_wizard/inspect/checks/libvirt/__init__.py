@@ -1,0 +1,1 @@
+"""Checks of the family libvirt: each file registers its own."""

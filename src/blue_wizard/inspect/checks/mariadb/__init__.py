@@ -1,0 +1,1 @@
+"""Checks of the family mariadb: each file registers its own."""

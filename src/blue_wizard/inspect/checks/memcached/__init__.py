@@ -1,0 +1,1 @@
+"""Checks of the family memcached: each file registers its own."""

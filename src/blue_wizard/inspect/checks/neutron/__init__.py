@@ -1,0 +1,1 @@
+"""Checks of the family neutron: each file registers its own."""

@@ -1,0 +1,1 @@
+"""Checks of the family nova: each file registers its own."""

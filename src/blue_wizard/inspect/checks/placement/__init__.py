@@ -1,0 +1,1 @@
+"""Checks of the family placement: each file registers its own."""

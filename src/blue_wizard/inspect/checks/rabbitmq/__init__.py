@@ -1,0 +1,1 @@
+"""Checks of the family rabbitmq: each file registers its own."""

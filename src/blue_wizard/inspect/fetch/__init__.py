@@ -1,0 +1,1 @@
+"""How facts are read: each file registers the ways to some."""

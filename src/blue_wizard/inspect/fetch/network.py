@@ -1,0 +1,56 @@
+"""From Neutron. It has no pages unless asked for: one call a listing, with the fields that are used."""
+
+from __future__ import annotations
+
+from blue_wizard.facts.network import Agents, FloatingIps, Networks, Ports, Routers, Stocks, Subnets
+from blue_wizard.inspect.facts import provides
+from blue_wizard.inspect.site import Site
+
+__all__: list[str] = []
+
+_PORT_FIELDS = ("id", "network_id", "device_id", "device_owner", "binding:host_id", "binding:vif_type",
+                "binding:vnic_type", "status", "admin_state_up", "mac_address", "fixed_ips", "project_id", "created_at",
+                "updated_at")  # fmt: skip
+
+
+@provides
+def agents(site: Site) -> Agents:
+    """One call."""
+    return Agents.parse(site.get("network", "/agents")["agents"])
+
+
+@provides
+def networks(site: Site) -> Networks:
+    """One call."""
+    return Networks.parse(site.get("network", "/networks")["networks"])
+
+
+@provides
+def subnets(site: Site) -> Subnets:
+    """One call."""
+    return Subnets.parse(site.get("network", "/subnets")["subnets"])
+
+
+@provides
+def ports(site: Site) -> Ports:
+    """One call."""
+    fields = "&".join(f"fields={f}" for f in _PORT_FIELDS)
+    return Ports.parse(site.get("network", f"/ports?{fields}")["ports"])
+
+
+@provides
+def routers(site: Site) -> Routers:
+    """One call."""
+    return Routers.parse(site.get("network", "/routers")["routers"])
+
+
+@provides
+def floating_ips(site: Site) -> FloatingIps:
+    """One call."""
+    return FloatingIps.parse(site.get("network", "/floatingips")["floatingips"])
+
+
+@provides
+def stocks(site: Site) -> Stocks:
+    """One call."""
+    return Stocks.parse(site.get("network", "/network-ip-availabilities")["network_ip_availabilities"])

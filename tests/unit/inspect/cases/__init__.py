@@ -1,0 +1,1 @@
+"""For each check facts in which it must find something, and facts in which it must not. One file a family."""
