@@ -182,6 +182,13 @@ def qvo_down(s: Seen) -> None:
     s.link_down(s.cmp, f"qvo{s.short}")
 
 
+@lost("qvo.down", HYBRID, ("qvb", "qvo"))
+def qvo_down_takes_the_carrier_of_qvb(s: Seen) -> None:
+    s.link_down(s.cmp, f"qvo{s.short}")
+    s.link(s.cmp, f"qvb{s.short}", flags=["BROADCAST", "UP"], operstate="LOWERLAYERDOWN")
+    _flag(s, f"qvb{s.short}", state="disabled")
+
+
 @lost("qvo.not-in-br-int", HYBRID, ("qvo", "compute-br-int"))
 def qvo_unplugged(s: Seen) -> None:
     s.port_gone(s.cmp, f"qvo{s.short}")
@@ -202,7 +209,7 @@ def port_blocked(s: Seen) -> None:
 
 
 def _flag(s: Seen, device: str, **flags: object) -> None:
-    slave = {"info_kind": "tun", "info_slave_kind": "bridge", "info_slave_data": {"state": "forwarding", **flags}}
+    slave = {"info_kind": "tun", "info_slave_kind": "bridge", "info_slave_data": {"state": "forwarding"} | flags}
     s.link(s.cmp, device, linkinfo=slave)
 
 

@@ -97,10 +97,12 @@ def passing(case: Case) -> Iterable[Cause]:
     bridge = links.get(path.device("qbr"))
     for device, lost in ((path.tap, "qbr"), (path.device("qvb"), "qvb")):
         link = links.get(device)
+        # Without a carrier a port is disabled for that alone: its other end is down, which is told there.
         if (
             link
             and link.master == path.device("qbr")
             and link.up
+            and link.carrier
             and link.port_state in {"disabled", "blocking", "listening"}
         ):
             yield Cause(
