@@ -188,7 +188,10 @@ def unexplained(case: Case) -> Iterable[Cause]:
         found = case.trace(name)
         assert found is not None
         assert found.trace is not None
-        last = [s for s in found.trace.steps if s.drops] or list(found.trace.steps)
+        # Flooding also ends in bridges that are not on the way.
+        ours = {side.integration, side.tunnel_bridge if case.path.tunnelled else side.bridge}
+        on_the_way = [s for s in found.trace.steps if s.bridge in ours]
+        last = [s for s in on_the_way if s.drops] or on_the_way
         step = last[-1] if last else None
         inside = step is None or step.bridge == side.integration
         hop = (

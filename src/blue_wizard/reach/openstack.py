@@ -97,8 +97,15 @@ class Cloud:
         A body of bytes is sent as it is, anything else as JSON. `microversion` is asked for instead of the adapter's own.
         """
         import keystoneauth1.exceptions
+        import openstack.exceptions
 
-        adapter = getattr(self.sdk, service)
+        try:
+            adapter = getattr(self.sdk, service)
+        except openstack.exceptions.SDKException as e:
+            raise InputError(
+                _("Cloud {name} has no service {service} in its catalogue.").format(name=self.name, service=service),
+                _("Check: openstack catalog list"),
+            ) from e
         data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
         headers = {"Content-Type": kind} if body is not None else {}

@@ -182,6 +182,13 @@ def qvo_down(s: Seen) -> None:
     s.link_down(s.cmp, f"qvo{s.short}")
 
 
+@lost("qvo.down", HYBRID, ("qvb", "qvo"))
+def qvo_down_takes_the_carrier_of_qvb(s: Seen) -> None:
+    s.link_down(s.cmp, f"qvo{s.short}")
+    s.link(s.cmp, f"qvb{s.short}", flags=["BROADCAST", "UP"], operstate="LOWERLAYERDOWN")
+    _flag(s, f"qvb{s.short}", state="disabled")
+
+
 @lost("qvo.not-in-br-int", HYBRID, ("qvo", "compute-br-int"))
 def qvo_unplugged(s: Seen) -> None:
     s.port_gone(s.cmp, f"qvo{s.short}")
@@ -202,7 +209,7 @@ def port_blocked(s: Seen) -> None:
 
 
 def _flag(s: Seen, device: str, **flags: object) -> None:
-    slave = {"info_kind": "tun", "info_slave_kind": "bridge", "info_slave_data": {"state": "forwarding", **flags}}
+    slave = {"info_kind": "tun", "info_slave_kind": "bridge", "info_slave_data": {"state": "forwarding"} | flags}
     s.link(s.cmp, device, linkinfo=slave)
 
 
@@ -232,11 +239,33 @@ def cable_pulled(s: Seen) -> None:
     s.edit(s.cmp["domain"], f"<target dev='tap{s.short}'/>", f"<target dev='tap{s.short}'/><link state='down'/>")
 
 
+# As iproute2 6.1 prints it: drop UDP to a port, by classic BPF.
+BYTECODE = (
+    "filter protocol all pref 1 bpf chain 0 \n"
+    "filter protocol all pref 1 bpf chain 0 handle 0x1 direct-action not_in_hw bytecode '11,40 0 0 12,21 0 8 2048,48 0 0 23,"
+    "21 0 6 17,40 0 0 20,69 4 0 8191,177 0 0 14,72 0 0 16,21 0 1 {port},6 0 0 2,6 0 0 4294967295'\n"
+)
+
+
 @lost("tap.tc-filter", HYBRID, ("tap", "qbr"))
 def filtered(s: Seen) -> None:
-    s.cmp["devices"][f"tap{s.short}"]["tc_in"]["out"] = (
-        "filter protocol all pref 1 bpf chain 0 handle 0x1 bytecode '2,48 0 0 0,6 0 0 2' direct-action not_in_hw\n"
-    )
+    s.cmp["devices"][f"tap{s.short}"]["tc_in"]["out"] = BYTECODE.format(port=67)
+
+
+@lost("dhcp.blocked", HYBRID, ("dhcp-server", "dhcp-port"), "reply")
+def filtered_at_the_server(s: Seen) -> None:
+    s.dhcp["inside"]["tc_out"]["out"] = BYTECODE.format(port=68)
+
+
+@found("tap.tc-filter", HYBRID)
+def a_program_nobody_can_judge(s: Seen) -> None:
+    text = "filter protocol all pref 1 bpf chain 0 handle 0x1 cil_from_container direct-action not_in_hw id 7 tag 0a jited\n"
+    s.cmp["devices"][f"tap{s.short}"]["tc_in"]["out"] = text
+
+
+@found("tap.tc-filter", OVSFW)
+def xdp(s: Seen) -> None:
+    s.link(s.cmp, f"tap{s.short}", xdp={"mode": 1})
 
 
 @lost("port.mtu", HYBRID, ("qbr", "qvb"))
@@ -251,7 +280,9 @@ def small_tap_mtu(s: Seen) -> None:
 
 @lost("tap.tc-filter", HYBRID, ("qbr", "tap"), "reply")
 def filtered_reply(s: Seen) -> None:
-    s.cmp["devices"][f"tap{s.short}"]["tc_out"]["out"] = "filter u32 ... action order 1: gact action drop\n"
+    s.cmp["devices"][f"tap{s.short}"]["tc_out"]["out"] = (
+        "filter protocol all pref 4 matchall chain 0 handle 0x1 \n\taction order 1: gact action drop\n"
+    )
 
 
 # --- packet filter ---
@@ -867,6 +898,64 @@ def test_traces_that_could_not_be_made_are_unknown() -> None:
         for answer in answers["traces"].values():
             answer.update(rc=124, out="", err="no answer in 8 s")
     assert seen.report().verdict is Verdict.UNKNOWN
+
+
+def test_an_account_that_may_not_see_hosts_is_told_so() -> None:
+    seen = Seen(HYBRID)
+    seen.api.server.pop("OS-EXT-SRV-ATTR:host")
+    seen.api.agents = None
+    for port in (seen.port, seen.dhcp_port):
+        for key in [k for k in port if k.startswith("binding:")]:
+            port.pop(key)
+    for key in [k for k in seen.network if k.startswith("provider:")]:
+        seen.network.pop(key)
+    report = seen.report()
+    assert report.cause is not None
+    assert (report.verdict, report.cause.code) == (Verdict.UNKNOWN, "host.unreachable")
+
+
+def _second_dhcp_server(seen: Seen, answer: HostAnswer) -> None:
+    seen.api.dhcp_ports[seen.network["id"]].append(dict(seen.dhcp_port, **{"id": "second", "binding:host_id": "net2"}))
+    seen.bundle.hosts["net2"] = answer
+
+
+def test_one_of_two_dhcp_servers_is_enough_and_the_other_is_told() -> None:
+    seen = Seen(HYBRID)
+    _second_dhcp_server(seen, HostAnswer(json.loads(json.dumps(seen.net))))
+    report = seen.report()
+    assert report.verdict is Verdict.DEGRADED
+    assert report.findings
+    assert report.cause is None
+
+
+def test_a_second_dhcp_server_that_could_not_be_looked_at_is_told() -> None:
+    seen = Seen(HYBRID)
+    _second_dhcp_server(seen, HostAnswer(fault="unreachable", message="no route"))
+    report = seen.report()
+    assert report.verdict is Verdict.OK
+    assert "host.unreachable" in [f.code for f in report.findings]
+
+
+def test_server_and_dhcp_server_on_one_host() -> None:
+    seen = Seen(OVSFW)
+    # The two hosts' answers as one host's: both ports in one switch, the traces between them.
+    seen.dhcp_port["binding:host_id"] = seen.compute
+    seen.cmp["dhcp"] = seen.net["dhcp"]
+    key = f"{seen.short}/{seen.dhcp_short}"
+    for name in ("compute-request", "compute-reply"):
+        device = f"tap{seen.dhcp_short}" if name.endswith("request") else f"tap{seen.short}"
+        trace = f'Flow: udp\n\nbridge("br-int")\n--------\n 0. priority 0, cookie 0x1\n    NORMAL\n\nDatapath actions: {device}\n'
+        seen.cmp["traces"][f"{key}/{name}"] = {"rc": 0, "out": trace, "err": "", "bridge": "br-int", "in_port": device}
+    seen.set_row(
+        seen.cmp, 1, f"tap{seen.short}", other_config=["map", [["tag", "1"], ["net_uuid", seen.network["id"]]]]
+    )
+    seen.set_row(seen.cmp, 1, "patch-tun", name=f"tap{seen.dhcp_short}", tag=1, other_config=["map", [["tag", "1"]]])
+    ids = ["map", [["iface-id", seen.dhcp_port["id"]]]]
+    seen.set_row(seen.cmp, 2, "patch-tun", name=f"tap{seen.dhcp_short}", type="internal", external_ids=ids)
+    report = seen.report()
+    assert (report.verdict, report.cause) == (Verdict.OK, None)
+    seen.cmp["dhcp"][seen.network["id"]]["processes"] = []
+    assert seen.report().lost_between == ("dhcp-port", "dhcp-server")
 
 
 def test_each_port_has_its_own_verdict() -> None:

@@ -184,6 +184,14 @@ def outer(wrap: List[str], switch: Switch, addresses: List[Answer], question: An
     return {"rc": 2, "out": "", "err": "no device has the address", "bridge": None, "in_port": None}
 
 
+def port_flags(wrap: List[str], bridge: str) -> Answer:
+    """The ports of a bridge with their flags. Only OpenFlow 1.0 has NO_FLOOD; some bridges do not speak it."""
+    old = run([*wrap, "ovs-ofctl", "--timeout=5", "-O", "OpenFlow10", "show", bridge])
+    if old["rc"] in (0, 124, 127):
+        return old
+    return run([*wrap, "ovs-ofctl", "--timeout=5", "-O", "OpenFlow13", "dump-ports-desc", bridge])
+
+
 def namespace(name: str, interface: str) -> Dict[str, Answer]:
     """The links, addresses, packet filter and UDP sockets of a network namespace."""
     inside = ["ip", "netns", "exec", name]
@@ -330,7 +338,7 @@ def main(questions: Answer) -> None:
         for bridge in switch.bridges:
             options = ["--timeout=5", "-O", "OpenFlow13"]
             flows[bridge] = pool.submit(run, [*wrap, "ovs-ofctl", *options, "--no-names", "dump-flows", bridge])
-            ports[bridge] = pool.submit(run, [*wrap, "ovs-ofctl", *options, "dump-ports-desc", bridge])
+            ports[bridge] = pool.submit(port_flags, wrap, bridge)
             fdbs[bridge] = pool.submit(run, [*wrap, "ovs-appctl", "-T", "5", "fdb/show", bridge])
         for name, question in questions.get("traces", {}).items():
             traces[name] = pool.submit(trace, wrap, switch, question)

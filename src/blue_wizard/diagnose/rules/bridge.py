@@ -97,10 +97,14 @@ def passing(case: Case) -> Iterable[Cause]:
     bridge = links.get(path.device("qbr"))
     for device, lost in ((path.tap, "qbr"), (path.device("qvb"), "qvb")):
         link = links.get(device)
+        # A bridge that is down, or a port without carrier, is disabled for that alone, which is told there.
         if (
             link
-            and link.master == path.device("qbr")
+            and bridge is not None
+            and bridge.up
+            and link.master == bridge.name
             and link.up
+            and link.carrier
             and link.port_state in {"disabled", "blocking", "listening"}
         ):
             yield Cause(

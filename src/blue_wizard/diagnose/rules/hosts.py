@@ -19,7 +19,9 @@ def _shown(host: HostView) -> str:
 
 def _unknown(code: str, side: Side, case: Case, message: str, remedy: str, evidence: tuple[str, ...]) -> Cause:
     hop = "tap" if side is case.compute else "dhcp-port"
-    return Cause(code, hop, side.host.name, side.host.name, message, remedy, evidence, unknown=True)
+    return Cause(
+        code, hop, side.host.name, side.host.name or case.api.server["name"], message, remedy, evidence, unknown=True
+    )
 
 
 @rule
@@ -28,6 +30,10 @@ def reached(case: Case) -> Iterable[Cause]:
     for side in case.sides:
         host = side.host
         if not host.name:
+            if side is case.compute and case.api.server["status"] == "ACTIVE":
+                text = _("The API does not tell on which host the server is.")
+                remedy = _("Use an account that may see hosts (an administrator's) in clouds.yaml.")
+                yield _unknown("host.unreachable", side, case, text, remedy, ("OS-EXT-SRV-ATTR:host: -",))
             continue
         if not host.reached:
             remedy = host.hint or _("Check with: blue-wizard doctor. What could be looked at elsewhere is reported.")

@@ -185,7 +185,7 @@ def flags(case: Case) -> Iterable[Cause]:
         # A device that was moved into a namespace is always shown as down.
         if "PORT_DOWN" in found and interface.type != "internal" and side is case.compute:
             link = side.host.links.get(port.name)
-            bad += ["PORT_DOWN"] if link is None or link.up else []
+            bad += ["PORT_DOWN"] if link is not None and link.up else []
         for flag in bad:
             code = "ovs.port-down" if flag == "PORT_DOWN" else "ovs.no-forward"
             yield Cause(

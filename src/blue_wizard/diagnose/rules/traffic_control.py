@@ -2,47 +2,44 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from blue_wizard.diagnose.case import Case
-from blue_wizard.diagnose.model import Cause, Direction
+from blue_wizard.diagnose.model import Cause, Direction, Finding
 from blue_wizard.diagnose.rulebook import rule
+from blue_wizard.facts import dhcp, tc
 from blue_wizard.text import _
 
-__all__ = ["dropping", "filters"]
-
-_OURS = re.compile(r"\bbw-")
+__all__ = ["filters"]
 
 
 @rule
-def filters(case: Case) -> Iterable[Cause]:
-    """A filter that drops, or an XDP program. What comes from the guest is ingress of tap, what goes to it is egress."""
+def filters(case: Case) -> Iterable[Cause | Finding]:
+    """The DHCP frame is run through the filters. What comes from the guest is ingress of tap, what goes to it is egress."""
+    request, reply = _frames(case)
     for hop, host, device, side, text, direction, lost in _all(case):
-        if text and dropping(text):
-            yield Cause(
-                "tap.tc-filter" if hop != "dhcp-port" else "dhcp.blocked",
-                hop,
-                host,
-                device,
-                _("A tc filter on {device} ({side}) on {host} drops packets.").format(
-                    device=device, side=side, host=host
-                ),
-                _(
-                    "Find out who made it. To look: tc -s filter show dev {device} {side}; "
-                    "to remove: tc filter del dev {device} {side}"
-                ).format(device=device, side=side),
-                tuple(line.strip() for line in text.splitlines() if line.strip())[:3],
-                direction,
-                lost,
+        found = tc.judge(text, request if direction is Direction.REQUEST else reply)
+        remedy = _(
+            "Find out who made it. To look: tc -s filter show dev {device} {side}; "
+            "to remove: tc filter del dev {device} {side}"
+        ).format(device=device, side=side)
+        code = "tap.tc-filter" if hop != "dhcp-port" else "dhcp.blocked"
+        if found.by:
+            message = _("A tc filter on {device} ({side}) on {host} drops the packet.").format(
+                device=device, side=side, host=host
             )
+            yield Cause(code, hop, host, device, message, remedy, (found.by,), direction, lost)
+        elif found.doubt:
+            message = _(
+                "A program decides over packets on {device} ({side}) on {host}; what it does can't be told."
+            ).format(device=device, side=side, host=host)
+            yield Finding(code, host, device, message, remedy, found.doubt)
     for hop in ("tap", "qvb", "qvo"):
         name = case.path.device(hop)
         link = case.compute.host.links.get(name)
         if link is not None and link.xdp:
-            yield Cause(
+            yield Finding(
                 "tap.tc-filter",
-                hop,
                 case.compute.host.name,
                 name,
                 _("An XDP program is on {device} on {host}.").format(device=name, host=case.compute.host.name),
@@ -51,6 +48,15 @@ def filters(case: Case) -> Iterable[Cause]:
                 ),
                 (f"{name}: xdp",),
             )
+
+
+def _frames(case: Case) -> tuple[bytes, bytes]:
+    path = case.path
+    server = path.dhcp_port["mac_address"] if path.dhcp_port else "02:00:00:00:00:01"
+    offer = dhcp.offer(
+        path.mac, 1, server_mac=server, server=path.dhcp_address or "192.0.2.1", address=path.address or "192.0.2.2"
+    )
+    return dhcp.discover(path.mac, 1), offer
 
 
 def _all(case: Case) -> Iterator[tuple[str, str, str, str, str, Direction, str]]:
@@ -72,10 +78,3 @@ def _all(case: Case) -> Iterator[tuple[str, str, str, str, str, Direction, str]]
             text = case.dhcp.raw(f"tc_{side}")["out"]
             word = "ingress" if side == "in" else "egress"
             yield "dhcp-port", case.network.host.name, path.dhcp_tap, word, str(text), direction, lost
-
-
-def dropping(text: str) -> bool:
-    """Whether filters as ``tc -s filter show`` prints them may drop DHCP: a drop action, or a program that decides itself."""
-    if _OURS.search(text):
-        return False
-    return bool(re.search(r"action order \d+:.*(drop|shot)|gact action (drop|shot)|direct-action|\bdrop\b", text))
