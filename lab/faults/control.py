@@ -146,6 +146,10 @@ def _serves(t: Target) -> str:
     return f"ip netns exec {t.namespace} ss -lunp | grep -q ':67 '"
 
 
+def _wired(t: Target) -> str:
+    return f"{_serves(t)} && ! ovs-vsctl --columns=tag list Port | grep -q 4095"
+
+
 @fault(
     "network-admin-down",
     on=VLAN,
@@ -163,7 +167,7 @@ def _(t: Target) -> list[Change]:
             ("network", "update_network", [t.network], {"is_admin_state_up": True}),
             host=t.net,
             settled=f"! {_serves(t)}",
-            healed=_serves(t),
+            healed=_wired(t),
         )
     ]
 
@@ -185,7 +189,7 @@ def _(t: Target) -> list[Change]:
             ("network", "update_subnet", [t.subnet], {"is_dhcp_enabled": True}),
             host=t.net,
             settled=f"! {_serves(t)}",
-            healed=_serves(t),
+            healed=_wired(t),
         )
     ]
 
@@ -207,7 +211,7 @@ def _(t: Target) -> list[Change]:
             ("network", "add_dhcp_agent_to_network", pair, {}),
             host=t.net,
             settled=f"! {_serves(t)}",
-            healed=_serves(t),
+            healed=_wired(t),
         )
     ]
 
