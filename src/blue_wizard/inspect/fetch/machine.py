@@ -401,7 +401,7 @@ host_fact(
     # Its guests, or the compute service that drives it, say that there should be a libvirt. The brackets keep a pattern from
     # finding the command that it stands in.
     daemon=Command(
-        ("sh", "-c", "pgrep -x 'libvirtd|virtqemud' || pgrep -f '[q]emu-system-|[q]emu-kvm|[n]ova-compute'")
+        ("sh", "-c", "pgrep -x libvirtd || pgrep -x virtqemud || pgrep -f '[q]emu-system-|[q]emu-kvm|[n]ova-compute'")
     ),
     version=Command(("virsh", "version", "--daemon"), within=True),
 )
