@@ -55,9 +55,18 @@ class Everywhere(Generic[T]):
 
 @dataclass(frozen=True)
 class Reached:
-    """Which hosts answered by SSH (None) and which did not: the kind of fault (see `reach.faults`), and the reason."""
+    """Which hosts answered by SSH (None) and which did not: the kind of fault (see `reach.faults`), and the reason.
 
-    hosts: Mapping[str, tuple[str, str] | None]
+    `missing`: those that had neither answered nor failed when the time was up; nothing may be said of them.
+    """
+
+    hosts: Mapping[str, tuple[str, str] | None] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All hosts of the inventory."""
+        return (*self.hosts, *self.missing)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from blue_wizard.inspect.collect import kinds
-from blue_wizard.inspect.facts import Everywhere, Facts, Missing, is_host_fact
+from blue_wizard.inspect.facts import Everywhere, Facts, Missing, Reached, is_host_fact
 from blue_wizard.inspect.model import Check, Finding
 from blue_wizard.text import _
 
@@ -112,7 +112,7 @@ def _judge(check: Check, facts: Facts) -> Outcome:
             share.append(0.0)
             continue
         findings += made
-        partly = [fact for fact in given if isinstance(fact, Everywhere)]
+        partly = [fact for fact in given if isinstance(fact, Everywhere | Reached)]
         unknown += [f"{name}: {why}" for fact in partly for name, why in fact.missing.items()]
         share.append(min([_share(fact) for fact in partly], default=1.0))
     status = Status.SKIPPED if not share else Status.FAIL if findings else Status.UNKNOWN if unknown else Status.PASS
@@ -121,9 +121,10 @@ def _judge(check: Check, facts: Facts) -> Outcome:
     return Outcome(check, status, tuple(findings), tuple(dict.fromkeys(unknown)), known, took)
 
 
-def _share(fact: Everywhere[Any]) -> float:
-    asked = len(fact.at) + len(fact.missing)
-    return len(fact.at) / asked if asked else 1.0
+def _share(fact: Everywhere[Any] | Reached) -> float:
+    known = len(fact.at if isinstance(fact, Everywhere) else fact.hosts)
+    asked = known + len(fact.missing)
+    return known / asked if asked else 1.0
 
 
 def _placed(finding: Finding, host: str) -> Finding:

@@ -105,8 +105,8 @@ def test_a_host_that_hangs_or_refuses_holds_up_no_other(monkeypatch: pytest.Monk
         "well": None,
         "bare": None,
         "refuses": "login",
-        "hangs": "unreachable",
     }
+    assert set(reached.missing) == {"hangs"}, "it may be slow only: nothing may be said of it"
     everywhere = found.get(Everywhere[Memory])
     assert isinstance(everywhere, Everywhere)
     assert (set(everywhere.at), set(everywhere.missing)) == ({"well"}, {"bare", "hangs", "refuses"})

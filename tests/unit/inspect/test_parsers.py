@@ -25,7 +25,7 @@ from blue_wizard.facts.machine import (
 )
 from blue_wizard.facts.mariadb import DatabaseServer
 from blue_wizard.facts.memcached import Memcached
-from blue_wizard.facts.rabbitmq import RabbitNode
+from blue_wizard.facts.rabbitmq import RabbitNode, RabbitUse
 from blue_wizard.inspect.collect import read_host, register
 from blue_wizard.inspect.facts import Missing, host_facts
 from blue_wizard.inspect.fetch.machine import Certificates, Containers, LibvirtAnswer
@@ -57,7 +57,7 @@ def host() -> dict[type, object]:
 @pytest.fixture(scope="module")
 def controller() -> dict[type, object]:
     """A controller: queue, database, cache."""
-    kinds = (RabbitNode, DatabaseServer, Memcached, HypervisorDomains, LibvirtAnswer, Listeners, Memory)
+    kinds = (RabbitNode, RabbitUse, DatabaseServer, Memcached, HypervisorDomains, LibvirtAnswer, Listeners, Memory)
     return read_host((GOLDEN / "host-controller-zed.json").read_text(), kinds, started=1.0, took_s=2.0)
 
 
@@ -220,8 +220,12 @@ def test_a_controller(controller: dict[type, object]) -> None:
     assert (rabbit.running, rabbit.members, rabbit.alarms) == (("lab@localhost",), ("lab@localhost",), ())
     assert len(rabbit.queues) == 4
     assert rabbit.queues[0].vhost == "lab"
-    assert rabbit.fds is not None
-    assert rabbit.fds[0] < rabbit.fds[1]
+    use = controller[RabbitUse]
+    assert isinstance(use, RabbitUse)
+    assert use.fds == (90, 19903)
+    assert use.memory is not None
+    assert use.memory[0] < use.memory[1] == 1_000_000_000
+    assert use.disk is not None
     assert rabbit.versions == ("3.10.8",)
     database = controller[DatabaseServer]
     assert isinstance(database, DatabaseServer)
@@ -339,10 +343,11 @@ def test_rabbitmq_in_trouble() -> None:
         "versions": {"a": {"rabbitmq_version": "3.10"}, "b": {"rabbitmq_version": "3.12"}},
         "feature_flags": [{"name": "x", "state": "disabled", "stability": "stable"}, {"name": "y", "state": "enabled"}],
     }
-    node = RabbitNode.parse(json.dumps(cluster), "{}", "vhost /\n[]\nvhost nova\n")
+    node = RabbitNode.parse(json.dumps(cluster), "vhost /\n[]\nvhost nova\n")
     assert (node.partitions, node.members, node.versions) == (("a | b",), ("a", "b"), ("3.10", "3.12"))
     assert node.alarms == ("a memory resource_limit",)
-    assert (node.flags_off, node.queues, node.fds) == (("x",), (), None)
+    assert (node.flags_off, node.queues) == (("x",), ())
+    assert RabbitUse.parse("{}") == RabbitUse()
 
 
 def test_certificates_and_exposed_files_and_containers() -> None:

@@ -169,6 +169,7 @@ def test_the_missing_lists_of_hosts_are_told() -> None:
     def gone(reached: Reached) -> Iterable[Finding]:
         yield from (found(h, N_("critical")) for h, lost in reached.hosts.items() if lost)
 
-    facts = Facts(Now(0.0), {Reached: Reached({"a": None, "b": ("unreachable", "no route")})})
+    facts = Facts(Now(0.0), {Reached: Reached({"a": None, "b": ("unreachable", "no route")}, {"c": "late"})})
     (outcome,) = judge([_check(gone, Reached)], facts)
     assert [f.object for f in outcome.findings] == ["b"]
+    assert (outcome.unknown, outcome.known) == (("c: late",), pytest.approx(2 / 3))

@@ -26,7 +26,7 @@ from blue_wizard.facts.machine import (
 from blue_wizard.facts.mariadb import DatabaseServer
 from blue_wizard.facts.memcached import Memcached
 from blue_wizard.facts.probe import Command, Files, Reading
-from blue_wizard.facts.rabbitmq import RabbitNode
+from blue_wizard.facts.rabbitmq import RabbitNode, RabbitUse
 from blue_wizard.inspect.facts import host_fact
 
 __all__ = ["Certificates", "Containers", "ExposedFiles", "LibvirtAnswer", "Namespaces"]
@@ -209,15 +209,20 @@ esac
 def _rabbit(r: Readings) -> RabbitNode | None:
     if r["cluster"].status == _NOT_HERE:
         return None
-    return RabbitNode.parse(_text(r["cluster"]), _text(r["status"]), _text(r["queues"]))
+    return RabbitNode.parse(_text(r["cluster"]), _text(r["queues"]))
 
 
 host_fact(
     RabbitNode,
     _rabbit,
     cluster=Command(("sh", "-c", _RABBIT, "rabbit", "cluster_status")),
-    status=Command(("sh", "-c", _RABBIT, "rabbit", "status")),
     queues=Command(("sh", "-c", _RABBIT, "rabbit", "queues")),
+)
+
+host_fact(
+    RabbitUse,
+    lambda r: None if r["status"].status == _NOT_HERE else RabbitUse.parse(_text(r["status"])),
+    status=Command(("sh", "-c", _RABBIT, "rabbit", "status")),
 )
 
 _SQL = (

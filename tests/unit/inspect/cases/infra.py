@@ -5,7 +5,7 @@ from __future__ import annotations
 from blue_wizard.facts.machine import Listener, Listeners
 from blue_wizard.facts.mariadb import DatabaseServer
 from blue_wizard.facts.memcached import Memcached
-from blue_wizard.facts.rabbitmq import Queue, RabbitNode
+from blue_wizard.facts.rabbitmq import Queue, RabbitNode, RabbitUse
 from blue_wizard.inspect.fetch.machine import Certificates
 from blue_wizard.inspect.fetch.served import ServedCertificates
 
@@ -33,9 +33,9 @@ case(
 case("rabbitmq.alarm", bad=[_rabbit(alarms=("a memory",))], finds=["a memory"], good=[_OK])
 case(
     "rabbitmq.resources",
-    bad=[_rabbit(fds=(900, 1000), memory=(90, 100), disk=(60, 50))],
+    bad=[at("ctl1", RabbitUse((900, 1000), (90, 100), (60, 50)))],
     finds=["file descriptors", "memory", "disk"],
-    good=[_rabbit(fds=(100, 1000), memory=(20, 100), disk=(500, 50))],
+    good=[at("ctl1", RabbitUse((100, 1000), (20, 100), (500, 50)))],
 )
 case(
     "rabbitmq.no-consumer",
