@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["Queue", "RabbitNode", "RabbitUse"]
+__all__ = ["Queue", "RabbitNode", "RabbitQueues", "RabbitUse"]
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,12 @@ class RabbitNode:
     partitions: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
-    queues: tuple[Queue, ...] = ()
     flags_off: tuple[str, ...] = field(default_factory=tuple)
 
     @staticmethod
-    def parse(cluster: str, queues: str) -> RabbitNode:
-        """``cluster_status``, and one ``list_queues`` a virtual host, each after a line ``vhost NAME``."""
+    def parse(cluster: str) -> RabbitNode:
+        """``cluster_status``."""
         c = json.loads(cluster)
-        found: list[Queue] = []
-        for block in re.split(r"^vhost ", queues, flags=re.M)[1:]:
-            vhost, _newline, rows = block.partition("\n")
-            found += [_queue(vhost.strip(), q) for q in json.loads(rows or "[]")]
         flags = (f for f in c.get("feature_flags") or () if f.get("stability", "stable") == "stable")
         return RabbitNode(
             str(c.get("cluster_name") or ""),
@@ -57,9 +52,24 @@ class RabbitNode:
             tuple(sorted(f"{a} | {b}" for a, others in dict(c.get("partitions") or {}).items() for b in others)),
             tuple(_alarm(a) for a in c.get("alarms") or ()),
             tuple(sorted({str(v.get("rabbitmq_version")) for v in dict(c.get("versions") or {}).values()})),
-            tuple(found),
             tuple(sorted(f["name"] for f in flags if f.get("state") == "disabled")),
         )
+
+
+@dataclass(frozen=True)
+class RabbitQueues:
+    """All queues of all virtual hosts."""
+
+    rows: tuple[Queue, ...] = ()
+
+    @staticmethod
+    def parse(queues: str) -> RabbitQueues:
+        """One ``list_queues`` a virtual host, each after a line ``vhost NAME``."""
+        found: list[Queue] = []
+        for block in re.split(r"^vhost ", queues, flags=re.M)[1:]:
+            vhost, _newline, rows = block.partition("\n")
+            found += [_queue(vhost.strip(), q) for q in json.loads(rows or "[]")]
+        return RabbitQueues(tuple(found))
 
 
 @dataclass(frozen=True)

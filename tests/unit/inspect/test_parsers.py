@@ -25,7 +25,7 @@ from blue_wizard.facts.machine import (
 )
 from blue_wizard.facts.mariadb import DatabaseServer
 from blue_wizard.facts.memcached import Memcached
-from blue_wizard.facts.rabbitmq import RabbitNode, RabbitUse
+from blue_wizard.facts.rabbitmq import RabbitNode, RabbitQueues, RabbitUse
 from blue_wizard.inspect.collect import read_host, register
 from blue_wizard.inspect.facts import Missing, host_facts
 from blue_wizard.inspect.fetch.machine import Certificates, Containers, LibvirtAnswer
@@ -57,7 +57,17 @@ def host() -> dict[type, object]:
 @pytest.fixture(scope="module")
 def controller() -> dict[type, object]:
     """A controller: queue, database, cache."""
-    kinds = (RabbitNode, RabbitUse, DatabaseServer, Memcached, HypervisorDomains, LibvirtAnswer, Listeners, Memory)
+    kinds = (
+        RabbitNode,
+        RabbitQueues,
+        RabbitUse,
+        DatabaseServer,
+        Memcached,
+        HypervisorDomains,
+        LibvirtAnswer,
+        Listeners,
+        Memory,
+    )
     return read_host((GOLDEN / "host-controller-zed.json").read_text(), kinds, started=1.0, took_s=2.0)
 
 
@@ -218,8 +228,9 @@ def test_a_controller(controller: dict[type, object]) -> None:
     rabbit = controller[RabbitNode]
     assert isinstance(rabbit, RabbitNode)
     assert (rabbit.running, rabbit.members, rabbit.alarms) == (("lab@localhost",), ("lab@localhost",), ())
-    assert len(rabbit.queues) == 4
-    assert rabbit.queues[0].vhost == "lab"
+    queues = controller[RabbitQueues]
+    assert isinstance(queues, RabbitQueues)
+    assert [q.vhost for q in queues.rows] == ["lab"] * 4
     use = controller[RabbitUse]
     assert isinstance(use, RabbitUse)
     assert use.fds == (90, 19903)
@@ -343,10 +354,11 @@ def test_rabbitmq_in_trouble() -> None:
         "versions": {"a": {"rabbitmq_version": "3.10"}, "b": {"rabbitmq_version": "3.12"}},
         "feature_flags": [{"name": "x", "state": "disabled", "stability": "stable"}, {"name": "y", "state": "enabled"}],
     }
-    node = RabbitNode.parse(json.dumps(cluster), "vhost /\n[]\nvhost nova\n")
+    node = RabbitNode.parse(json.dumps(cluster))
     assert (node.partitions, node.members, node.versions) == (("a | b",), ("a", "b"), ("3.10", "3.12"))
     assert node.alarms == ("a memory resource_limit",)
-    assert (node.flags_off, node.queues) == (("x",), ())
+    assert node.flags_off == ("x",)
+    assert RabbitQueues.parse("vhost /\n[]\nvhost nova\n") == RabbitQueues()
     assert RabbitUse.parse("{}") == RabbitUse()
 
 

@@ -26,7 +26,7 @@ from blue_wizard.facts.machine import (
 from blue_wizard.facts.mariadb import DatabaseServer
 from blue_wizard.facts.memcached import Memcached
 from blue_wizard.facts.probe import Command, Files, Reading
-from blue_wizard.facts.rabbitmq import RabbitNode, RabbitUse
+from blue_wizard.facts.rabbitmq import RabbitNode, RabbitQueues, RabbitUse
 from blue_wizard.inspect.facts import host_fact
 
 __all__ = ["Certificates", "Containers", "ExposedFiles", "LibvirtAnswer", "Namespaces"]
@@ -206,16 +206,15 @@ esac
 """
 
 
-def _rabbit(r: Readings) -> RabbitNode | None:
-    if r["cluster"].status == _NOT_HERE:
-        return None
-    return RabbitNode.parse(_text(r["cluster"]), _text(r["queues"]))
-
-
 host_fact(
     RabbitNode,
-    _rabbit,
+    lambda r: None if r["cluster"].status == _NOT_HERE else RabbitNode.parse(_text(r["cluster"])),
     cluster=Command(("sh", "-c", _RABBIT, "rabbit", "cluster_status")),
+)
+
+host_fact(
+    RabbitQueues,
+    lambda r: None if r["queues"].status == _NOT_HERE else RabbitQueues.parse(_text(r["queues"])),
     queues=Command(("sh", "-c", _RABBIT, "rabbit", "queues")),
 )
 
