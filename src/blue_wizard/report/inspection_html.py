@@ -35,7 +35,7 @@ def render(found: Inspection) -> str:
         lang="zh-CN" if text.current() == "zh" else "en",
         words=words(),
         verdict=verdict(found),
-        tone="good" if found.score >= _GOOD else "fair" if found.score >= _FAIR else "bad",
+        tone="#1a7f4b" if found.score >= _GOOD else "#9a6700" if found.score >= _FAIR else "#b3261e",
         arc=f"{round_ * found.score / 100:.1f} {round_:.1f}",
         families=_families(found),
         hosts=_hosts(found),
