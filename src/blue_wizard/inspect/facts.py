@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from blue_wizard.facts.probe import Probe, Reading
 from blue_wizard.inspect.model import Now
+from blue_wizard.text import _
 
 if TYPE_CHECKING:
     from blue_wizard.inspect.site import Site
@@ -106,7 +107,7 @@ class Facts:
     def _everywhere(self, kind: type) -> object:
         values = {name: known.get(kind, Missing("")) for name, known in self.hosts.items()}
         if not self.hosts:
-            return Missing("")
+            return Missing(_("no host could be asked"))
         return Everywhere(
             {name: v for name, v in values.items() if v is not None and not isinstance(v, Missing)},
             {name: v.why for name, v in values.items() if isinstance(v, Missing)},

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from blue_wizard import text
-from blue_wizard.report.inspection import marks, verdict, words
+from blue_wizard.report.inspection import marks, reasons, verdict, words
 from blue_wizard.text import _, translated
 from blue_wizard.units import clock_text, seconds_text
 
@@ -39,6 +39,7 @@ def render(found: Inspection) -> str:
         arc=f"{round_ * found.score / 100:.1f} {round_:.1f}",
         families=_families(found),
         hosts=_hosts(found),
+        reasons=reasons(found),
         trend=_trend(found),
         marks=marks,
         translated=translated,

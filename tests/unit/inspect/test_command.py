@@ -50,6 +50,13 @@ def test_exit_codes(give: Give, fail_on: str, status: int) -> None:
     assert _inspect("--fail-on", "info") == 0
 
 
+def test_a_gate_that_could_not_look_is_not_passed(give: Give, capsys: pytest.CaptureFixture[str]) -> None:
+    give()
+    assert main(["inspect", "--only", "nova.server-error", "--only", "ceph.*"]) == 1
+    assert "incomplete" in capsys.readouterr().out
+    assert main(["inspect", "--only", "nova.server-error", "--only", "ceph.*", "--min-coverage", "0"]) == 0
+
+
 def test_json_new_and_gone(give: Give, capsys: pytest.CaptureFixture[str]) -> None:
     give(Server("a", "web", status="ERROR"))
     assert _inspect("-o", "json") == 0

@@ -196,6 +196,14 @@ def test_many_findings_of_one_check_are_told_in_short() -> None:
     assert "and 35 more" in shown.get()
 
 
+def test_one_reason_is_told_once(inspection: Inspection) -> None:
+    assert told.reasons(inspection) == [("no rights", ["ceph.flags"])]
+    lost = [Outcome(c, Status.UNKNOWN, (), ("cmp1: dead", f"only {c.id}"), 0.0) for c in list(BY_ID.values())[:5]]
+    made = assemble(Run(0.0, 0.0, tuple(lost)), cloud="c", profile="quick", history=None)
+    assert told.reasons(made)[0] == ("cmp1: dead", [o.check.id for o in lost])
+    assert "incomplete" in told.verdict(made)
+
+
 def test_a_report_of_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"r\.odt"):
         files.writer(tmp_path / "r.odt")
