@@ -33,6 +33,8 @@ __all__ = ["Certificates", "Containers", "ExposedFiles", "LibvirtAnswer", "Names
 
 Readings = Mapping[str, Reading]
 _DAY_S = 86400.0
+_PATIENT_S = 20.0
+"""For what starts a virtual machine of its own (Erlang's), or tells many things; the script as a whole is ended in time anyhow."""
 _NOT_HERE = 3
 """What our own small scripts end with where the thing that they look at is not on this host."""
 
@@ -177,8 +179,8 @@ def _domains(r: Readings) -> HypervisorDomains | None:
 host_fact(
     HypervisorDomains,
     _domains,
-    states=Command(("virsh", "domstats", "--state"), within=True),
-    xml=Command(("sh", "-c", _DOMAINS), within=True),
+    states=Command(("virsh", "domstats", "--state"), _PATIENT_S, within=True),
+    xml=Command(("sh", "-c", _DOMAINS), _PATIENT_S, within=True),
     version=Command(("virsh", "version"), within=True),
     secrets=Command(("virsh", "secret-list"), within=True),
     daemon=Files(("/run/libvirtd.pid", "/run/libvirt/virtqemud.pid", "/run/virtqemud.pid", "/var/run/libvirtd.pid")),
@@ -209,19 +211,19 @@ esac
 host_fact(
     RabbitNode,
     lambda r: None if r["cluster"].status == _NOT_HERE else RabbitNode.parse(_text(r["cluster"])),
-    cluster=Command(("sh", "-c", _RABBIT, "rabbit", "cluster_status")),
+    cluster=Command(("sh", "-c", _RABBIT, "rabbit", "cluster_status"), _PATIENT_S),
 )
 
 host_fact(
     RabbitQueues,
     lambda r: None if r["queues"].status == _NOT_HERE else RabbitQueues.parse(_text(r["queues"])),
-    queues=Command(("sh", "-c", _RABBIT, "rabbit", "queues")),
+    queues=Command(("sh", "-c", _RABBIT, "rabbit", "queues"), _PATIENT_S),
 )
 
 host_fact(
     RabbitUse,
     lambda r: None if r["status"].status == _NOT_HERE else RabbitUse.parse(_text(r["status"])),
-    status=Command(("sh", "-c", _RABBIT, "rabbit", "status")),
+    status=Command(("sh", "-c", _RABBIT, "rabbit", "status"), _PATIENT_S),
 )
 
 _SQL = (
