@@ -1,4 +1,4 @@
-"""An inspection of a whole cloud: a healthy one scores well and is told the same each time; what can't be reached is told as such."""
+"""An inspection of a whole cloud: a healthy one scores well, and the same each time; what can't be reached is told."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ __all__ = ["Certificates", "Containers", "ExposedFiles", "LibvirtAnswer", "Names
 Readings = Mapping[str, Reading]
 _DAY_S = 86400.0
 _PATIENT_S = 20.0
-"""For what starts a virtual machine of its own (Erlang's), or tells many things; the script as a whole is ended in time anyhow."""
+"""For what starts a virtual machine of its own (Erlang's), or tells many things; the script as a whole is ended in time
+anyhow."""
 _NOT_HERE = 3
 """What our own small scripts end with where the thing that they look at is not on this host."""
 
