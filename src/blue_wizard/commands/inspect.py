@@ -53,7 +53,9 @@ def run(
         list[Path] | None,
         Parameter(
             negative=(),
-            help=_("Also write a report: FILE.html, .xlsx, .json, .prom or .xml. May be said several times."),
+            help=_(
+                "Also write a report: FILE.html, .xlsx, .docx, .pdf, .json, .prom or .xml. May be said several times."
+            ),
         ),
     ] = None,
     fail_on: Annotated[

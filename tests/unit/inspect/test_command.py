@@ -96,7 +96,7 @@ def test_history_can_be_left_out(give: Give, tmp_path: Path) -> None:
 
 def test_reports_are_written(give: Give, tmp_path: Path) -> None:
     give(Server("a", "web", status="ERROR"))
-    endings = ("html", "json", "xlsx", "prom", "xml")
+    endings = ("html", "json", "xlsx", "docx", "prom", "xml")
     assert _inspect(*(word for e in endings for word in ("--report", str(tmp_path / f"r.{e}")))) == 0
     assert all((tmp_path / f"r.{e}").stat().st_size > 100 for e in endings)
 

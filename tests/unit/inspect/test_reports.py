@@ -155,6 +155,26 @@ def test_reports_speak_both_languages(inspection: Inspection, lang: str, tmp_pat
     assert all(c.data_type != "f" for sheet in book for row in sheet.iter_rows() for c in row)
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_document_is_one_to_sign(inspection: Inspection, lang: str, tmp_path: Path) -> None:
+    import docx
+
+    before = text.current()
+    text.use(lang)
+    try:
+        files.writer(tmp_path / "r.docx")(inspection, tmp_path / "r.docx")
+    finally:
+        text.use(before)
+    made = docx.Document(str(tmp_path / "r.docx"))
+    tables = [[[c.text for c in row.cells] for row in table.rows] for table in made.tables]
+    assert tables[1][0] == {"en": ["Inspected by", "Reviewed by", "Date"], "zh": ["巡检人", "审核人", "日期"]}[lang]
+    findings = tables[2]
+    assert len(findings) == 5
+    assert findings[1][1] == "host.unreachable"
+    assert "no rights" in tables[3][1][0]
+    assert len(tables[4]) == 7
+
+
 def test_prometheus(inspection: Inspection) -> None:
     shown = prometheus(inspection)
     assert 'blue_wizard_inspect_score{cloud="c",profile="quick"} 79.0' in shown
