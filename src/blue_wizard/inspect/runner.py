@@ -46,6 +46,9 @@ class Run:
     outcomes: tuple[Outcome, ...]
 
 
+_FIRST = 0.7
+"""The share of the time that the first reading may take."""
+
 Collect = Callable[[Collection[Any], float], Facts]
 
 
@@ -63,10 +66,11 @@ def run(
     """
     began, started = time.monotonic(), time.time()
     until = began + deadline_s
-    outcomes = judge(checks, collect(kinds(checks), until))
+    # A host that does not answer must not use up the time in which others could be read again.
+    outcomes = judge(checks, collect(kinds(checks), began + deadline_s * _FIRST))
     doubtful = [o.check for o in outcomes if o.check.reread and o.findings]
     if doubtful:
-        sleep(settle_s)
+        sleep(min(settle_s, max(0.0, until - time.monotonic()) / 3))
         again = {o.check.id: o for o in judge(doubtful, collect(kinds(doubtful), until))}
         outcomes = [_both(o, again[o.check.id]) if o.check.id in again else o for o in outcomes]
     return Run(started, time.monotonic() - began, tuple(outcomes))

@@ -100,7 +100,7 @@ def _run(check: Check, *answers: object) -> tuple[Status, list[str], list[float]
     def read(_kinds: Collection[Any], _until: float) -> Facts:
         return _facts(given.pop(0))
 
-    (outcome,) = run([check], read, deadline_s=9, settle_s=3, sleep=slept.append).outcomes
+    (outcome,) = run([check], read, deadline_s=900, settle_s=3, sleep=slept.append).outcomes
     assert not given
     return outcome.status, [f.object for f in outcome.findings], slept
 
