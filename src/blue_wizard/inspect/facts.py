@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from blue_wizard.facts.probe import Probe, Reading
 from blue_wizard.inspect.model import Now
+from blue_wizard.text import _
 
 if TYPE_CHECKING:
     from blue_wizard.inspect.site import Site
@@ -55,9 +56,18 @@ class Everywhere(Generic[T]):
 
 @dataclass(frozen=True)
 class Reached:
-    """Which hosts answered by SSH (None) and which did not: the kind of fault (see `reach.faults`), and the reason."""
+    """Which hosts answered by SSH (None) and which did not: the kind of fault (see `reach.faults`), and the reason.
 
-    hosts: Mapping[str, tuple[str, str] | None]
+    `missing`: those that had neither answered nor failed when the time was up; nothing may be said of them.
+    """
+
+    hosts: Mapping[str, tuple[str, str] | None] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All hosts of the inventory."""
+        return (*self.hosts, *self.missing)
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,7 @@ class Facts:
     def _everywhere(self, kind: type) -> object:
         values = {name: known.get(kind, Missing("")) for name, known in self.hosts.items()}
         if not self.hosts:
-            return Missing("")
+            return Missing(_("no host could be asked"))
         return Everywhere(
             {name: v for name, v in values.items() if v is not None and not isinstance(v, Missing)},
             {name: v.why for name, v in values.items() if isinstance(v, Missing)},

@@ -26,13 +26,16 @@ from blue_wizard.facts.machine import (
 from blue_wizard.facts.mariadb import DatabaseServer
 from blue_wizard.facts.memcached import Memcached
 from blue_wizard.facts.probe import Command, Files, Reading
-from blue_wizard.facts.rabbitmq import RabbitNode
+from blue_wizard.facts.rabbitmq import RabbitNode, RabbitQueues, RabbitUse
 from blue_wizard.inspect.facts import host_fact
 
 __all__ = ["Certificates", "Containers", "ExposedFiles", "LibvirtAnswer", "Namespaces"]
 
 Readings = Mapping[str, Reading]
 _DAY_S = 86400.0
+_PATIENT_S = 20.0
+"""For what starts a virtual machine of its own (Erlang's), or tells many things; the script as a whole is ended in time
+anyhow."""
 _NOT_HERE = 3
 """What our own small scripts end with where the thing that they look at is not on this host."""
 
@@ -177,8 +180,8 @@ def _domains(r: Readings) -> HypervisorDomains | None:
 host_fact(
     HypervisorDomains,
     _domains,
-    states=Command(("virsh", "domstats", "--state"), within=True),
-    xml=Command(("sh", "-c", _DOMAINS), within=True),
+    states=Command(("virsh", "domstats", "--state"), _PATIENT_S, within=True),
+    xml=Command(("sh", "-c", _DOMAINS), _PATIENT_S, within=True),
     version=Command(("virsh", "version"), within=True),
     secrets=Command(("virsh", "secret-list"), within=True),
     daemon=Files(("/run/libvirtd.pid", "/run/libvirt/virtqemud.pid", "/run/virtqemud.pid", "/var/run/libvirtd.pid")),
@@ -206,18 +209,22 @@ esac
 """
 
 
-def _rabbit(r: Readings) -> RabbitNode | None:
-    if r["cluster"].status == _NOT_HERE:
-        return None
-    return RabbitNode.parse(_text(r["cluster"]), _text(r["status"]), _text(r["queues"]))
-
-
 host_fact(
     RabbitNode,
-    _rabbit,
-    cluster=Command(("sh", "-c", _RABBIT, "rabbit", "cluster_status")),
-    status=Command(("sh", "-c", _RABBIT, "rabbit", "status")),
-    queues=Command(("sh", "-c", _RABBIT, "rabbit", "queues")),
+    lambda r: None if r["cluster"].status == _NOT_HERE else RabbitNode.parse(_text(r["cluster"])),
+    cluster=Command(("sh", "-c", _RABBIT, "rabbit", "cluster_status"), _PATIENT_S),
+)
+
+host_fact(
+    RabbitQueues,
+    lambda r: None if r["queues"].status == _NOT_HERE else RabbitQueues.parse(_text(r["queues"])),
+    queues=Command(("sh", "-c", _RABBIT, "rabbit", "queues"), _PATIENT_S),
+)
+
+host_fact(
+    RabbitUse,
+    lambda r: None if r["status"].status == _NOT_HERE else RabbitUse.parse(_text(r["status"])),
+    status=Command(("sh", "-c", _RABBIT, "rabbit", "status"), _PATIENT_S),
 )
 
 _SQL = (
@@ -401,7 +408,7 @@ host_fact(
     # Its guests, or the compute service that drives it, say that there should be a libvirt. The brackets keep a pattern from
     # finding the command that it stands in.
     daemon=Command(
-        ("sh", "-c", "pgrep -x 'libvirtd|virtqemud' || pgrep -f '[q]emu-system-|[q]emu-kvm|[n]ova-compute'")
+        ("sh", "-c", "pgrep -x libvirtd || pgrep -x virtqemud || pgrep -f '[q]emu-system-|[q]emu-kvm|[n]ova-compute'")
     ),
     version=Command(("virsh", "version", "--daemon"), within=True),
 )

@@ -80,6 +80,7 @@ def types(site: Site) -> VolumeTypes:
 def images(site: Site) -> Images:
     """All pages: Glance's own are of 25, and end in ``next``, a path with its version. Hidden and community ones are
     listed apart."""
+    site.require_admin()
     rows: dict[str, dict[str, Any]] = {}
     for which in ("os_hidden=false", "os_hidden=true", "visibility=community"):
         path: str | None = f"/images?limit=1000&{which}"

@@ -230,7 +230,8 @@ case(
     bad=[FloatingIps((FloatingIp("f", "1.2.3.4", port="gone", router="r"), FloatingIp("g", "1.2.3.5", port="p", router="gone"))),
          Ports((Port("p"),)), Routers((Router("r"),))],
     finds=["f", "g"],
-    good=[FloatingIps((FloatingIp("f", "1.2.3.4", port="p", router="r"), FloatingIp("g", "1.2.3.5"))), Ports((Port("p"),)), Routers((Router("r"),))],
+    good=[FloatingIps((FloatingIp("f", "1.2.3.4", port="p", router="r"), FloatingIp("g", "1.2.3.5"))),
+          Ports((Port("p"),)), Routers((Router("r"),))],
 )  # fmt: skip
 case(
     "cross.duplicate-address",
