@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 
-.PHONY: help setup lab lab-down demo check test test-all test-crash test-host test-netdiag bench
+.PHONY: help setup lab lab-down demo reports check test test-all test-crash test-host test-netdiag bench
 
 help:           ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -19,6 +19,9 @@ lab-down:       ## leave nothing of the lab behind (the cache of guest disks sta
 
 demo: lab       ## move three machines into the lab's cloud, for real
 	@lab/demo
+
+reports: lab    ## write what inspection and statistics say of the lab, in every format, in English and Chinese
+	@lab/reports
 
 check: setup    ## types, style, translations, documents
 	@.venv/bin/ruff check
