@@ -154,5 +154,7 @@ def _parsed(kind: type, readings: Mapping[str, probe.Reading]) -> object:
         return Missing(_("did not answer in time: {names}").format(names=", ".join(sorted(late))))
     try:
         return fact.parse(mine)
+    except ValueError as e:
+        return Missing(str(e))
     except Exception as e:
         return Missing(f"{type(e).__name__}: {e}")

@@ -173,3 +173,8 @@ def test_the_missing_lists_of_hosts_are_told() -> None:
     (outcome,) = judge([_check(gone, Reached)], facts)
     assert [f.object for f in outcome.findings] == ["b"]
     assert (outcome.unknown, outcome.known) == (("c: late",), pytest.approx(2 / 3))
+
+
+def test_secrets_in_what_was_read_become_stars() -> None:
+    made = found("x", "{error}", evidence=["ps: x --url rabbit://nova:hunter22@ctl1/"], error="amqp://a:hunter22@b")
+    assert "hunter22" not in f"{made.message} {made.evidence}"
