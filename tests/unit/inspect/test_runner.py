@@ -146,7 +146,9 @@ def test_names_of_one_host() -> None:
     assert not same_host("cmp1", "cmp10")
     assert not same_host("", "cmp1")
     facts = Everywhere({"cmp1": 1})
-    assert (facts.of("cmp1.example"), facts.of("cmp2")) == (1, None)
+    assert (facts.of("cmp1.example"), facts.of("CMP1"), facts.of("cmp2")) == (1, 1, None)
+    facts = Everywhere({"a.x": 1, "a.y": 2, "b.x": 3})
+    assert (facts.of("a.x"), facts.of("b"), facts.of("a"), facts.of("b.y")) == (1, 3, None, None)
 
 
 def test_score() -> None:
