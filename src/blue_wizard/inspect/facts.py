@@ -60,7 +60,7 @@ class Everywhere(Generic[T]):
         return found
 
     def of(self, host: str) -> T | None:
-        """The fact of a host, by whatever name a service knows it (see `same_host`); None where it is not known, or not for certain."""
+        """The fact of a host, by whatever name a service knows it (see `same_host`); None where it is not known for certain."""
         name = host.lower()
         label, dot, _rest = name.partition(".")
         if name in self._by_name:
