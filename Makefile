@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 
-.PHONY: help setup lab lab-down demo check test test-all test-crash bench
+.PHONY: help setup lab lab-down demo check test test-all test-crash test-host test-netdiag bench
 
 help:           ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -40,8 +40,15 @@ test-all: setup ## the same, with every matrix whole
 test-crash: setup ## kill -9 at every point of every step, then resume, and roll back
 	@$(PY) -m pytest --whole tests/crash tests/lab/test_migrate_crash.py
 
+test-host: setup ## empty a compute host and give it back, in every way that can go wrong
+	@$(PY) -m pytest --whole tests/unit/maintain tests/lab/test_host.py
+
+test-netdiag: setup ## plant every network fault, diagnose and heal it, and print the table
+	@$(PY) -m pytest --whole -q -p no:xdist tests/lab/test_netdiag.py
+
 bench: lab      ## measure what we claim, against the peers' commands, in one run
 	@$(PY) -m bench.transfer
 	@$(PY) -m bench.jobs
 	@$(PY) -m bench.fanout
 	@$(PY) -m bench.formats
+	@$(PY) -m bench.stats

@@ -32,11 +32,28 @@ def main() -> int:
     guest.add_argument("--timeout", type=float, default=120)
     guests = commands.add_parser("guests", help="the guests of the KVM host")
     guests.add_argument("what", choices=("reset",))
-    add = commands.add_parser("add", help="an extra part: vcenter")
+    add = commands.add_parser("add", help="an extra part: vcenter, scale, storage-vm")
     add.add_argument("part")
     vcenter = commands.add_parser("vcenter", help="the vCenter's machines as at first, or a fault of its own")
     vcenter.add_argument("what", choices=("reset", "expire", "faults", "state"))
     vcenter.add_argument("json", nargs="?", default="{}", help="for faults: Truncate, ExpireAfter, NoRange, DelayMs")
+    fault = commands.add_parser("fault", help="planted network faults: list, inject, heal")
+    what = fault.add_subparsers(dest="what", required=True)
+    listing = what.add_parser("list", help="all faults, and what must be found for each")
+    listing.add_argument("-o", choices=("table", "json"), default="table")
+    planting = what.add_parser("inject", help="plant a fault on a server's port")
+    planting.add_argument("name")
+    planting.add_argument("--server", required=True, help="name or id")
+    planting.add_argument("--port", default="", help="the beginning of its id; else the first port that fits")
+    healing = what.add_parser("heal", help="undo what is planted, also by a process that was killed")
+    healing.add_argument("name", nargs="?")
+    disk = commands.add_parser("disk", help="the disks of the storage host: list, fail, heal, slow, fast, pull, insert")
+    disk.add_argument("host", choices=("sto1",))
+    disk.add_argument("what", choices=("list", "fail", "heal", "slow", "fast", "pull", "insert", "reset"))
+    disk.add_argument("name", nargs="?", default="")
+    disk.add_argument("--serial", default="", help="of the disk that is put in")
+    disk.add_argument("--size", type=int, help="GiB")
+    disk.add_argument("--ssd", action="store_true", help="put in one that does not rotate")
     fixture = commands.add_parser("fixture", help="make web.ova and db.vhdx in a folder")
     fixture.add_argument("folder")
     args = parser.parse_args()
@@ -125,6 +142,38 @@ def _guests(_: argparse.Namespace) -> None:
     reset()
 
 
+def _fault(args: argparse.Namespace) -> None:
+    from lab.faults import command
+
+    if args.what == "list":
+        command.show(args.o)
+    elif args.what == "inject":
+        command.plant(args.name, args.server, args.port)
+    else:
+        command.heal(args.name)
+
+
+def _disk(args: argparse.Namespace) -> None:
+    from lab.parts.storage_vm import machine
+
+    vm = machine()
+    if args.what == "list":
+        for d in vm.drives():
+            print(f"{d.name}  slot {d.slot}  {d.serial}  {d.size} GiB  {'HDD' if d.rotates else 'SSD'}  {vm.file(d)}")
+    elif args.what == "reset":
+        vm.reset()
+    elif args.what in {"fail", "heal"}:
+        vm.fail(args.name, bad=args.what == "fail")
+    elif args.what in {"slow", "fast"}:
+        vm.slow(args.name, slow=args.what == "slow")
+    elif args.what == "pull":
+        vm.pull(args.name)
+    else:
+        if not args.serial:
+            raise LabError("say --serial: of the disk that is put in")
+        vm.insert(args.name, args.serial, size=args.size, rotates=False if args.ssd else None)
+
+
 def _fixture(args: argparse.Namespace) -> None:
     from pathlib import Path
 
@@ -144,6 +193,8 @@ COMMANDS = {
     "guests": _guests,
     "add": _add,
     "vcenter": _vcenter,
+    "fault": _fault,
+    "disk": _disk,
     "fixture": _fixture,
 }
 

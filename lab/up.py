@@ -221,7 +221,20 @@ def _processes() -> list[int]:
     mine = os.readlink("/proc/self/ns/pid")
     direct = {pid for pid, (net, _) in seen.items() if net[5:-1].isdigit() and int(net[5:-1]) in ours}
     pid_namespaces = {seen[p][1] for p in direct} - {mine}
-    return sorted(direct | {p for p, (_, ns) in seen.items() if ns in pid_namespaces})
+    return sorted(direct | {p for p, (_, ns) in seen.items() if ns in pid_namespaces} | _machines())
+
+
+def _machines() -> set[int]:
+    """Virtual machines that are hosts of their own: they run beside the namespaces, not in them."""
+    found = set()
+    for file in STATE.glob("*/qemu.pid"):
+        try:
+            pid = int(file.read_text())
+            if str(STATE) in Path(f"/proc/{pid}/cmdline").read_text():
+                found.add(pid)
+        except (OSError, ValueError):
+            continue
+    return found
 
 
 def _namespaces() -> list[str]:

@@ -40,6 +40,10 @@ def _libvirt(host: Host) -> None:
         on(host, ["rm", "-rf", own / "etc/qemu/networks", own / "etc/qemu/autostart"])
         on(host, ["sh", "-c", f"cp -a /var/lib/libvirt/. {own}/lib"])
         (own / "etc" / "qemu.conf").write_text(fill("qemu.conf"))
+        hook = own / "etc" / "hooks" / "qemu"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(fill("libvirt-hook"))
+        hook.chmod(0o755)
         log = host.folder / "libvirt" / "log" / "libvirtd.log"
         text = fill("libvirtd.conf", ADDRESS=host.address, UUID=uuid.uuid4(), LOG=log)
         (own / "etc" / "libvirtd.conf").write_text(text)
@@ -79,6 +83,20 @@ def _ceph_secret(host: Host) -> None:
 
 def _has_secret(host: Host) -> bool:
     return ok([*enter(host), "virsh", "secret-get-value", SECRET])
+
+
+def _ssh_between(host: Host) -> None:
+    """Let root of a compute host log in to the others: Nova carries the disks of servers that are off by scp."""
+    folder = host.folder / "ssh_config.d"
+    folder.mkdir(exist_ok=True)
+    (folder / "lab.conf").write_text((STATE / "ssh" / "config").read_text())
+    on(host, ["sh", "-c", f"mountpoint -q /etc/ssh/ssh_config.d || mount --bind {folder} /etc/ssh/ssh_config.d"])
+
+
+def _reaches_others(host: Host) -> bool:
+    others = [h.address for h in HOSTS.values() if h.compute and h is not host]
+    options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=3"]
+    return all(ok([*enter(host), "ssh", *options, other, "true"]) for other in others)
 
 
 def _nova(host: Host) -> None:
@@ -124,8 +142,20 @@ for _h in HOSTS.values():
             alive=partial(_has_secret, _h),
         )
         part(
+            f"ssh-between:{_h.name}",
+            needs=tuple(f"sshd:{h.name}" for h in HOSTS.values() if h.compute),
+            start=partial(_ssh_between, _h),
+            alive=partial(_reaches_others, _h),
+        )
+        part(
             f"nova-compute:{_h.name}",
-            needs=(f"ceph-secret:{_h.name}", "nova-conductor", "placement", f"neutron-ovs:{_h.name}"),
+            needs=(
+                f"ceph-secret:{_h.name}",
+                f"ssh-between:{_h.name}",
+                "nova-conductor",
+                "placement",
+                f"neutron-ovs:{_h.name}",
+            ),
             start=partial(_nova, _h),
             alive=partial(_nova_alive, _h),
             log=log_of(_h, "nova-compute"),

@@ -28,6 +28,18 @@ def build() -> App:
         result_action="return_value",
     )
     app.command("blue_wizard.commands.migrate:app", name="migrate", help=_("Bring virtual machines into OpenStack."))
+    app.command(
+        "blue_wizard.commands.stats:app",
+        name="stats",
+        help=_("What there is, who uses it, when it runs out. Changes nothing."),
+    )
+    app.command("blue_wizard.commands.host:app", name="host", help=_("Empty a compute host, work on it, give it back."))
+    app.command(
+        "blue_wizard.commands.osd:app",
+        name="osd",
+        help=_("Find failed disks of Ceph, replace and rebuild their OSDs."),
+    )
+    app.command("blue_wizard.commands.diagnose:app", name="diagnose", help=_("Find out what is wrong, and where."))
     app.command("blue_wizard.commands.job:app", name="job", help=_("Look at jobs, resume, cancel and undo them."))
     app.command(
         "blue_wizard.commands.schedule:app",
@@ -55,6 +67,24 @@ def build() -> App:
         help=_("The hosts of the inventory, and who knows of them."),
     )
 
+    @app.default
+    def short(
+        *,
+        type_: Annotated[
+            str | None,
+            Parameter(
+                name=["--type", "-t"], help=_("Replace the failed OSDs of this type of deployment: kolla-ceph ...")
+            ),
+        ] = None,
+    ) -> int:
+        """The short form `blue-wizard -t TYPE`; the help without it."""
+        if type_ is None:
+            app.help_print([])
+            return 0
+        from blue_wizard.commands.osd import short_form
+
+        return short_form(type_)
+
     @app.meta.default
     def launch(
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
@@ -75,7 +105,7 @@ def build() -> App:
 
 
 def _language(argv: list[str]) -> str | None:
-    for word, following in zip(argv, [*argv[1:], None], strict=True):
+    for word, following in zip(argv, [*argv[1:], None], strict=False):
         if word.startswith("--lang="):
             return word.split("=", 1)[1]
         if word == "--lang":

@@ -24,6 +24,7 @@ from blue_wizard.text import _
 
 __all__ = [
     "CephAccess",
+    "CephAdmin",
     "CloudConfig",
     "Config",
     "HostAccess",
@@ -55,10 +56,25 @@ class CephAccess(_Strict):
     """The cephx name that inspection asks with (``mon 'allow r'``, ``mgr 'allow r'``, ``osd 'allow r'``); unset: `client`."""
 
 
+class CephAdmin(_Strict):
+    """Where `ceph` runs with the right to change the cluster.
+
+    On `host` (a monitor's, over SSH), else on this machine; `exec` are the words before it (``[docker, exec, -i, ceph_mon]``).
+    """
+
+    host: str | None = None
+    exec: list[str] = []
+    conf: Path | None = None
+    client: str = "admin"
+    """The cephx name without the leading ``client.``."""
+
+
 class CloudConfig(_Strict):
     """What clouds.yaml does not say about a cloud."""
 
     ceph: CephAccess | None = None
+    ceph_admin: CephAdmin | None = None
+    """For work on OSDs; without it, the `ceph` command of this machine with the `conf` of `ceph`."""
     volume_type: str | None = None
     compute_exec: list[str] = []
     """The words before every command on a compute host whose libvirt and QEMU live in a container
@@ -124,7 +140,7 @@ class Limits(_Strict):
     total: int = Field(default=4, ge=1)
     per_target: int = Field(default=2, ge=1)
     kinds: dict[str, Annotated[int, Field(ge=1)]] = {}
-    """How many jobs may use one thing of a kind at once: ``{source-host: 2, datastore: 1}`` (see `Plan.uses`)."""
+    """How many jobs may use one thing of a kind at once: ``{esxi-host: 4, datastore: 2}`` (see `Plan.uses`)."""
 
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

@@ -13,16 +13,14 @@ import pytest
 import yaml
 
 from lab.parts.kvm_guests import GUESTS, IMAGES
-from lab.site import STATE
 
 from .conftest import ROOT, Lab, image_sha256, until
+from .local_disks import COMPUTES, INSTANCES, everything, sha256_on
 
 pytestmark = pytest.mark.lab
 GUEST = GUESTS["tiny2"]
 MAP = 'networks: {default: private, backend: storage, "": private}\nsecurity_groups: [open]\n'
-INSTANCES = STATE / "nova" / "instances"
-COMPUTES = ("cmp1", "cmp2")
-STEPS = ("port.0", "flavor", "image", "server", "stop", "off", "import.0", "import.1", "attach.0", "start", "verify")
+STEPS = ("port.0", "flavor.0", "image", "server", "stop", "off", "import.0", "import.1", "attach.0", "start", "verify")
 # Another sample every day; BW_SEED repeats one.
 SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
 EVERY = [(s, p, e) for s in STEPS for p in ("before", "during", "after") for e in ("resume", "rollback")]
@@ -30,18 +28,6 @@ SAMPLE = {
     ("import.1", "after", "resume"),
     *random.Random(SEED).sample([x for x in EVERY if x[2] == "rollback"], 1),  # noqa: S311
 }
-
-
-def _everything(lab: Lab) -> dict[str, set[str]]:
-    """What a migration can leave behind, images of Glance and files on the compute hosts included."""
-    found = lab.inventory()
-    found["glance"] = {i.id for i in lab.connect().image.images()}
-    script = (
-        f"ls -d {INSTANCES}/*-*-*-*-* {INSTANCES}/*/*.blue-wizard /run/blue-wizard.* 2>/dev/null; pgrep -a qemu-nbd"
-    )
-    for host in COMPUTES:
-        found[host] = set(lab.on(host, "sh", "-c", script, code=None).splitlines())
-    return found
 
 
 def _plan(lab: Lab, tmp_path: Path, source: str | Path, *options: str) -> Path:
@@ -60,19 +46,6 @@ def _source_answers(lab: Lab) -> bool:
     return lab.run("guest", GUEST.name, "ping", code=None).returncode == 0
 
 
-def _sha256_on(lab: Lab, target: str, size: int) -> str:
-    """SHA-256 of the first `size` bytes of ``local:HOST:/path``, read by qemu-img over there; beyond them are zeroes."""
-    kind, host, path = target.split(":", 2)
-    assert kind == "local"
-    script = (
-        'set -e; raw=$(mktemp -p /var/tmp); trap "rm -f $raw" EXIT; qemu-img convert -U -f qcow2 -O raw "$1" $raw; '
-        f"head -c {size} $raw | sha256sum; tail -c +{size + 1} $raw | tr -d '\\000' | wc -c"
-    )
-    sha256, _dash, rest = lab.on(host, "sh", "-c", script, "hash", path).split()
-    assert rest == "0", f"{rest} bytes behind the disk's end are not zero"
-    return sha256
-
-
 def _check_guest(lab: Lab, vm: dict[str, object], tmp_path: Path) -> None:
     """Both disks of the tiny guest are equal, and it answers. It never writes, so they can still be compared."""
     disks: list[dict[str, object]] = vm["disks"]  # type: ignore[assignment]
@@ -83,14 +56,14 @@ def _check_guest(lab: Lab, vm: dict[str, object], tmp_path: Path) -> None:
         if target.startswith("rbd:"):
             assert lab.rbd_sha256(target.removeprefix("rbd:"), size) == expected
         else:
-            assert _sha256_on(lab, target, size) == expected
+            assert sha256_on(lab, target, size) == expected
     console = lab.run("guest", str(vm["server_id"]), "wait", "--timeout", "60").stdout
     assert all(f"ip={a};" in console for a in vm["addresses"])  # type: ignore[attr-defined]
 
 
 def test_two_disks_onto_a_compute_host(lab: Lab, tmp_path: Path) -> None:
     wave = _plan_guest(lab, tmp_path, "--storage", "local")
-    before = _everything(lab)
+    before = everything(lab)
 
     (vm,) = lab.json("migrate", "run", wave, "--yes")["report"]["vms"]
 
@@ -103,7 +76,7 @@ def test_two_disks_onto_a_compute_host(lab: Lab, tmp_path: Path) -> None:
         info = lab.on(server.compute_host, "qemu-img", "info", "-U", disk["target"].split(":", 2)[2])
         assert "backing file" not in info
         assert "virtual size: 1 GiB" in info
-    new = {kind: len(found - before[kind]) for kind, found in _everything(lab).items()}
+    new = {kind: len(found - before[kind]) for kind, found in everything(lab).items()}
     assert new | {"cmp1": 0, "cmp2": 0} == {
         "servers": 1, "ports": 2, "volumes": 0, "flavors": 1, "images": 0, "glance": 1, "cmp1": 0, "cmp2": 0,
     }  # fmt: skip
@@ -111,7 +84,7 @@ def test_two_disks_onto_a_compute_host(lab: Lab, tmp_path: Path) -> None:
 
     lab.bw("migrate", "rollback", wave, "--yes")
 
-    assert _everything(lab) == before
+    assert everything(lab) == before
     until(lambda: _source_answers(lab), "the source to answer again")
 
 
@@ -139,7 +112,7 @@ def test_killed_in_the_middle_of_a_copy(lab: Lab, tmp_path: Path, noise: Path, e
     text = yaml.safe_load(wave.read_text())
     text["vms"][0] |= {"start": False, "memory": 128}
     wave.write_text(yaml.safe_dump(text))
-    before = _everything(lab)
+    before = everything(lab)
     job = lab.json("migrate", "run", wave, "--yes", "--detach")["job"]
     until(lambda: _half_written(lab), "a part of the disk to be there")
     os.kill(int((lab.state / "worker.lock").read_text()), signal.SIGKILL)
@@ -149,10 +122,10 @@ def test_killed_in_the_middle_of_a_copy(lab: Lab, tmp_path: Path, noise: Path, e
         (vm,) = lab.json("job", "show", job)["report"]["vms"]
         (disk,) = vm["disks"]
         assert disk["sha256"] == image_sha256(noise, "raw", tmp_path)
-        assert _sha256_on(lab, disk["target"], disk["size"]) == disk["sha256"]
+        assert sha256_on(lab, disk["target"], disk["size"]) == disk["sha256"]
         until(lambda: not lab.on("cmp1", "pgrep", "qemu-nbd", code=None), "the copy's processes to end", 10)
     lab.bw("job", "rollback", job, "--yes")
-    until(lambda: _everything(lab) == before, "everything to be as before", 15)
+    until(lambda: everything(lab) == before, "everything to be as before", 15)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +133,7 @@ def test_killed_in_the_middle_of_a_copy(lab: Lab, tmp_path: Path, noise: Path, e
 )
 def test_killed(lab: Lab, tmp_path: Path, step: str, phase: str, end: str) -> None:
     wave, marker = _plan_guest(lab, tmp_path, "--storage", "local"), tmp_path / "killed"
-    before = _everything(lab)
+    before = everything(lab)
     job = _killed(lab, wave, f"{step}:{phase}:{marker}")
     assert marker.exists(), f"the worker was not killed (seed {SEED})"
     if end == "resume":
@@ -168,7 +141,7 @@ def test_killed(lab: Lab, tmp_path: Path, step: str, phase: str, end: str) -> No
         (vm,) = lab.json("job", "show", job)["report"]["vms"]
         _check_guest(lab, vm, tmp_path)
     lab.bw("job", "rollback", job, "--yes")
-    until(lambda: _everything(lab) == before, "everything to be as before", 15)
+    until(lambda: everything(lab) == before, "everything to be as before", 15)
     until(lambda: _source_answers(lab), "the source to answer again")
 
 
@@ -189,7 +162,7 @@ def test_through_a_staging_folder(lab: Lab, tmp_path: Path, storage: str) -> Non
     staging = tmp_path / "staging"
     staging.mkdir()
     wave = _plan_guest(lab, tmp_path, "--staging", str(staging), "--storage", storage)
-    before = _everything(lab)
+    before = everything(lab)
     # The worker dies when the first disk is staged: a second one takes it from the file and not from the source.
     job = _killed(lab, wave, f"import.0:before:{tmp_path / 'killed'}")
     (file,) = staging.iterdir()
@@ -204,19 +177,19 @@ def test_through_a_staging_folder(lab: Lab, tmp_path: Path, storage: str) -> Non
     assert list(staging.iterdir()) == []
     _check_guest(lab, vm, tmp_path)
     lab.bw("job", "rollback", job, "--yes")
-    assert _everything(lab) == before
+    assert everything(lab) == before
 
 
 def test_a_rollback_empties_the_staging_folder(lab: Lab, tmp_path: Path) -> None:
     staging = tmp_path / "staging"
     staging.mkdir()
     wave = _plan_guest(lab, tmp_path, "--staging", str(staging))
-    before = _everything(lab)
+    before = everything(lab)
     job = _killed(lab, wave, f"import.1:before:{tmp_path / 'killed'}")
     assert len(list(staging.iterdir())) == 1
     lab.bw("job", "rollback", job, "--yes")
     assert list(staging.iterdir()) == []
-    assert _everything(lab) == before
+    assert everything(lab) == before
     until(lambda: _source_answers(lab), "the source to answer again")
 
 
@@ -224,9 +197,9 @@ def test_no_compute_host_has_the_room(lab: Lab, tmp_path: Path) -> None:
     huge = tmp_path / "huge.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", huge, "900G"], check=True)
     wave = _plan(lab, tmp_path, huge, "--storage", "local")
-    before = _everything(lab)
+    before = everything(lab)
     refused = lab.bw("migrate", "run", wave, "--yes", code=3)
     assert "900 GiB needed" in refused.stderr
     assert "huge" in refused.stderr
-    assert _everything(lab) == before
+    assert everything(lab) == before
     assert lab.json("job", "list") == []

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import secrets
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -20,25 +24,69 @@ from tests.crash.copies import COPIER, kill_until_done, make_disk
 from .conftest import ROOT, Lab, image_sha256, until
 
 pytestmark = pytest.mark.lab
-SIZE = (200 << 20) + 777
+SIZE, LARGE = (200 << 20) + 777, (2 << 30) + 777
+OSD_HOSTS = ("ctl1", "net1", "cmp1")
 OBJECT = 1 << 20
+
+
+@contextmanager
+def _blank(lab: Lab, size: str, object_size: str) -> Iterator[str]:
+    """A blank image beside Cinder's."""
+    name = f"volumes/transfer-{secrets.token_hex(4)}"
+    lab.rbd("create", "--size", size, "--object-size", object_size, name)
+    try:
+        yield name
+    finally:
+        lab.rbd("rm", "--no-progress", name)
 
 
 @pytest.fixture
 def image(lab: Lab) -> Iterator[str]:
-    """A blank image beside Cinder's."""
-    name = f"volumes/transfer-{secrets.token_hex(4)}"
-    lab.rbd("create", "--size", "208M", "--object-size", "1M", name)
-    yield name
-    lab.rbd("rm", "--no-progress", name)
+    """A blank image for the small disk."""
+    with _blank(lab, "208M", "1M") as name:
+        yield name
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.slow)])
-def test_killed_at_random(lab: Lab, image: str, tmp_path: Path, kills: int) -> None:
+def test_killed_twice(lab: Lab, image: str, tmp_path: Path) -> None:
     source = tmp_path / "disk.raw"
     make_disk(source, SIZE)
-    expected = kill_until_done(source, "rbd", image, tmp_path, kills=kills, object_size=OBJECT, env=lab.environment)
+    expected = kill_until_done(source, "rbd", image, tmp_path, kills=2, object_size=OBJECT, env=lab.environment)
     assert lab.rbd_sha256(image, SIZE) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("osds", ["up", "stopped and started"])
+def test_a_large_disk_killed_fifty_times(lab: Lab, tmp_path: Path, osds: str) -> None:
+    source = tmp_path / "disk.raw"
+    make_disk(source, LARGE)
+    with _blank(lab, "2056M", "4M") as image, _restless(lab) if osds != "up" else nullcontext():
+        expected = kill_until_done(source, "rbd", image, tmp_path, kills=50, object_size=4 << 20, env=lab.environment)
+        assert lab.rbd_sha256(image, LARGE) == expected
+
+
+@contextmanager
+def _restless(lab: Lab) -> Iterator[None]:
+    """While it lasts, one OSD after the other is killed (-9), and started again some seconds later."""
+    over, rounds = threading.Event(), []
+
+    def stop_and_start() -> None:
+        for host in itertools.cycle(OSD_HOSTS):
+            if over.wait(10):
+                return
+            lab.on(host, "kill", "-9", lab.on(host, "cat", "/run/lab/ceph-osd.pid").strip())
+            over.wait(5)
+            lab.run("up")
+            rounds.append(host)
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(stop_and_start)
+        try:
+            yield
+        finally:
+            over.set()
+        working.result()
+    lab.run("status")
+    assert len(rounds) >= 3, "hardly an OSD was stopped"
 
 
 def test_a_cluster_that_rests_midway(lab: Lab, image: str, tmp_path: Path) -> None:

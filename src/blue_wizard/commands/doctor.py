@@ -11,7 +11,7 @@ from blue_wizard.commands.job import OutputOption
 from blue_wizard.report.out import emit, plain
 from blue_wizard.text import _
 
-__all__ = ["doctor_command", "hosts_command"]
+__all__ = ["doctor_command", "hosts_command", "progress"]
 
 _QUIET_S = 2.0
 _REMIND_S = 5.0
@@ -24,8 +24,8 @@ def doctor_command(*, output: OutputOption = "table") -> int:
 
     site = model.Site(config.load())
     began = time.monotonic()
-    with _progress() as progress:
-        found = runner.run(model.checks(), site, progress)
+    with progress() as told:
+        found = runner.run(model.checks(), site, told)
     took, count = time.monotonic() - began, counts(found)
     lines = [{"check": f.check, **plain(line), "took_s": round(f.took_s, 2)} for f in found for line in f.lines]
     data = {"counts": count, "took_s": round(took, 2), "lines": lines}
@@ -34,7 +34,7 @@ def doctor_command(*, output: OutputOption = "table") -> int:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, Sequence[str]], None]]:
+def progress() -> Iterator[Callable[[int, Sequence[str]], None]]:
     """Tells on stderr, from the third second on, what is still waited for."""
     from rich.text import Text
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from blue_wizard import config
-from blue_wizard.commands.job import OutputOption, YesOption, confirm, follow, second_person
+from blue_wizard.commands.job import OutputOption, YesOption, confirm
+from blue_wizard.commands.running import run_plan
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.report.out import emit, plain
 from blue_wizard.text import _
@@ -145,41 +146,34 @@ def run(
     ] = "",
     detach: Annotated[bool, Parameter(negative=(), help=_("Do not wait for the end."))] = False,
     max_rate: MaxRateOption = None,
+    match: MatchOption = "*",
+    retry: Annotated[
+        bool,
+        Parameter(negative=(), help=_("Only machines that no job has moved yet: those that failed, and new ones.")),
+    ] = False,
     output: OutputOption = "table",
 ) -> int:
     """Run waves."""
     import time
 
-    from blue_wizard.jobs import client, windows
-    from blue_wizard.jobs.drift import refuse_drift
-    from blue_wizard.jobs.model import State
-    from blue_wizard.report.jobs import plan_tables
+    from blue_wizard.jobs import windows
     from blue_wizard.report.migrate import result_tables
-    from blue_wizard.report.out import errors
+    from blue_wizard.report.plans import plan_tables
 
-    made = _compile(waves, window, max_rate)
+    made = _compile(waves, window, max_rate, match=match, retry=retry)
     windows.refuse_misfits(made, time.time())
     if plan:
         emit({**made.as_json(), "digest": made.digest}, output, lambda: plan_tables(made))
         return 0
-    if not yes and not hold:
-        for part in plan_tables(made):
-            errors().print(part)
-        confirm(_("Run this plan?"), yes=False)
-        # Minutes may have passed over the question.
-        refuse_drift(made, _compile(waves, window, max_rate))
-    job = client.submit(made, approved=not hold)
-    errors().print(_("Job {job}").format(job=job), markup=False)
-    if hold:
-        emit(client.show(job), output, lambda: _("Start it: blue-wizard job approve {job}").format(job=job))
-        return 4
-    if client.show(job)["state"] == State.PLANNED:
-        return second_person(job, output=output)
-    client.ensure_worker()
-    if detach:
-        emit({"job": job}, output, lambda: _("Watch it: blue-wizard job watch {job}").format(job=job))
-        return 0
-    return follow(job, output=output, human=lambda view: result_tables([view]))
+    return run_plan(
+        made,
+        lambda: _compile(waves, window, max_rate, match=match, retry=retry),
+        yes=yes,
+        hold=hold,
+        detach=detach,
+        output=output,
+        human=lambda view: result_tables([view]),
+    )
 
 
 def _check_rate(max_rate: str | None) -> None:
@@ -194,29 +188,33 @@ def _check_rate(max_rate: str | None) -> None:
         ) from e
 
 
-def _compile(waves: tuple[Path, ...], window: str = "", max_rate: str | None = None) -> Plan:
-    from blue_wizard.migrate import operation, wave
+def _compile(
+    waves: tuple[Path, ...], window: str = "", max_rate: str | None = None, *, match: str = "*", retry: bool = False
+) -> Plan:
+    from blue_wizard.jobs.ledger import Ledger
+    from blue_wizard.migrate import history, operation, wave
 
     _check_rate(max_rate)
     if not waves:
         raise InputError(_("No wave file was named."), _("Make one: blue-wizard migrate plan SOURCE --out wave.yaml"))
-    read = [wave.read(path) for path in waves]
+    read = [wave.only(wave.read(path), match) for path in waves]
+    if retry:
+        ledger = Ledger()
+        read = [history.left(w, ledger) for w in read]
     return operation.compile_waves([wave.for_run(w, window=window, max_rate=max_rate) for w in read])
 
 
-def _jobs_of(what: str) -> list[str]:
-    """The jobs that a wave file or a job id stands for, newest last."""
+def _jobs_of(what: str, *, newest: bool = False) -> list[str]:
+    """The jobs that a wave file or a job id stands for, newest last; `newest`: those that its machines stand in now."""
     from blue_wizard.jobs.ledger import Ledger
-    from blue_wizard.migrate import operation, wave
+    from blue_wizard.migrate import history, wave
 
     ledger = Ledger()
     path = Path(what)
     if not path.suffix and not path.exists():
         return [ledger.job(what)["root"]]
-    wanted = {**wave.read(path).model_dump(mode="json"), "window": ""}
-    migrations = [j["id"] for j in ledger.jobs() if j["operation"] == operation.OPERATION]
-    # The window may have been named at the run; it moves nothing else.
-    found = [j for j in migrations if wanted in [{**w, "window": ""} for w in ledger.plan(j).params["waves"]]]
+    chosen = history.newest if newest else history.jobs_of
+    found = chosen(wave.read(path), ledger)
     if not found:
         raise InputError(_("No job has run {wave} as it stands now.").format(wave=what), _("See: blue-wizard job list"))
     return found
@@ -231,7 +229,7 @@ def status(*names: Annotated[str, Parameter(help=_("Wave files or job ids."))], 
     from blue_wizard.report.migrate import result_tables
 
     if names:
-        jobs = [_jobs_of(n)[-1] for n in names]
+        jobs = [j for n in names for j in _jobs_of(n, newest=True)]
     else:
         jobs = [j["id"] for j in Ledger().jobs() if j["operation"] == operation.OPERATION]
     views = [client.show(j, report=True) for j in dict.fromkeys(jobs)]
@@ -252,7 +250,8 @@ def rollback(
 
     if not names:
         raise InputError(_("Neither a wave file nor a job was named."))
-    jobs = [j for n in names for j in _jobs_of(n) if client.can_be_undone(j)]
+    # What an older job made for itself and others goes last.
+    jobs = [j for n in reversed(names) for j in reversed(_jobs_of(n)) if client.can_be_undone(j)]
     if jobs:
         confirm(_("Undo {jobs}?").format(jobs=", ".join(jobs)), yes=yes)
     for job in jobs:

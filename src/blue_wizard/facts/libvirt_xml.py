@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from xml.etree.ElementTree import Element
 
 from defusedxml import ElementTree
@@ -111,12 +112,22 @@ def _nic(element: Element) -> DomainNic:
 
 
 def parse_addresses(text: str) -> dict[str, list[str]]:
-    """The table of `virsh domifaddr`: MAC address to its IPv4 and IPv6 addresses, without prefix lengths."""
+    """The table of `virsh domifaddr`: MAC address to its IPv4 and IPv6 addresses, without prefix lengths.
+
+    Link-local addresses are left out: a guest makes them by itself wherever it is.
+    """
     found: dict[str, list[str]] = {}
+    mac = ""
     for line in text.splitlines():
         words = line.split()
-        if len(words) >= 4 and words[1].count(":") == 5 and words[2] in {"ipv4", "ipv6"}:
-            found.setdefault(words[1].lower(), []).append(words[3].partition("/")[0])
+        if len(words) < 4 or words[2] not in {"ipv4", "ipv6"}:
+            continue
+        # Without --full the name and the MAC of a card stand only beside its first address.
+        mac = mac if words[1] == "-" else words[1].lower()
+        if mac.count(":") == 5:
+            address = words[3].partition("/")[0]
+            if not ip_address(address).is_link_local:
+                found.setdefault(mac, []).append(address)
     return found
 
 

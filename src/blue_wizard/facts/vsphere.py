@@ -28,6 +28,7 @@ PROPERTIES: dict[str, tuple[str, ...]] = {
         "config.hardware",
         "runtime.powerState",
         "runtime.connectionState",
+        "runtime.host",
         "guest.toolsRunningStatus",
         "guest.guestFullName",
         "guest.net",
@@ -36,6 +37,7 @@ PROPERTIES: dict[str, tuple[str, ...]] = {
     "Datastore": ("name", "parent"),
     "Datacenter": ("name", "parent"),
     "Folder": ("name", "parent"),
+    "HostSystem": ("name",),
     "dvs.DistributedVirtualPortgroup": ("name", "key"),
     "OpaqueNetwork": ("name", "summary"),
 }
@@ -91,7 +93,10 @@ class VmNic:
 
 @dataclass(frozen=True)
 class Vm:
-    """A virtual machine; `id` is its managed object id, `memory` in MiB, `boot` the key of its boot disk."""
+    """A virtual machine; `id` is its managed object id, `memory` in MiB, `boot` the key of its boot disk.
+
+    `host` is the id of the ESXi host that it is registered on, "" when it is not told.
+    """
 
     id: str
     name: str
@@ -113,6 +118,7 @@ class Vm:
     passthrough: tuple[str, ...] = ()
     template: bool = False
     connected: bool = True
+    host: str = ""
     readable: bool = True
     """False when the API did not give its configuration: it is orphaned, or the user may not read it."""
 
@@ -178,6 +184,7 @@ def parse_vm(id: str, props: Props, networks: Mapping[str, str]) -> Vm:
         passthrough=tuple(_kind(d) for d in devices if _kind(d) in _PASSTHROUGH),
         template=bool(props.get("config.template")),
         connected=props.get("runtime.connectionState", "connected") == "connected",
+        host=str(props.get("runtime.host", "")),
     )
 
 

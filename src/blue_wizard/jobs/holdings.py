@@ -42,6 +42,11 @@ class Holdings(Store):
         found = self._rows(sa.select(schema.locks.c.name).where(schema.locks.c.job == job))
         return sorted(row["name"] for row in found)
 
+    def holder(self, lock: str) -> str:
+        """The job that holds a lock; "" when none does."""
+        found = self._rows(sa.select(schema.locks.c.job).where(schema.locks.c.name == lock))
+        return str(found[0]["job"]) if found else ""
+
     def release(self, job: str, who: str, origin: str) -> int:
         """Give back the claims that a job of the top and its parts have kept after their end; how many."""
         with self._write() as w:

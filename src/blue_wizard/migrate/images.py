@@ -13,13 +13,14 @@ from typing import Any
 from blue_wizard.errors import BlueWizardError, InputError, StepFailed
 from blue_wizard.facts import qemu_img, vmdk_descriptor
 from blue_wizard.migrate import serving
+from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.formats import Image, open_image
 from blue_wizard.migrate.formats.family import Family
 from blue_wizard.migrate.formats.vhd import FixedVhd
 from blue_wizard.migrate.formats.vmdk_sparse import reach
 from blue_wizard.migrate.formats.window import MAX_SIZE, damaged
 from blue_wizard.migrate.sources import Export
-from blue_wizard.migrate.transfer.file_reader import stamp_of
+from blue_wizard.migrate.transfer.file_reader import FileReader, stamp_of
 from blue_wizard.reach import nbd
 from blue_wizard.text import _
 
@@ -93,7 +94,7 @@ def export(place: Place) -> Iterator[Export]:
     if image is None:
         found = _info(place)
         with nbd.serve(_node(place, found.format)) as uri:
-            yield Export(uri, found.size, stamp=stamp)
+            yield Export(uri, found.size, _raw_reader(place, found), stamp)
         return
     if image.only_ours:
         size = image.size
@@ -107,6 +108,14 @@ def export(place: Place) -> Iterator[Export]:
     image.close()
     with nbd.serve(node) as uri:
         yield Export(uri, image.size, lambda: _again(place), stamp)
+
+
+def _raw_reader(place: Place, found: qemu_img.ImageInfo) -> Callable[[], Reader] | None:
+    """What reads a raw image without a process between; None for other formats, and where QEMU pads the last sector."""
+    held = place.size if place.size is not None else place.file.stat().st_size
+    if found.format != "raw" or held != found.size:
+        return None
+    return lambda: FileReader(place.file, offset=place.offset, size=found.size)
 
 
 def _stamp(place: Place) -> Callable[[], str]:

@@ -53,7 +53,8 @@ class Nic:
 class Machine:
     """One virtual machine. `memory` is in MiB. `warnings` say what will change for the guest, or can't be known.
 
-    `blockers` say why it can't be moved; it can when there are none.
+    `blockers` say why it can't be moved; it can when there are none. `places` are what a copy of it loads, as ``KIND:NAME``
+    (a host, a datastore): limits by kind count them.
     """
 
     id: str
@@ -68,3 +69,4 @@ class Machine:
     os: str = ""
     warnings: tuple[str, ...] = field(default=())
     blockers: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()

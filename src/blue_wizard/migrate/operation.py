@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from blue_wizard import config
 from blue_wizard.errors import BlueWizardError, InputError
 from blue_wizard.jobs.actions import planner, reporter
-from blue_wizard.jobs.model import Invariant, Json, Plan
+from blue_wizard.jobs.model import Invariant, Json, Plan, Step
 from blue_wizard.migrate import preconditions, site
 from blue_wizard.migrate.invariant import SOURCE_OFF
 from blue_wizard.migrate.local import candidates
-from blue_wizard.migrate.machine import Power
+from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.migrate.preconditions import Finding
 from blue_wizard.migrate.sources import PowerControl, Source, open_source
-from blue_wizard.migrate.steps import IMPORTS, vm_steps
+from blue_wizard.migrate.steps import IMPORTS, flavor_steps, vm_steps
 from blue_wizard.migrate.targets import (
     disks,
     flavors,
@@ -53,6 +54,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
     """
     findings: list[Finding] = []
     children: list[Plan] = []
+    sizes: dict[tuple[str, str], Step] = {}
     for wave in waves:
         cloud = openstack.connect(wave.cloud)
         kinds = {vm.storage for vm in wave.vms}
@@ -61,8 +63,10 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
         findings += preconditions.check(wave, found)
         findings += _host_findings(wave, found)
         findings += staging_findings(wave)
-        findings += _source_findings(wave, source)
+        machines = {m.id: m for m in source.discover()}
+        findings += _source_findings(wave, source, machines)
         preconditions.judge(findings)
+        sizes |= {(wave.cloud, step.id): step for step in flavor_steps(wave, found)}
         children += [
             Plan(
                 title=vm.name,
@@ -70,7 +74,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
                 params={"source": wave.source, "machine": vm.id},
                 steps=vm_steps(wave, vm, found, power),
                 target=source.target,
-                uses=(f"source-host:{source.target}", f"cloud:{wave.cloud}"),
+                uses=(f"source-host:{source.target}", *machines[vm.id].places, f"cloud:{wave.cloud}"),
                 window=wave.window,
                 invariant=_invariant(wave, vm, power),
             )
@@ -83,6 +87,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
         title=_("Migrate {names}").format(names=", ".join(names[:5]) + (" ..." if len(names) > 5 else "")),
         operation=OPERATION,
         params={"waves": [w.model_dump(mode="json") for w in waves]},
+        steps=tuple(replace(step, id=f"flavor.{n}") for n, step in enumerate(sizes.values())),
         children=tuple(children),
         preconditions=tuple(f.as_precondition() for f in findings),
     )
@@ -129,9 +134,8 @@ def staging_findings(wave: Wave) -> list[Finding]:
     return [Finding(title, need <= free, text.format(need=need / (1 << 30), free=free / (1 << 30)))]
 
 
-def _source_findings(wave: Wave, source: Source) -> list[Finding]:
+def _source_findings(wave: Wave, source: Source, machines: Mapping[str, Machine]) -> list[Finding]:
     """Is the source as the wave says, whole, and does it allow what is going to be done to it?"""
-    machines = {m.id: m for m in source.discover()}
     found = []
     for vm in wave.vms:
         machine = machines.get(vm.id)

@@ -129,18 +129,23 @@ def _nic(machine: Machine, nic: Nic, site: Site, wishes: Wishes, remarks: list[s
     if network is None:
         text = _("{name}: no network stands for {network}; fill it in.")
         remarks.append(text.format(name=machine.name, network=repr(nic.network)))
-    address = nic.addresses[0] if nic.addresses and wishes.keep_ip else None
+    address, *others = nic.addresses if nic.addresses and wishes.keep_ip else (None,)
     if wishes.keep_ip and not nic.addresses:
         remarks.append(_("{name}: the address of card {mac} is not known, so none is kept.").format(
             name=machine.name, mac=nic.mac or "?"
         ))  # fmt: skip
     if len(nic.addresses) > 1:
-        text = _("{name}: card {mac} has several addresses ({all}); one is kept at most.")
+        text = (
+            _("{name}: card {mac} has several addresses ({all}): the first is its port's, the others are let pass.")
+            if wishes.keep_ip
+            else _("{name}: card {mac} has several addresses ({all}); none is kept without --keep-ip.")
+        )
         remarks.append(text.format(name=machine.name, mac=nic.mac, all=", ".join(nic.addresses)))
     return NicPlan(
         network=network,
         mac=(nic.mac or None) if wishes.keep_mac else None,
         fixed_ip=address,  # type: ignore[arg-type]
+        allowed_ips=others,  # type: ignore[arg-type]
         security_groups=list(wishes.mapped.security_groups),
         source_mac=nic.mac,
         source_network=nic.network,

@@ -117,6 +117,11 @@ def _nic(vm: VmPlan, nic: NicPlan, site: Site, unknown: object) -> Iterator[Find
             yield Finding(
                 _("{vm}: address {address} is free").format(vm=vm.name, address=address), False, _("a port has it")
             )
+    # Another port may have such an address too: a VIP is shared on purpose.
+    for other in map(str, nic.allowed_ips):
+        if fitting_subnet(network.subnets, other) is None:
+            text = _("{vm}: network {network} has no subnet with {address}")
+            yield Finding(text.format(vm=vm.name, network=network.name, address=other), False, "", True)
 
 
 def _quota(wave: Wave, site: Site) -> Iterator[Finding]:

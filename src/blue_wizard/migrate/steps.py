@@ -11,7 +11,7 @@ from blue_wizard.migrate.mapping import fitting_subnet, gib, new_flavor
 from blue_wizard.migrate.wave import DiskPlan, NicPlan, VmPlan, Wave
 from blue_wizard.text import _
 
-__all__ = ["IMPORTS", "vm_steps"]
+__all__ = ["IMPORTS", "flavor_steps", "vm_steps"]
 
 IMPORTS = frozenset({"rbd.disk.import", "local.disk.import"})
 """The verbs of the steps that write a disk into its target."""
@@ -24,20 +24,9 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[St
     cloud = {"cloud": wave.cloud}
     origin = {"source": wave.source, "machine": vm.id}
     steps = [_port_step(cloud, vm, i, nic, found) for i, nic in enumerate(vm.nics)]
-    flavor: dict[str, Json]
     chosen = found.flavor(vm.flavor) if vm.flavor else None
     is_local = vm.storage == "local"
-    room = local.room_of(vm.disks) if is_local else None
-    if chosen is None:
-        name = new_flavor(vm.vcpus, vm.memory, room)
-        args = {**cloud, "name": name, "vcpus": vm.vcpus, "ram": vm.memory}
-        if room:
-            args |= {"disk": room.root, "ephemeral": room.ephemeral}
-        title = _("make flavor {name}").format(name=name)
-        steps.append(Step("flavor", "nova.flavor.create", args, title, _("none of the cloud's fits"), Risk.LOW, 1))
-        flavor = {"flavor_step": "flavor"}
-    else:
-        flavor = {"flavor_id": chosen.id}
+    flavor: dict[str, Json] = {"flavor_id": chosen.id} if chosen else {"flavor_name": _new_flavor(vm)}
     disks: list[Json]
     if is_local:
         steps.append(_image_step(cloud, vm))
@@ -58,7 +47,7 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[St
                 **({"image": "image"} if is_local else {}),
             },
             _("create server {name} of {flavor}").format(
-                name=vm.name, flavor=chosen.name if chosen else new_flavor(vm.vcpus, vm.memory, room)
+                name=vm.name, flavor=chosen.name if chosen else _new_flavor(vm)
             ),
             _("the same size, blank disks, no network yet"),
             Risk.LOW,
@@ -107,6 +96,29 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[St
     return tuple(steps)
 
 
+def flavor_steps(wave: Wave, found: site.Site) -> list[Step]:
+    """The steps that make the flavors which machines of the wave need and the cloud does not have (pure).
+
+    Machines of one size share theirs, so it is made before all of them, and goes after all of them.
+    """
+    steps: dict[str, Step] = {}
+    for vm in wave.vms:
+        if vm.flavor and found.flavor(vm.flavor):
+            continue
+        name = _new_flavor(vm)
+        args: dict[str, Json] = {"cloud": wave.cloud, "name": name, "vcpus": vm.vcpus, "ram": vm.memory}
+        if vm.storage == "local":
+            room = local.room_of(vm.disks)
+            args |= {"disk": room.root, "ephemeral": room.ephemeral}
+        title, why = _("make flavor {name}").format(name=name), _("none of the cloud's fits")
+        steps[name] = Step(f"flavor.{name}", "nova.flavor.create", args, title, why, Risk.LOW, 1)
+    return list(steps.values())
+
+
+def _new_flavor(vm: VmPlan) -> str:
+    return new_flavor(vm.vcpus, vm.memory, local.room_of(vm.disks) if vm.storage == "local" else None)
+
+
 def _port_step(cloud: Mapping[str, Json], vm: VmPlan, i: int, nic: NicPlan, found: site.Site) -> Step:
     network = found.network(nic.network or "")
     assert network is not None, "preconditions let an unknown network through"
@@ -119,10 +131,11 @@ def _port_step(cloud: Mapping[str, Json], vm: VmPlan, i: int, nic: NicPlan, foun
         "mac": nic.mac,
         "fixed_ip": address,
         "subnet_id": subnet.id if subnet else None,
+        "allowed_ips": [str(ip) for ip in nic.allowed_ips],
         "security_groups": [found.groups[g] for g in nic.security_groups]
         or [g for g in [found.groups.get("default")] if g],
     }
-    kept = ", ".join(x for x in (nic.mac, address) if x)
+    kept = ", ".join(x for x in (nic.mac, address, *map(str, nic.allowed_ips)) if x)
     why = _("keeps {what}").format(what=kept) if kept else ""
     title = _("make a port in {network}").format(network=network.name)
     return Step(f"port.{i}", "neutron.port.create", args, title, why, Risk.LOW, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +17,7 @@ from blue_wizard.migrate.machine import Firmware
 from blue_wizard.migrate.mapping import problems
 from blue_wizard.text import _
 
-__all__ = ["DiskPlan", "NicPlan", "Storage", "VmPlan", "Wave", "for_run", "read", "write"]
+__all__ = ["DiskPlan", "NicPlan", "Storage", "VmPlan", "Wave", "for_run", "only", "read", "write"]
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Storage = Literal["rbd", "local"]
@@ -38,11 +39,15 @@ class DiskPlan(_Strict):
 
 
 class NicPlan(_Strict):
-    """A network card. Without `mac` and `fixed_ip` the cloud chooses them."""
+    """A network card. Without `mac` and `fixed_ip` the cloud chooses them.
+
+    `allowed_ips` are further addresses that the guest uses on this card, or shares with others (a VIP): its port lets them pass.
+    """
 
     network: str | None = None
     mac: Mac | None = None
     fixed_ip: IPv4Address | IPv6Address | None = None
+    allowed_ips: list[IPv4Address | IPv6Address] = []
     security_groups: list[str] = []
     source_mac: str = ""
     source_network: str = ""
@@ -93,6 +98,17 @@ def for_run(wave: Wave, *, window: str = "", max_rate: str | None = None) -> Wav
     """The wave for one run: what was said for the run counts in place of what the wave says."""
     said = {"window": window, "max_rate": max_rate}
     return wave.model_copy(update={name: value for name, value in said.items() if value})
+
+
+def only(wave: Wave, match: str) -> Wave:
+    """The wave with just the machines whose server name matches the glob. Raises InputError when none does."""
+    vms = [vm for vm in wave.vms if fnmatch.fnmatch(vm.name, match)]
+    if not vms:
+        raise InputError(
+            _("No machine of this wave matches {match}.").format(match=match),
+            _("Its servers are: {names}.").format(names=", ".join(vm.name for vm in wave.vms[:20])),
+        )
+    return wave.model_copy(update={"vms": vms})
 
 
 def read(path: Path) -> Wave:

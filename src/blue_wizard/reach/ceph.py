@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -12,7 +13,7 @@ from blue_wizard.config import CephAccess
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.text import _
 
-__all__ = ["Pool", "open_pool"]
+__all__ = ["Cluster", "Denied", "Pool", "open_cluster", "open_pool"]
 
 _TIMEOUTS = {"client_mount_timeout": "30", "rados_mon_op_timeout": "30", "rados_osd_op_timeout": "120"}
 
@@ -23,12 +24,7 @@ _DIRECT = {"rbd_cache": "false"}
 _DIRECT_TOO = {"rbd_persistent_cache_mode": "disabled"}
 
 
-@contextmanager
-def open_pool(access: CephAccess, *, direct: bool = False) -> Iterator[Pool]:
-    """The pool of the access, for as long as the context lasts. Raises InputError when the cluster can't be reached.
-
-    With `direct` its images are read and written without a cache on this side.
-    """
+def _modules() -> tuple[Any, Any]:
     try:
         import rados
         import rbd
@@ -37,11 +33,15 @@ def open_pool(access: CephAccess, *, direct: bool = False) -> Iterator[Pool]:
             _("The Python module {name} is missing.").format(name=e.name),
             _("Install the Debian package {name}.").format(name=f"python3-{e.name}"),
         ) from e
+    return rados, rbd
+
+
+def _connected(access: CephAccess, settings: Mapping[str, str], known_to_some: Mapping[str, str]) -> Any:
+    """A connection with these settings; those of `known_to_some` may be new to librados."""
+    rados, _rbd = _modules()
     try:
-        cluster = rados.Rados(
-            conffile=str(access.conf), rados_id=access.client, conf=_TIMEOUTS | (_DIRECT if direct else {})
-        )
-        for name, value in _DIRECT_TOO.items() if direct else ():
+        cluster = rados.Rados(conffile=str(access.conf), rados_id=access.client, conf={**_TIMEOUTS, **settings})
+        for name, value in known_to_some.items():
             with suppress(rados.ObjectNotFound):
                 cluster.conf_set(name, value)
         cluster.connect(timeout=30)
@@ -52,6 +52,52 @@ def open_pool(access: CephAccess, *, direct: bool = False) -> Iterator[Pool]:
             ),
             _("Try: ceph -c {conf} --id {client} -s").format(conf=access.conf, client=access.client),
         ) from e
+    return cluster
+
+
+@contextmanager
+def open_cluster(access: CephAccess) -> Iterator[Cluster]:
+    """The cluster of the access, for questions to its monitors and manager. Raises InputError when it can't be reached."""
+    cluster = _connected(access, {}, {})
+    try:
+        yield Cluster(cluster)
+    finally:
+        cluster.shutdown()
+
+
+class Denied(StepFailed):
+    """The client has no right to ask."""
+
+
+class Cluster:
+    """What monitors and manager tell; nothing is changed through it."""
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+
+    def ask(self, prefix: str, *, manager: bool = False, **arguments: str) -> Any:
+        """The JSON answer to a command such as ``df`` (``detail="detail"``). `manager`: it is the manager that knows.
+
+        Raises Denied when the client has no right to ask, StepFailed when nobody answers.
+        """
+        command = json.dumps({"prefix": prefix, "format": "json", **arguments})
+        send = self._cluster.mgr_command if manager else self._cluster.mon_command
+        status, out, error = send(command, b"")
+        if status != 0:
+            message = _("Ceph does not answer “{command}”: {error}").format(command=prefix, error=error.strip())
+            # Statuses are negative numbers of errno.
+            raise (Denied if -status in {errno.EACCES, errno.EPERM} else StepFailed)(message)
+        return json.loads(out)
+
+
+@contextmanager
+def open_pool(access: CephAccess, *, direct: bool = False) -> Iterator[Pool]:
+    """The pool of the access, for as long as the context lasts. Raises InputError when the cluster can't be reached.
+
+    With `direct` its images are read and written without a cache on this side.
+    """
+    rados, rbd = _modules()
+    cluster = _connected(access, _DIRECT if direct else {}, _DIRECT_TOO if direct else {})
     try:
         io = cluster.open_ioctx(access.pool)
     except rados.Error as e:

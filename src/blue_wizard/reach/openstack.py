@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -13,7 +14,7 @@ from blue_wizard.errors import BlueWizardError, InputError, StepFailed
 from blue_wizard.masking import learn
 from blue_wizard.text import _
 
-__all__ = ["ApiError", "Cloud", "cloud_name", "connect"]
+__all__ = ["ApiError", "Cloud", "client_command", "cloud_name", "connect"]
 
 # Blank volumes as the only disks and no network at creation need 2.37; flavor descriptions need 2.55.
 _COMPUTE = "2.60"
@@ -89,20 +90,25 @@ class Cloud:
         *,
         missing_ok: bool = False,
         microversion: str | None = None,
+        timeout_s: float = _TIMEOUT_S,
     ) -> Any:
         """One API call on the service's adapter; its JSON, or None for an empty answer (or a 404 with `missing_ok`).
 
-        `microversion` is that of this call, where the connection's own will not do.
-
-        A body of bytes is sent as it is, anything else as JSON.
+        A body of bytes is sent as it is, anything else as JSON. `microversion` is asked for instead of the adapter's own.
         """
         import keystoneauth1.exceptions
+        import openstack.exceptions
 
-        adapter = getattr(self.sdk, service)
+        try:
+            adapter = getattr(self.sdk, service)
+        except openstack.exceptions.SDKException as e:
+            raise InputError(
+                _("Cloud {name} has no service {service} in its catalogue.").format(name=self.name, service=service),
+                _("Check: openstack catalog list"),
+            ) from e
         data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
         headers = {"Content-Type": kind} if body is not None else {}
-        version = microversion or adapter.default_microversion
         try:
             reply = adapter.request(
                 path,
@@ -110,8 +116,8 @@ class Cloud:
                 data=data,
                 headers=headers,
                 raise_exc=False,
-                timeout=_TIMEOUT_S,
-                **({"microversion": version} if version else {}),
+                timeout=timeout_s,
+                **({"microversion": version} if (version := microversion or adapter.default_microversion) else {}),
             )
         except keystoneauth1.exceptions.ClientException as e:
             _told(self.name, service, method, path, type(e).__name__)
@@ -127,9 +133,35 @@ class Cloud:
             raise ApiError(service, method, path, reply.status_code, _fault(reply.text))
         return orjson.loads(reply.content) if reply.content and reply.content[:1] in b"{[" else None
 
-    def get(self, service: str, path: str, *, missing_ok: bool = False, microversion: str | None = None) -> Any:
-        """GET; None for a 404 with `missing_ok`. `microversion`: see `_call`."""
-        return self._call(service, "GET", path, missing_ok=missing_ok, microversion=microversion)
+    def get(
+        self,
+        service: str,
+        path: str,
+        *,
+        missing_ok: bool = False,
+        microversion: str | None = None,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> Any:
+        """GET; None for a 404 with `missing_ok`."""
+        return self._call(service, "GET", path, missing_ok=missing_ok, microversion=microversion, timeout_s=timeout_s)
+
+    def microversion(self, service: str, at_most: str) -> str | None:
+        """The newest microversion that the service and we both know, ours being `at_most`; None where it has none.
+
+        The answer of the service is kept: only the first question for it costs a call. Raises StepFailed.
+        """
+        import keystoneauth1.exceptions
+        from openstack import utils
+
+        try:
+            found = utils.maximum_supported_microversion(getattr(self.sdk, service), at_most)
+        except keystoneauth1.exceptions.ClientException as e:
+            raise StepFailed(
+                _("The API {service} of cloud {name} does not answer: {error}").format(
+                    service=service, name=self.name, error=str(e).splitlines()[0]
+                )
+            ) from e
+        return None if found is None else str(found)
 
     def post(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
         """POST."""
@@ -155,6 +187,11 @@ class Cloud:
             # The link may name another host than the one that we reach the API by.
             next_path = f"{path.partition('?')[0]}?{href.partition('?')[2]}" if href and page[key] else None
         return found
+
+
+def client_command(cloud: str, *words: str) -> str:
+    """A command of the openstack client for a person to type."""
+    return shlex.join(["openstack", *(["--os-cloud", cloud] if cloud else []), *words])
 
 
 def _told(cloud: str, service: str, method: str, path: str, result: str) -> None:

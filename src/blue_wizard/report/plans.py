@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from blue_wizard.jobs.model import Plan, Risk
@@ -48,7 +49,7 @@ def plan_tables(plan: Plan, *, total: int | None = None, per_target: int | None 
     if checks:
         rows = [("✓" if p.holds else "✗", p.title, p.detail or None) for p in checks]
         yield table(("", _("precondition"), _("found")), rows)
-    yield from map(Text, _lines(plan, total, per_target))
+    yield from map(Text, _lines(plan, total, per_target, limits.kinds))
 
 
 def _steps(plan: Plan) -> RenderableType:
@@ -78,8 +79,8 @@ def _summary(plan: Plan) -> RenderableType:
     return table(columns, rows, title=title.replace("[", "\\["))
 
 
-def _lines(plan: Plan, total: int, per_target: int) -> Iterable[str]:
-    seconds = plan_seconds(plan, total=total, per_target=per_target)
+def _lines(plan: Plan, total: int, per_target: int, kinds: Mapping[str, int]) -> Iterable[str]:
+    seconds = plan_seconds(plan, total=total, per_target=per_target, kinds=kinds)
     if seconds:
         text = _("Takes about {time} in all, {total} parts at a time and {per_target} per place.")
         alone = _("Takes about {time} in all.")
@@ -98,21 +99,29 @@ def _lines(plan: Plan, total: int, per_target: int) -> Iterable[str]:
     yield _("Digest: {digest}").format(digest=plan.digest[:16])
 
 
-def plan_seconds(plan: Plan, *, total: int = 1, per_target: int = 1) -> float:
+def plan_seconds(
+    plan: Plan, *, total: int = 1, per_target: int = 1, kinds: Mapping[str, int] = MappingProxyType({})
+) -> float:
     """About how long a plan takes (seconds): its own steps, then its parts side by side within the limits (pure).
 
-    The longest part, all parts over the places there are, and all of one target over its places: the greatest of the three
-    counts (Graham's lower bound for list scheduling, with the limit of a target as a bound of its own).
+    The longest part, all parts over the places there are, all of one target over its places, and all that use one thing
+    over the places of its kind: the greatest of them counts (Graham's lower bound for list scheduling, with each limit as a
+    bound of its own).
     """
     own = sum(s.seconds or 0.0 for s in plan.steps)
-    times = [(c.target, plan_seconds(c, total=total, per_target=per_target)) for c in plan.children]
-    if not times:
+    parts = [(c, plan_seconds(c, total=total, per_target=per_target, kinds=kinds)) for c in plan.children]
+    if not parts:
         return own
-    targets = {t for t, _s in times if t}
-    bounds = [max(s for _t, s in times), sum(s for _t, s in times) / total]
-    bounds += [_of(times, t) / per_target for t in targets]
-    return own + max(bounds)
+    return own + max(max(seconds for _part, seconds in parts), *_bounds(parts, total, per_target, kinds))
 
 
-def _of(times: Sequence[tuple[str, float]], target: str) -> float:
-    return sum(s for t, s in times if t == target)
+def _bounds(
+    parts: Sequence[tuple[Plan, float]], total: int, per_target: int, kinds: Mapping[str, int]
+) -> Iterable[float]:
+    yield sum(seconds for _part, seconds in parts) / total
+    for target in {part.target for part, _s in parts if part.target}:
+        yield sum(seconds for part, seconds in parts if part.target == target) / per_target
+    for used in {u for part, _s in parts for u in part.uses}:
+        places = kinds.get(used.partition(":")[0])
+        if places:
+            yield sum(seconds for part, seconds in parts if used in part.uses) / places

@@ -42,7 +42,21 @@ def test_the_table_of_addresses() -> None:
  -          -                    ipv4         192.168.122.52/24
  vnet1      52:54:00:bb:01:02    ipv4         192.168.150.51/24
 """
-    assert parse_addresses(text) == {"52:54:00:bb:01:01": ["192.168.122.51"], "52:54:00:bb:01:02": ["192.168.150.51"]}
+    assert parse_addresses(text) == {
+        "52:54:00:bb:01:01": ["192.168.122.51", "192.168.122.52"],
+        "52:54:00:bb:01:02": ["192.168.150.51"],
+    }
+
+
+def test_further_addresses_of_a_card_and_those_that_guests_make_themselves() -> None:
+    text = """ Name       MAC address          Protocol     Address
+-------------------------------------------------------------------------------
+ lo         00:00:00:00:00:00    ipv4         127.0.0.1/8
+ ens3       52:54:00:bb:01:01    ipv4         10.0.0.5/24
+ -          -                    ipv4         10.0.0.6/24
+ -          -                    ipv6         fe80::5054:ff:febb:101/64
+"""
+    assert parse_addresses(text)["52:54:00:bb:01:01"] == ["10.0.0.5", "10.0.0.6"]
 
 
 def test_sizes() -> None:

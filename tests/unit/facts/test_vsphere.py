@@ -14,7 +14,7 @@ GOLDEN: list[dict[str, Any]] = json.loads((Path(__file__).parent / "vcenter.json
 NETWORKS = {"dvportgroup-11": "dv-backend", "ls-7": "overlay"}
 
 
-def _props(name: str) -> dict[str, Any]:
+def props_of(name: str) -> dict[str, Any]:
     found: dict[str, Any] = next(
         o["props"] for o in GOLDEN if o["type"] == "VirtualMachine" and o["props"]["name"] == name
     )
@@ -23,7 +23,7 @@ def _props(name: str) -> dict[str, Any]:
 
 def _vm(name: str) -> Vm:
     networks = {o["props"]["key"]: o["props"]["name"] for o in GOLDEN if o["type"] == "dvs.DistributedVirtualPortgroup"}
-    return parse_vm("vm-1", _props(name), networks)
+    return parse_vm("vm-1", props_of(name), networks)
 
 
 def test_a_machine_with_two_disks_and_two_cards() -> None:
@@ -66,7 +66,7 @@ def test_snapshots_are_counted_through_the_tree() -> None:
 
 
 def test_the_boot_order_chooses_the_disk() -> None:
-    props = _props("vm-shop")
+    props = props_of("vm-shop")
     props["config.bootOptions"] = {
         "bootOrder": [{"_type": "x.BootableEthernetDevice", "deviceKey": 4000}, {"deviceKey": 2001}]
     }
@@ -79,7 +79,7 @@ def test_a_machine_that_may_not_be_read_is_told_and_no_error() -> None:
 
 
 def test_opaque_networks_have_names_of_their_own_and_v4_comes_first() -> None:
-    props = _props("vm-shop")
+    props = props_of("vm-shop")
     card = next(d for d in props["config.hardware"]["device"] if "macAddress" in d)
     card["backing"] = {"_type": "vim.vm.device.VirtualEthernetCard.OpaqueNetworkBackingInfo", "opaqueNetworkId": "ls-7"}
     props["guest.net"] = [{"deviceConfigId": 4000, "ipAddress": ["2001:db8::7", "169.254.1.1", "10.0.0.7"]}]
@@ -88,18 +88,23 @@ def test_opaque_networks_have_names_of_their_own_and_v4_comes_first() -> None:
 
 
 def test_disks_of_an_old_host_tell_kibibytes_alone() -> None:
-    props = _props("plain")
+    props = props_of("plain")
     disk = next(d for d in props["config.hardware"]["device"] if "capacityInBytes" in d)
     del disk["capacityInBytes"]
     assert parse_vm("vm-1", props, {}).disks[0].size == 1 << 20
 
 
 def test_a_snapshot_of_the_disk_is_seen_without_a_snapshot_of_the_machine() -> None:
-    props = _props("plain")
+    props = props_of("plain")
     disk = next(d for d in props["config.hardware"]["device"] if "capacityInBytes" in d)
     disk["backing"]["parent"] = {"fileName": "[ds one] plain/base.vmdk"}
     vm = parse_vm("vm-1", props, {})
     assert vm.disks[0].parent
+
+
+def test_the_host_that_a_machine_is_registered_on() -> None:
+    assert parse_vm("vm-1", {**props_of("plain"), "runtime.host": "host-23"}, {}).host == "host-23"
+    assert parse_vm("vm-1", props_of("plain"), {}).host == ""
 
 
 def test_datastore_paths() -> None:

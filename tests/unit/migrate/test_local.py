@@ -13,7 +13,7 @@ from blue_wizard.migrate import preconditions, wave
 from blue_wizard.migrate.local import Compute, candidates, files, parse_computes, room_of
 from blue_wizard.migrate.machine import Disk, Firmware
 from blue_wizard.migrate.mapping import Flavor, Room, best_flavor, new_flavor
-from blue_wizard.migrate.steps import vm_steps
+from blue_wizard.migrate.steps import flavor_steps, vm_steps
 from blue_wizard.migrate.targets.local_disks import against
 from blue_wizard.migrate.wave import DiskPlan, Wave
 
@@ -90,12 +90,14 @@ def test_the_steps_of_a_machine_with_local_disks() -> None:
     made = make(storage="local", shutdown=True)
     steps = vm_steps(made, made.vms[0], LOCAL, ON)
     assert [s.verb for s in steps] == [
-        "neutron.port.create", "nova.flavor.create", "glance.image.create", "nova.server.create", "nova.server.stop",
+        "neutron.port.create", "glance.image.create", "nova.server.create", "nova.server.stop",
         "source.power.off", "local.disk.import", "local.disk.import", "nova.port.attach", "nova.server.start",
         "migrate.server.verify",
     ]  # fmt: skip
     by_id = {s.id: s.args for s in steps}
-    assert (by_id["flavor"]["disk"], by_id["flavor"]["ephemeral"]) == (4, 1)
+    (flavor,) = flavor_steps(made, LOCAL)
+    assert (flavor.args["disk"], flavor.args["ephemeral"]) == (4, 1)
+    assert by_id["server"]["flavor_name"] == flavor.args["name"]
     assert [(by_id[f"import.{i}"]["file"], by_id[f"import.{i}"]["gib"]) for i in range(2)] == [
         ("disk", 4),
         ("disk.eph0", 1),

@@ -14,7 +14,7 @@ from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
 from blue_wizard.migrate.mapping import Flavor, MapFile, Subnet
 from blue_wizard.migrate.planning import Wishes, make_wave
 from blue_wizard.migrate.site import Network, Quota, Site
-from blue_wizard.migrate.steps import vm_steps
+from blue_wizard.migrate.steps import flavor_steps, vm_steps
 from blue_wizard.migrate.wave import Wave, for_run
 
 GIB = 1 << 30
@@ -153,3 +153,31 @@ def test_machines_of_one_name_become_servers_of_two() -> None:
     wave, remarks = make_wave("s", twins, SITE, Wishes(mapped=MapFile()), _look)
     assert [vm.name for vm in wave.vms] == ["m", "m-vm-2"]
     assert any("m-vm-2" in r for r in remarks)
+
+
+def test_further_addresses_of_a_card_are_let_pass() -> None:
+    nic = replace(MACHINE.nics[0], addresses=("10.0.0.5", "10.0.0.6", "10.0.0.7"))
+    machine = replace(MACHINE, nics=(nic,))
+    wave = make(machine, keep_ip=True)
+    (port,) = [s for s in vm_steps(wave, wave.vms[0], SITE, Power.OFF) if s.verb == "neutron.port.create"]
+    assert (port.args["fixed_ip"], port.args["allowed_ips"]) == ("10.0.0.5", ["10.0.0.6", "10.0.0.7"])
+    assert make(machine).vms[0].nics[0].allowed_ips == []
+
+
+def test_a_further_address_outside_the_network_is_found_before_anything_is_made() -> None:
+    nic = replace(MACHINE.nics[0], addresses=("10.0.0.5", "10.99.0.6"))
+    wave = make(replace(MACHINE, nics=(nic,)), keep_ip=True)
+    bad = [f for f in preconditions.check(wave, SITE) if not f.holds]
+    assert any("10.99.0.6" in f.title for f in bad)
+
+
+def test_machines_of_one_size_share_a_flavor_that_the_wave_makes() -> None:
+    site = replace(SITE, flavors=())
+    wave = make_wave("s", [MACHINE, replace(MACHINE, id="n", name="n")], site, Wishes(mapped=MapFile()), _look)[0]
+    (step,) = flavor_steps(wave, site)
+    assert step.args["name"] == "bw-1c-900m"
+    for vm in wave.vms:
+        steps = vm_steps(wave, vm, site, Power.OFF)
+        assert "nova.flavor.create" not in {s.verb for s in steps}
+        assert next(s for s in steps if s.id == "server").args["flavor_name"] == "bw-1c-900m"
+    assert flavor_steps(make(), SITE) == []

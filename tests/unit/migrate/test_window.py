@@ -40,6 +40,13 @@ def test_the_window_of_the_run_wins_over_the_waves(file: Path, monkeypatch: pyte
     assert [w.window for w in seen] == ["night", "weekend"]
 
 
+def test_a_wave_is_found_again_although_its_rate_was_named_at_the_run(file: Path) -> None:
+    params = {"waves": [wave.for_run(wave.read(file), max_rate="20M").model_dump(mode="json")]}
+    plan = Plan("w", operation.OPERATION, params=params)
+    Ledger().add({id(plan): "m-1"}, plan, State.QUEUED, locks=[])
+    assert migrate._jobs_of(str(file)) == ["m-1"]
+
+
 def test_a_wave_is_found_again_although_its_window_was_named_at_the_run(file: Path) -> None:
     params = {"waves": [{**wave.read(file).model_dump(mode="json"), "window": "weekend"}]}
     plan = Plan("w", operation.OPERATION, params=params)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rich.console import Console
 
@@ -51,3 +53,10 @@ def test_the_estimate_keeps_the_limits(targets: str, seconds: float) -> None:
     plan = Plan("w", "toy", children=tuple(_part(i, t) for i, t in enumerate(targets)))
     assert plan_seconds(plan, total=4, per_target=2) == seconds
     assert plan_seconds(_part(1)) == 600
+
+
+def test_the_estimate_keeps_the_limits_of_a_kind_of_thing() -> None:
+    parts = tuple(replace(_part(i, f"t{i}"), uses=("esxi-host:esx1", f"datastore:ds{i}")) for i in range(4))
+    plan = Plan("w", "toy", children=parts)
+    assert plan_seconds(plan, total=4, per_target=2, kinds={"esxi-host": 1}) == 4 * 600
+    assert plan_seconds(plan, total=4, per_target=2, kinds={"datastore": 1}) == 600

@@ -20,7 +20,7 @@ from blue_wizard.reach import vsphere, vsphere_files
 from blue_wizard.reach.vsphere_access import split
 from blue_wizard.text import _
 
-__all__ = ["Vsphere"]
+__all__ = ["Vsphere", "machine_of"]
 
 _LONGEST_DESCRIPTOR = 1 << 16
 _PLAIN = {"VMFS", "FLAT"}
@@ -60,9 +60,10 @@ class Vsphere:
             if f.type in {"dvs.DistributedVirtualPortgroup", "OpaqueNetwork"}
         }
         machines = [parse_vm(f.id, f.props, networks) for f in found if f.type == "VirtualMachine"]
+        names = {f.id: str(f.props["name"]) for f in found if f.type in {"HostSystem", "Datastore"}}
         for vm in sorted(machines, key=lambda vm: (vm.name, vm.id)):
             if fnmatch.fnmatch(vm.name, match):
-                yield _machine(vm)
+                yield machine_of(vm, names)
 
     def check(self, machine_id: str, check_stop: Callable[[], None]) -> None:
         """Can it be shut down, and can its disks be read? Raises InputError or StepFailed naming the disk."""
@@ -209,7 +210,10 @@ def _power(state: str) -> Power:
     return {"poweredOff": Power.OFF, "poweredOn": Power.ON, "suspended": Power.ON}.get(state, Power.UNKNOWN)
 
 
-def _machine(vm: Vm) -> Machine:
+def machine_of(vm: Vm, names: Mapping[str, str]) -> Machine:
+    """The machine; `names` are those of hosts and datastores by their ids (pure)."""
+    hosts = {f"esxi-host:{names.get(vm.host, vm.host)}"} if vm.host else set()
+    stores = {f"datastore:{names.get(d.datastore, d.datastore)}" for d in vm.disks if d.datastore}
     return Machine(
         id=vm.id,
         name=vm.name,
@@ -223,4 +227,5 @@ def _machine(vm: Vm) -> Machine:
         os=vm.os,
         warnings=vmware_rules.warnings(vm),
         blockers=vmware_rules.blockers(vm),
+        places=tuple(sorted(hosts | stores)),
     )

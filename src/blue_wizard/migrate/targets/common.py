@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from blue_wizard import config
 from blue_wizard.config import CephAccess
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.jobs.actions import Args, Context
+from blue_wizard.jobs.polling import poll
 from blue_wizard.reach import openstack
 from blue_wizard.text import _
 
@@ -29,9 +28,6 @@ __all__ = [
 
 KEY = "blue_wizard"
 """The metadata key that carries the mark."""
-
-_T = TypeVar("_T")
-_EVERY_S = 0.5
 
 
 def mark(ctx: Context) -> str:
@@ -73,22 +69,6 @@ def server_of(ctx: Context, args: Args) -> dict[str, Any]:
     return server
 
 
-def poll(
-    ask: Callable[[], _T | None], what: str, *, timeout_s: float, check_stop: Callable[[], None] | None = None
-) -> _T:
-    """The first answer that is not None. Raises StepFailed naming `what` when there is none in time."""
-    end = time.monotonic() + timeout_s
-    while True:
-        answer = ask()
-        if answer is not None:
-            return answer
-        if check_stop:
-            check_stop()
-        if time.monotonic() > end:
-            raise StepFailed(_("Waited {seconds} s in vain for {what}.").format(seconds=round(timeout_s), what=what))
-        time.sleep(_EVERY_S)
-
-
 def fault_of(server: Mapping[str, Any]) -> str:
     """Nova's own words on a server in ERROR."""
     return str((server.get("fault") or {}).get("message") or server["status"])
@@ -96,5 +76,4 @@ def fault_of(server: Mapping[str, Any]) -> str:
 
 def by_openstack(args: Args, *words: str) -> str:
     """A command of the openstack client for a person, on the cloud of `args`."""
-    cloud = ["--os-cloud", args["cloud"]] if args["cloud"] else []
-    return shlex.join(["openstack", *cloud, *words])
+    return openstack.client_command(args["cloud"], *words)

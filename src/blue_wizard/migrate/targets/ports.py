@@ -21,7 +21,7 @@ def _outcome(port: dict[str, Any]) -> Outcome:
 
 @action("neutron.port.create")
 class CreatePort(Action):
-    """args: cloud, name, network_id, mac?, subnet_id?, fixed_ip?, security_groups (ids)."""
+    """args: cloud, name, network_id, mac?, subnet_id?, fixed_ip?, allowed_ips?, security_groups (ids)."""
 
     def _find(self, ctx: Context, args: Args) -> list[dict[str, Any]]:
         query = f"/ports?network_id={args['network_id']}&description={quote(mark(ctx))}"
@@ -44,6 +44,8 @@ class CreatePort(Action):
             body["mac_address"] = args["mac"]
         if args.get("fixed_ip"):
             body["fixed_ips"] = [{"subnet_id": args["subnet_id"], "ip_address": args["fixed_ip"]}]
+        if args.get("allowed_ips"):
+            body["allowed_address_pairs"] = [{"ip_address": ip} for ip in args["allowed_ips"]]
         ctx.event("effect", "create port", name=args["name"], network=args["network_id"])
         return _outcome(cloud_of(args).post("network", "/ports", {"port": body})["port"])
 

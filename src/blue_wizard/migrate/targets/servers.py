@@ -26,7 +26,7 @@ _TIMEOUT_S = 300
 
 @action("nova.server.create")
 class CreateServer(Action):
-    """args: cloud, name, flavor_id | flavor_step, disks, availability_zone?, image?.
+    """args: cloud, name, flavor_id | flavor_name, disks, availability_zone?, image?.
 
     With `image` (the id of the step that made it) the disks [{bus, boot, gib}] are local ones that Nova makes; without, they
     are the volumes of [{step, bus, boot}].
@@ -42,7 +42,7 @@ class CreateServer(Action):
         cloud = cloud_of(args)
         found = find_server(cloud, args["name"], mark(ctx))
         if found is None:
-            flavor = args.get("flavor_id") or ctx.outcome(args["flavor_step"])["flavor_id"]
+            flavor = args.get("flavor_id") or _flavor(ctx, args)
             body: dict[str, Any] = {
                 "name": args["name"],
                 "flavorRef": flavor,
@@ -87,6 +87,20 @@ class CreateServer(Action):
     def by_hand(self, ctx: Context, args: Args, outcome: Outcome | None) -> str:
         """Delete it."""
         return by_openstack(args, "server", "delete", outcome["server_id"] if outcome else args["name"])
+
+
+def _flavor(ctx: Context, args: Args) -> str:
+    """The id of the flavor that was made for this size. Raises StepFailed when it is gone."""
+    if "flavor_step" in args:
+        # A plan of a version that made the flavor in each machine's own steps.
+        return str(ctx.outcome(args["flavor_step"])["flavor_id"])
+    flavors = cloud_of(args).list("compute", "/flavors", "flavors")
+    found = next((f["id"] for f in flavors if f["name"] == args["flavor_name"]), None)
+    if found is None:
+        raise StepFailed(
+            _("Flavor {name} is gone.").format(name=args["flavor_name"]), _("Who deleted it? Run the wave again.")
+        )
+    return str(found)
 
 
 def _from_volumes(ctx: Context, args: Args) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""A storage host as a virtual machine, with disks that fail, are pulled and put in."""

@@ -1,0 +1,128 @@
+"""`blue-wizard osd ...`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from blue_wizard.commands.job import OutputOption, YesOption
+from blue_wizard.commands.running import run_plan
+from blue_wizard.errors import InputError
+from blue_wizard.report.out import Output, emit
+from blue_wizard.text import _
+
+__all__ = ["app", "short_form"]
+
+app = App(
+    name="osd", help=_("Find failed disks of Ceph, replace and rebuild their OSDs."), result_action="return_value"
+)
+
+
+@app.command(name="list", help=_("OSDs that failed or are failing, their disks, and how each disk was identified."))
+def list_(
+    *,
+    all_: Annotated[bool, Parameter(name="--all", negative=(), help=_("Those that are well, too."))] = False,
+    output: OutputOption = "table",
+) -> int:
+    """OSDs that failed or are failing."""
+    from blue_wizard.disks import survey
+    from blue_wizard.reach import openstack
+    from blue_wizard.report.disks import osds_table, row_data
+
+    cluster = survey.read_cluster(openstack.cloud_name())
+    found = survey.rows(cluster, survey.look_at(cluster))
+    bad = [r for r in found if r.reasons]
+    data = [row_data(r) for r in (found if all_ else bad)]
+    emit(data, output, lambda: osds_table(data) if data else _("All {count} OSDs are well.").format(count=len(found)))
+    return 1 if bad else 0
+
+
+TypeOption = Annotated[
+    str | None,
+    Parameter(
+        name=["--type", "-t"],
+        help=_("Confirm how it is deployed: kolla-ceph, rdo-ceph, ceph-volume or cephadm. It is found out by itself."),
+    ),
+]
+DrainOption = Annotated[bool, Parameter(negative=(), help=_("Consent: an OSD that still serves is emptied first."))]
+PlanOption = Annotated[bool, Parameter(negative=(), help=_("Print the plan and stop."))]
+HoldOption = Annotated[bool, Parameter(negative=(), help=_("Write the job down, to be started by: job approve ID."))]
+DetachOption = Annotated[bool, Parameter(negative=(), help=_("Do not wait for the end."))]
+
+
+@app.command(help=_("Replace the disks of OSDs: drain, remove, swap (it asks), make them anew with the same id."))
+def replace(
+    *ids: Annotated[int, Parameter(help=_("Numbers of OSDs."))],
+    type_: TypeOption = None,
+    drain: DrainOption = False,
+    plan: PlanOption = False,
+    yes: YesOption = False,
+    hold: HoldOption = False,
+    detach: DetachOption = False,
+    output: OutputOption = "table",
+) -> int:
+    """Replace the disks of OSDs."""
+    return _run(ids, False, type_, drain, plan=plan, yes=yes, hold=hold, detach=detach, output=output)
+
+
+@app.command(help=_("Make OSDs anew on their own disks, which are wiped: a broken file system, changed settings."))
+def rebuild(
+    *ids: Annotated[int, Parameter(help=_("Numbers of OSDs."))],
+    type_: TypeOption = None,
+    drain: DrainOption = False,
+    plan: PlanOption = False,
+    yes: YesOption = False,
+    hold: HoldOption = False,
+    detach: DetachOption = False,
+    output: OutputOption = "table",
+) -> int:
+    """Make OSDs anew on their own disks."""
+    return _run(ids, True, type_, drain, plan=plan, yes=yes, hold=hold, detach=detach, output=output)
+
+
+def short_form(type_: str) -> int:
+    """``blue-wizard -t TYPE``: find the failed OSDs, and replace them after a question."""
+    from blue_wizard.disks import operation
+    from blue_wizard.reach import openstack
+
+    found = operation.failed(openstack.cloud_name())
+    if not found:
+        emit({"osds": []}, "table", lambda: _("No OSD is down."))
+        return 0
+    return _run(tuple(found), False, type_, False, plan=False, yes=False, hold=False, detach=False, output="table")
+
+
+def _run(
+    ids: tuple[int, ...],
+    rebuilt: bool,
+    type_: str | None,
+    drain: bool,
+    *,
+    plan: bool,
+    yes: bool,
+    hold: bool,
+    detach: bool,
+    output: Output,
+) -> int:
+    from blue_wizard.disks import operation
+    from blue_wizard.reach import openstack
+    from blue_wizard.report.disks import osd_plan_tables, osd_result_tables
+
+    if not ids:
+        raise InputError(_("No OSD was named."), _("See: blue-wizard osd list"))
+    cloud = openstack.cloud_name()
+    made = operation.make(cloud, ids, rebuild=rebuilt, type_=type_, drain=drain)
+    if plan:
+        emit({**made.as_json(), "digest": made.digest}, output, lambda: osd_plan_tables(made))
+        return 0
+    return run_plan(
+        made,
+        lambda: operation.make(cloud, ids, rebuild=rebuilt, type_=type_, drain=drain),
+        yes=yes,
+        hold=hold,
+        detach=detach,
+        output=output,
+        human=osd_result_tables,
+        shown=lambda: osd_plan_tables(made),
+    )

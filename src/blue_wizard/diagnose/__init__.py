@@ -1,0 +1,1 @@
+"""`blue-wizard diagnose`: where is it lost, and why? Reads only, unless a person asks for a packet to be sent."""

@@ -1,0 +1,171 @@
+"""Look at all hosts of the paths at once, one round trip for each. Reads only."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+import zlib
+from collections.abc import Callable, Iterable
+from functools import partial
+from importlib import resources
+from typing import Any
+
+from blue_wizard.diagnose.bundle import Api, Bundle, HostAnswer
+from blue_wizard.diagnose.expected import Path, paths
+from blue_wizard.errors import BlueWizardError
+from blue_wizard.reach import ssh
+from blue_wizard.reach.faults import CommandFailed, Fault, NotReached
+from blue_wizard.reach.together import Late, together
+from blue_wizard.text import _
+
+__all__ = ["collect", "decode", "questions"]
+
+_TIMEOUT_S = 30.0
+_ALL_S = 35.0
+
+# RHEL 8 has no other Python than its platform's.
+_PYTHON = (
+    "sh",
+    "-c",
+    'for p in python3 /usr/libexec/platform-python; do command -v "$p" >/dev/null && exec "$p" - "$1"; done; exit 127',
+    "blue-wizard",
+)
+
+OpenHost = Callable[[str], ssh.Host]
+
+
+def questions(api: Api) -> dict[str, dict[str, Any]]:
+    """What each host is asked (see `agent/look.py`), by the host's name."""
+    asked: dict[str, dict[str, Any]] = {}
+
+    def of(host: str) -> dict[str, Any]:
+        return asked.setdefault(host, {"traces": {}, "devices": [], "remotes": [], "dhcp": [], "outer": {}})
+
+    for port in api.ports:
+        for path in paths(api, port):
+            if not path.supported:
+                continue
+            if path.compute:
+                _compute(of(path.compute), path, api)
+            if path.network_host and path.dhcp_port is not None:
+                _network(of(path.network_host), path)
+    return asked
+
+
+def _udp(source_mac: str, mac: str, source: str, address: str, ports: tuple[int, int]) -> str:
+    return (
+        f"udp,dl_src={source_mac},dl_dst={mac},nw_src={source},nw_dst={address},nw_ttl=64,"
+        f"udp_src={ports[0]},udp_dst={ports[1]}"
+    )
+
+
+def request_flow(path: Path) -> str:
+    """A DHCPDISCOVER of the port, as ofproto/trace takes it."""
+    return _udp(path.mac, "ff:ff:ff:ff:ff:ff", "0.0.0.0", "255.255.255.255", (68, 67))  # noqa: S104
+
+
+def reply_flow(path: Path) -> str:
+    """The DHCPOFFER to the port, which is unicast where the client did not ask for a broadcast (RFC 2131, 4.1)."""
+    dhcp_mac = path.dhcp_port["mac_address"] if path.dhcp_port else "02:00:00:00:00:01"
+    return _udp(dhcp_mac, path.mac, path.dhcp_address or "192.0.2.1", path.address or "192.0.2.2", (67, 68))
+
+
+def _from_outside(path: Path, remote: str, local: str, bridge: str, flow: str) -> dict[str, Any]:
+    """The question what becomes of a packet that comes from the other host."""
+    if path.tunnelled:
+        key = f"tun_id={path.segment},tun_src={remote},tun_dst={local},"
+        return {"from": [{"remote_ip": remote, "type": path.kind}], "flow": key + flow}
+    tag = f"dl_vlan={path.segment}," if path.kind == "vlan" else ""
+    return {"from": [{"bridge": bridge, "nic": True}], "flow": tag + flow}
+
+
+def _compute(asked: dict[str, Any], path: Path, api: Api) -> None:
+    devices = [path.tap, *(path.device(p) for p in ("qbr", "qvb", "qvo") if path.hybrid)]
+    asked["devices"] = list(dict.fromkeys([*asked["devices"], *devices]))
+    asked["domain"] = str(api.server.get("OS-EXT-SRV-ATTR:instance_name") or "")
+    asked["traces"][f"{path.key}/compute-request"] = {
+        "from": [{"iface_id": path.id}, {"name": path.switch_device}],
+        "flow": request_flow(path),
+    }
+    if path.dhcp_port is None:
+        return
+    if path.same_host:
+        back: dict[str, Any] = {"from": [{"iface_id": path.dhcp_port["id"]}], "flow": reply_flow(path)}
+    else:
+        local, remote = path.compute_tunnel_ip, path.network_tunnel_ip
+        back = _from_outside(path, remote, local, path.compute_bridge, reply_flow(path))
+        _underlay(asked, path, local, remote)
+    asked["traces"][f"{path.key}/compute-reply"] = back
+
+
+def _network(asked: dict[str, Any], path: Path) -> None:
+    assert path.dhcp_port is not None
+    asked["dhcp"] = [q for q in asked["dhcp"] if q["network"] != path.network["id"]]
+    asked["dhcp"].append({"network": path.network["id"], "device": path.dhcp_tap})
+    if path.same_host:
+        return
+    local, remote = path.network_tunnel_ip, path.compute_tunnel_ip
+    asked["traces"][f"{path.key}/network-request"] = _from_outside(
+        path, remote, local, path.network_bridge, request_flow(path)
+    )
+    asked["traces"][f"{path.key}/network-reply"] = {
+        "from": [{"iface_id": path.dhcp_port["id"]}, {"name": path.dhcp_tap}],
+        "flow": reply_flow(path),
+    }
+    _underlay(asked, path, local, remote)
+
+
+def _underlay(asked: dict[str, Any], path: Path, local: str, remote: str) -> None:
+    if path.tunnelled and local and remote:
+        asked["remotes"] = sorted({*asked["remotes"], remote})
+        asked["outer"][f"{local}<{remote}"] = {"local": local, "remote": remote, "type": path.kind}
+
+
+def collect(api: Api, open_host: OpenHost) -> Bundle:
+    """Ask every host of the paths; what one does not answer is in its place. `open_host` finds a host by Neutron's name of it."""
+    began, taken = time.monotonic(), time.time()
+    asked = questions(api)
+    names = list(asked)
+    answers = together([partial(_look, open_host, n, asked[n]) for n in names], timeout_s=_ALL_S)
+    late = HostAnswer(fault=Fault.TIMEOUT, message=_("no answer in {seconds} s").format(seconds=round(_ALL_S)))
+    hosts = {n: late if isinstance(a, Late) else a for n, a in zip(names, answers, strict=True)}
+    return Bundle(api, hosts, taken=taken, took_s=round(time.monotonic() - began, 3))
+
+
+def _look(open_host: OpenHost, name: str, asked: dict[str, Any]) -> HostAnswer:
+    script = resources.files("blue_wizard.diagnose.agent").joinpath("look.py").read_text()
+    try:
+        result = open_host(name).run([*_PYTHON, json.dumps(asked)], stdin=script, timeout_s=_TIMEOUT_S, root=True)
+    except (NotReached, CommandFailed) as e:
+        return HostAnswer(fault=e.fault, message=e.message, hint=e.hint)
+    except BlueWizardError as e:
+        return HostAnswer(fault=Fault.UNREACHABLE, message=e.message, hint=e.hint)
+    if result.status == 127:
+        return HostAnswer(
+            fault=Fault.STATUS,
+            message=_("python3 is missing on {host}").format(host=name),
+            hint=_("Install the package python3 there."),
+        )
+    try:
+        return HostAnswer(decode(result.stdout))
+    except ValueError:
+        lines: Iterable[str] = (result.stderr or result.stdout).strip().splitlines()[-1:]
+        return HostAnswer(
+            fault=Fault.STATUS,
+            message=_("{host} gave no usable answer: {error}").format(
+                host=name, error=" ".join(lines) or result.status
+            ),
+        )
+
+
+def decode(text: str) -> dict[str, Any]:
+    """What `agent/look.py` wrote. Raises ValueError for anything else."""
+    try:
+        document = json.loads(zlib.decompress(base64.b64decode(text.strip().splitlines()[-1], validate=True)))
+    except (IndexError, binascii.Error, zlib.error) as e:
+        raise ValueError(str(e)) from e
+    if not isinstance(document, dict):
+        raise ValueError("no object")
+    return document

@@ -1,0 +1,176 @@
+"""The path that a port's packets should take, by what the APIs say: hosts, devices, bridges, tunnels, segment.
+
+Names are Neutron's and Nova's: a prefix (``tap``, ``qbr``, ``qvb``, ``qvo``) and the first 11 characters of the port's id
+(`LINUX_DEV_LEN` of neutron-lib, `NIC_NAME_LEN` of os-vif).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from blue_wizard.diagnose.bundle import Api
+
+__all__ = ["TUNNELS", "Path", "paths"]
+
+TUNNELS = {"vxlan", "gre", "geneve"}
+UNSUPPORTED_VNICS = {"direct", "direct-physical", "macvtap", "baremetal", "virtio-forwarder", "vdpa", "accelerator-direct",
+                     "accelerator-direct-physical", "remote-managed", "smart-nic"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Path:
+    """The way between one port of a server and one DHCP port of its network.
+
+    `dhcp_port` is None where there is none. `compute` is where the server is (`server_host`, by Nova), else where its port is
+    bound. Tunnel addresses and bridges are those that the agents report ("" where agents can't be listed).
+    """
+
+    port: dict[str, Any]
+    network: dict[str, Any]
+    subnets: tuple[dict[str, Any], ...]
+    dhcp_port: dict[str, Any] | None
+    compute: str
+    server_host: str
+    network_host: str
+    hybrid: bool
+    integration_bridge: str = "br-int"
+    compute_bridge: str = ""
+    network_bridge: str = ""
+    compute_tunnel_ip: str = ""
+    network_tunnel_ip: str = ""
+
+    @property
+    def id(self) -> str:
+        """The port's id."""
+        return str(self.port["id"])
+
+    @property
+    def key(self) -> str:
+        """What names of traces begin with."""
+        return f"{self.id[:11]}/{self.dhcp_port['id'][:11] if self.dhcp_port else '-'}"
+
+    @property
+    def mac(self) -> str:
+        """The port's MAC address."""
+        return str(self.port["mac_address"]).lower()
+
+    @property
+    def address(self) -> str:
+        """The port's first IPv4 address, or ""."""
+        return _first_ipv4(self.port)
+
+    @property
+    def dhcp_address(self) -> str:
+        """The DHCP port's address in the port's subnet, else its first, or ""."""
+        if self.dhcp_port is None:
+            return ""
+        mine = {ip["subnet_id"] for ip in self.port["fixed_ips"]}
+        fitting = [ip["ip_address"] for ip in self.dhcp_port["fixed_ips"] if ip["subnet_id"] in mine]
+        return next((ip for ip in fitting if ":" not in ip), _first_ipv4(self.dhcp_port))
+
+    @property
+    def tap(self) -> str:
+        """The device of the VM."""
+        return f"tap{self.id[:11]}"
+
+    @property
+    def dhcp_tap(self) -> str:
+        """The DHCP server's device."""
+        return f"tap{self.dhcp_port['id'][:11]}" if self.dhcp_port else ""
+
+    @property
+    def switch_device(self) -> str:
+        """The device of the port in br-int."""
+        return f"qvo{self.id[:11]}" if self.hybrid else self.tap
+
+    def device(self, prefix: str) -> str:
+        """A device of the hybrid plug: ``qbr``, ``qvb``, ``qvo``."""
+        return f"{prefix}{self.id[:11]}"
+
+    @property
+    def kind(self) -> str:
+        """``vxlan``, ``vlan``, ``flat``, ``gre``, ``geneve``, ``local``; "" where this user may not know."""
+        return str(self.network.get("provider:network_type") or "")
+
+    @property
+    def segment(self) -> int | None:
+        """The VNI or VLAN id."""
+        found = self.network.get("provider:segmentation_id")
+        return int(found) if found is not None else None
+
+    @property
+    def tunnelled(self) -> bool:
+        """True when packets between hosts go through a tunnel."""
+        return self.kind in TUNNELS
+
+    @property
+    def same_host(self) -> bool:
+        """True when server and DHCP server are on one host."""
+        return bool(self.compute) and self.compute == self.network_host
+
+    @property
+    def supported(self) -> bool:
+        """False for ports that never pass Open vSwitch in a way that can be looked at (SR-IOV ...)."""
+        return self.port.get("binding:vnic_type", "normal") not in UNSUPPORTED_VNICS
+
+    def hops(self) -> tuple[str, ...]:
+        """The ids of all hops, in the order of the request."""
+        hybrid = ("tap", "qbr", "qvb", "qvo") if self.hybrid else ("tap",)
+        tail = ("dhcp-port", "dhcp-server")
+        if self.same_host:
+            return ("guest", *hybrid, "compute-br-int", *tail)
+        outer = "br-tun" if self.tunnelled else "bridge"
+        return ("guest", *hybrid, "compute-br-int", f"compute-{outer}", "compute-nic",
+                "network-nic", f"network-{outer}", "network-br-int", *tail)  # fmt: skip
+
+
+def _first_ipv4(port: dict[str, Any]) -> str:
+    return next((str(ip["ip_address"]) for ip in port["fixed_ips"] if ":" not in ip["ip_address"]), "")
+
+
+def _agent(api: Api, host: str) -> dict[str, Any]:
+    """What the Open vSwitch agent of a host reports of its configuration."""
+    for agent in api.agents or ():
+        if agent["host"] == host and agent["agent_type"] == "Open vSwitch agent":
+            return dict(agent.get("configurations") or {})
+    return {}
+
+
+def paths(api: Api, port: dict[str, Any]) -> tuple[Path, ...]:
+    """One path for each DHCP port of the port's network (one without it where there is none)."""
+    network = api.networks[port["network_id"]]
+    mine = {ip["subnet_id"] for ip in port["fixed_ips"]}
+    subnets = tuple(s for s in api.subnets[network["id"]] if s["id"] in mine or not mine)
+    server_host = str(api.server.get("OS-EXT-SRV-ATTR:host") or "")
+    # The devices are where the server is, whatever its port says.
+    compute = server_host or str(port.get("binding:host_id") or "")
+    on_compute = _agent(api, compute)
+    details = port.get("binding:vif_details") or {}
+    hybrid = bool(details.get("ovs_hybrid_plug", on_compute.get("ovs_hybrid_plug", False)))
+    physical = network.get("provider:physical_network") or ""
+    servers: list[dict[str, Any] | None] = [
+        p for p in api.dhcp_ports[network["id"]] if p.get("device_id") != "reserved_dhcp_port"
+    ]
+    made = []
+    for dhcp in servers or [None]:
+        network_host = str(dhcp.get("binding:host_id") or "") if dhcp else ""
+        on_network = _agent(api, network_host)
+        made.append(
+            Path(
+                port,
+                network,
+                subnets,
+                dhcp,
+                compute,
+                server_host,
+                network_host,
+                hybrid,
+                str(details.get("bridge_name") or on_compute.get("integration_bridge") or "br-int"),
+                str((on_compute.get("bridge_mappings") or {}).get(physical, "")),
+                str((on_network.get("bridge_mappings") or {}).get(physical, "")),
+                str(on_compute.get("tunneling_ip") or ""),
+                str(on_network.get("tunneling_ip") or ""),
+            )
+        )
+    return tuple(made)

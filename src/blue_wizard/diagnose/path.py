@@ -1,0 +1,147 @@
+"""The hops of a case as they should be and as they are, and which of them a packet comes through."""
+
+from __future__ import annotations
+
+from blue_wizard.diagnose.case import Case, Side
+from blue_wizard.diagnose.model import Cause, Direction, Hop, SeenBy, State, Verdict
+from blue_wizard.diagnose.sightings import Sightings
+from blue_wizard.text import _
+
+__all__ = ["hops"]
+
+
+def hops(case: Case, cause: Cause | None, verdict: Verdict, seen: Sightings | None = None) -> tuple[Hop, ...]:
+    """All hops, in the order of the request. What a capture saw counts for more than what state and traces say."""
+    states = _states(case, cause, verdict)
+    made = []
+    for name in case.hops:
+        host, device, expected, actual = _device(case, name)
+        request, reply = states[name]
+        by = _seen_by(name)
+        if seen is not None and name in seen.request and name != "guest":
+            request, by = seen.request[name], SeenBy.CAPTURE
+            reply = seen.reply.get(name, State.UNKNOWN)
+        note = cause.message if cause is not None and cause.hop == name else ""
+        made.append(Hop(name, host, device, expected, actual, request, reply, by, note))
+    return tuple(made)
+
+
+def _side(case: Case, name: str) -> Side | None:
+    if name.startswith(("network", "dhcp")):
+        return case.network
+    return case.compute
+
+
+def _looked(case: Case, name: str) -> bool:
+    side = _side(case, name)
+    return side is not None and side.host.reached and side.host.root
+
+
+def _seen_by(name: str) -> SeenBy:
+    return SeenBy.TRACE if "br-" in name or name.endswith(("bridge", "nic")) else SeenBy.STATE
+
+
+def _states(case: Case, cause: Cause | None, verdict: Verdict) -> dict[str, tuple[State, State]]:
+    """Request and reply at each hop: what is looked at and not broken is seen, up to where the packet is lost."""
+    names = case.hops
+    lost = cause if cause is not None and verdict is Verdict.LOST else None
+    request_from = reply_from = None
+    if lost is not None and lost.missing_from in names:
+        if lost.direction is Direction.REQUEST:
+            request_from = names.index(lost.missing_from)
+        else:
+            reply_from = names.index(lost.missing_from)
+    found = {}
+    for i, name in enumerate(names):
+        known = _looked(case, name)
+        request = State.SEEN if known else State.UNKNOWN
+        reply = request
+        if request_from is not None:
+            # Nothing is answered that never arrives; what would become of a reply is not known.
+            request = State.MISSING if i >= request_from else request
+            reply = State.UNKNOWN
+        elif reply_from is not None and i <= reply_from:
+            reply = State.MISSING
+        if verdict is Verdict.UNKNOWN and cause is not None and not cause.code.startswith("host."):
+            request = reply = State.UNKNOWN
+        found[name] = (request, reply)
+    return found
+
+
+def _link(side: Side, name: str) -> str:
+    if not side.host.reached:
+        return _("not looked at")
+    link = side.host.links.get(name)
+    if link is None:
+        return _("missing")
+    where = f" {link.master}" if link.master else ""
+    return f"{'up' if link.up else 'down'}{'' if link.carrier or not link.up else ', no carrier'}{where}"
+
+
+def _device(case: Case, name: str) -> tuple[str, str, str, str]:
+    """Host, device, expected, actual."""
+    path, compute, network = case.path, case.compute, case.network
+    side = _side(case, name)
+    host = side.host.name if side else ""
+    if name == "guest":
+        server = case.api.server
+        return path.compute, server["name"], f"ACTIVE, {path.mac}", server["status"]
+    if name == "tap":
+        master = f" {path.device('qbr')}" if path.hybrid else ""
+        return host, path.tap, f"up{master}", _link(compute, path.tap)
+    if name in {"qbr", "qvb", "qvo"}:
+        device = path.device(name)
+        return host, device, f"up {path.device('qbr')}" if name == "qvb" else "up", _link(compute, device)
+    if name.endswith("br-int") and side is not None:
+        expected = f"tag {side.wired_tag}" if side.wired_tag is not None else "tag"
+        actual = f"tag {side.tag}" if side.tag is not None else _("no tag")
+        return host, side.integration, expected, actual if side.host.switch else _("not looked at")
+    if name.endswith(("br-tun", "bridge")) and side is not None:
+        if path.tunnelled:
+            return host, side.tunnel_bridge, f"{path.kind} {path.segment} -> {side.remote_ip}", _tunnel(side)
+        expected = f"vlan {path.segment}" if path.segment is not None else path.kind
+        return (
+            host,
+            side.bridge,
+            expected,
+            _("there") if side.host.switch and side.bridge in side.host.switch.bridges else "-",
+        )
+    if name.endswith("nic") and side is not None:
+        device = _nic(case, side)
+        return host, device, "up", _link(side, device) if device else "-"
+    if network is None:
+        return "", "", "", "-"
+    if not network.host.reached:
+        actual = _("not looked at")
+    elif name == "dhcp-port":
+        actual = _dhcp_port(case)
+    else:
+        running = [p for p in case.dhcp.processes if p["state"] not in {"Z", "T"}] if case.dhcp else []
+        actual = f"pid {running[0]['pid']}" if running else "-"
+    if name == "dhcp-port":
+        return host, path.dhcp_tap, f"up {path.dhcp_address}", actual
+    return host, "dnsmasq", f"{path.mac} {path.address}", actual
+
+
+def _dhcp_port(case: Case) -> str:
+    link = case.dhcp.links.get(case.path.dhcp_tap) if case.dhcp else None
+    if case.dhcp is None or link is None:
+        return "-"
+    four = [a for a in case.dhcp.addresses.get(case.path.dhcp_tap, ()) if ":" not in a]
+    return f"{'up' if link.up else 'down'} {', '.join(four)}".strip()
+
+
+def _tunnel(side: Side) -> str:
+    if side.host.switch is None:
+        return _("not looked at")
+    return ", ".join(i.name for _p, i in side.host.switch.tunnels(side.remote_ip)) or _("no tunnel")
+
+
+def _nic(case: Case, side: Side) -> str:
+    switch = side.host.switch
+    if switch is None:
+        return ""
+    bridge = side.host.device_of(side.local_ip) if case.path.tunnelled else side.bridge
+    if bridge in switch.bridges:
+        return ", ".join(i.name for _p, i in switch.nics(bridge)[:1])
+    return bridge

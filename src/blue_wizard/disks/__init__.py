@@ -1,0 +1,1 @@
+"""Failed disks of Ceph: found, proved, replaced, rebuilt."""

@@ -1,0 +1,148 @@
+"""The one verb of most steps: run the plan's commands until the plan's condition holds; and back.
+
+What is approved is what runs: the argv lists stand in the plan, and nothing else is executed. The condition is looked at first,
+so a repeated step does nothing twice; what already was so before we came is never taken back.
+"""
+
+from __future__ import annotations
+
+import time
+
+from blue_wizard.disks import safety
+from blue_wizard.disks.identity import osd_of_part
+from blue_wizard.disks.survey import look_at, read_cluster
+from blue_wizard.disks.world import World, shown
+from blue_wizard.errors import StepFailed
+from blue_wizard.jobs.actions import Action, Args, Context, action
+from blue_wizard.jobs.model import Outcome
+from blue_wizard.text import _
+
+__all__ = ["Change", "guard"]
+
+_EVERY_S, _SELDOM_S = 1.0, 5.0
+_TRIES, _AGAIN_S = 3, 20.0
+
+
+@action("osd.change")
+class Change(Action):
+    """args: cloud, host, osd, disk, commands, until, wait_s, guard, back, back_until, lost (what can't be taken back).
+
+    The outcome's `ours` is false when the condition held before the job came.
+    """
+
+    def probe(self, ctx: Context, args: Args) -> Outcome | None:
+        """The condition holds."""
+        world = World(ctx, args)
+        return {"ours": bool(ctx.noted("began"))} if world.holds(args["until"]) else None
+
+    def do(self, ctx: Context, args: Args) -> Outcome:
+        """Judge once more what may be done, then run the commands and wait for the condition."""
+        tries = _TRIES if args.get("lost") else 1
+        for left in reversed(range(tries)):
+            try:
+                self._once(ctx, args)
+                return {"ours": True}
+            except StepFailed as e:
+                if not left:
+                    raise
+                # There is no way back from here, so the way on is tried again before a person is needed.
+                ctx.event("again", _("Tried again in {seconds} s: {why}").format(seconds=_AGAIN_S, why=e.message))
+                self._rest(ctx, _AGAIN_S)
+        raise AssertionError("unreachable")
+
+    def _once(self, ctx: Context, args: Args) -> None:
+        world = World(ctx, args)
+        if ctx.noted("began") and world.holds(args["until"]):
+            return
+        guard(ctx, args)
+        ctx.note("began", True)
+        for command in args["commands"]:
+            ctx.event("effect", shown(command, args["host"]))
+        world.carry_out(args["commands"], lambda: world.holds(args["until"]))
+        self._wait(ctx, world, args, "until")
+
+    def _rest(self, ctx: Context, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            ctx.pause_point()
+            time.sleep(0.5)
+
+    def verify(self, ctx: Context, args: Args, outcome: Outcome) -> None:
+        """The condition holds at a second look."""
+        if not World(ctx, args).holds(args["until"]):
+            raise StepFailed(_("It did not last: {title}").format(title=args["said"]))
+
+    def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
+        """Run the commands that lead back, unless we never began."""
+        if not ctx.noted("began"):
+            return
+        if args.get("lost"):
+            raise StepFailed(args["lost"])
+        back = args.get("back") or []
+        if not back:
+            return
+        world = World(ctx, args)
+        if world.past_return():
+            raise StepFailed(
+                _("The old OSD can't come back: its disk was pulled or wiped. What it had is left as it is.")
+            )
+        conditions = args.get("back_until") or []
+        if world.holds(conditions):
+            return
+        for command in back:
+            ctx.event("effect", shown(command, args["host"]))
+        world.carry_out(back, lambda: world.holds(conditions))
+        if conditions:
+            self._wait(ctx, world, args, "back_until")
+
+    def by_hand(self, ctx: Context, args: Args, outcome: Outcome | None) -> str:
+        """The commands that lead back; where there is no way back, those that lead on."""
+        commands = args["commands"] if args.get("lost") else args.get("back") or []
+        return " && ".join(shown(c, args["host"]) for c in commands) if ctx.noted("began") else ""
+
+    def _wait(self, ctx: Context, world: World, args: Args, which: str) -> None:
+        end = time.monotonic() + float(args.get("wait_s") or 0)
+        pause = _EVERY_S
+        while not world.holds(args[which]):
+            if time.monotonic() >= end:
+                raise StepFailed(_("It had no effect: {title}").format(title=args["said"]))
+            self._rest(ctx, pause)
+            pause = min(pause * 1.5, _SELDOM_S)
+
+
+def guard(ctx: Context, args: Args) -> None:
+    """The safety rule that a step names, judged right before its effect. Raises StepFailed with the reason."""
+    rule, osd = args.get("guard", ""), int(args["osd"])
+    if not rule:
+        return
+    if rule == "lowest-id":
+        ids = {int(o["osd"]) for o in World(ctx, args).ceph.json("osd", "dump")["osds"]}
+        lowest = next(n for n in range(len(ids) + 1) if n not in ids)
+        if lowest != osd:
+            text = _("The next OSD would get id {lowest}, not {id}: another one was removed meanwhile.")
+            raise StepFailed(text.format(lowest=lowest, id=osd), _("Give that one back first."))
+        return
+    if rule == "no-labels":
+        _no_labels(args)
+        return
+    cluster = read_cluster(args["cloud"])
+    verdict = safety.safe_to_destroy(cluster, osd) if rule == "safe-to-destroy" else safety.ok_to_stop(cluster, [osd])
+    if not verdict.ok:
+        raise StepFailed(_("It is not safe any more: {why}").format(why=verdict.reason))
+
+
+def _no_labels(args: Args) -> None:
+    """No storage host has a disk that Kolla's next deployment would wipe."""
+    cluster = read_cluster(args["cloud"])
+    for name, host in look_at(cluster).items():
+        if "disks" in host.failed:
+            raise StepFailed(_("The labels of {host} can't be read: {why}").format(host=name, why=host.failed["disks"]))
+        for disk in host.disks:
+            for part in disk.parts:
+                if "_BOOTSTRAP" in part.label and part.label.startswith("KOLLA_CEPH_") and not osd_of_part(part):
+                    raise StepFailed(
+                        _("{device} on {host} still has the label {label}: the next deployment would wipe it.").format(
+                            device=part.path, host=name, label=part.label
+                        ),
+                        _("Remove the label if the disk is in use, and run the plan again."),
+                    )

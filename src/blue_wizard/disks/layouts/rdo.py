@@ -1,0 +1,232 @@
+"""OSDs made by ceph-disk and run by systemd (Jewel as RDO packages it): a partition, a journal, a section in ceph.conf.
+
+Commands are those of ceph-disk (``ceph_disk/main.py``, Jewel). The journal is given as its old partition, whose type GUID makes
+ceph-disk use it again; a whole SSD would get a new partition each time until it is full. ``ceph-disk deactivate`` and ``destroy``
+read the disk, so they are of no use here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from blue_wizard.disks.identity import osd_of_part
+from blue_wizard.disks.layouts import base as b
+from blue_wizard.disks.layouts import layout
+from blue_wizard.disks.view import View
+from blue_wizard.facts.blockdev import Part
+from blue_wizard.jobs.model import Risk, Step
+from blue_wizard.text import _
+
+_DATA = "4fbd7e29-9d25-41b8-afd0-062c0ceff05d"
+_JOURNAL = "45b0969e-9b03-4f30-b4c6-b4b80ceff106"
+_CONF = "/etc/ceph/ceph.conf"
+
+
+def _data(view: View) -> Part | None:
+    """The data partition: ceph-disk gives it the OSD's uuid."""
+    for disk in view.disks.disks:
+        for part in disk.parts:
+            if part.kind == _DATA and part.uuid.lower() == view.osd.uuid and not osd_of_part(part):
+                return part
+    return None
+
+
+def _folder(view: View) -> str:
+    return f"/var/lib/ceph/osd/ceph-{view.osd.id}"
+
+
+def _journals(view: View) -> list[Part]:
+    """The journal partition of the OSD: the one that its link names, else those that no other OSD's link names."""
+    parts = [p for d in view.disks.disks for p in d.parts if p.kind == _JOURNAL and not osd_of_part(p)]
+    link = view.disks.folders.get(f"{_folder(view)}/journal", "")
+    if link:
+        named = link.rsplit("/", 1)[-1].lower()
+        return [p for p in parts if p.uuid.lower() == named or p.path == link]
+    taken = {t.rsplit("/", 1)[-1].lower() for f, t in view.disks.folders.items() if f.endswith("/journal")}
+    return [p for p in parts if p.uuid.lower() not in taken and p.name not in taken]
+
+
+def _aside(view: View) -> Part | None:
+    """The journal partition when it is on another disk."""
+    found = _journals(view)
+    disk = view.identity.disk
+    return found[0] if len(found) == 1 and (disk is None or found[0] not in disk.parts) else None
+
+
+@layout
+class Rdo:
+    """ceph-disk and systemd."""
+
+    name = "rdo-ceph"
+
+    def detect(self, view: View) -> str:
+        """A partition of ceph-disk's type with the OSD's uuid, or its mount when the disk is gone."""
+        part = _data(view)
+        if part is not None and view.deployed.container is None:
+            return _("{device} has the OSD's uuid").format(device=part.path)
+        mounted = any(m.where == _folder(view) for m in view.disks.mounts)
+        if view.identity.gone and mounted and view.deployed.container is None:
+            return _("{folder} is mounted").format(folder=_folder(view))
+        return ""
+
+    def problems(self, view: View) -> Sequence[str]:
+        """What it can't do."""
+        found = []
+        if view.store not in {"filestore", ""}:
+            found.append(_("{store} of ceph-disk is not rebuilt by this version").format(store=view.store))
+        if len(_journals(view)) != 1:
+            names = ", ".join(p.path for p in _journals(view)) or "-"
+            found.append(_("which partition is its journal can't be told: {found}").format(found=names))
+        free = sorted(set(range(view.osd.id)) - set(view.cluster.osds))
+        if free:
+            found.append(_("id {id} is free too, and the new OSD would get that one").format(id=free[0]))
+        return found
+
+    def steps(self, view: View) -> tuple[Step, ...]:
+        """The twelve steps, in the order of the manual procedure."""
+        drained = (b.leave(view), b.safe(view))
+        stop = self._stop(view)
+        return (
+            *((*drained, stop) if view.osd.up else (stop, *drained)),
+            b.keep_key(view),
+            b.flags_on(view),
+            *b.unregister(view),
+            *self._conf(view),
+            self._unmount(view),
+            *b.detach(view),
+            *b.swap(view),
+            *self._prepare(view),
+            b.compare(view),
+            *self._conf_again(view),
+            b.fetch_in(view),
+            b.flags_off(view),
+            b.refill(view),
+            b.forget_key(view),
+        )
+
+    def _stop(self, view: View) -> Step:
+        unit = f"ceph-osd@{view.osd.id}"
+        return b.change(
+            view,
+            "stop",
+            _("stop {unit} for good").format(unit=unit),
+            _("a failed OSD is started again and again otherwise, also at the next boot"),
+            [
+                b.host("systemctl", "disable", unit, ok="any"),
+                b.host("systemctl", "stop", unit, ok="any", timeout_s=100),
+                b.host("systemctl", "reset-failed", unit, ok="any"),
+            ],
+            [b.run_check("systemctl", "is-active", unit, out=["inactive", "failed", "unknown"]), {"is": "osd.down"}],
+            back=[
+                b.host("systemctl", "enable", unit, ok="any"),
+                *([b.host("systemctl", "start", unit)] if view.osd.up else []),
+            ],
+            back_until=[{"is": "osd.up"}] if view.osd.up else [],
+            wait_s=90,
+            guard="ok-to-stop" if view.osd.up else "",
+            seconds=5,
+        )
+
+    def _conf(self, view: View) -> tuple[Step, ...]:
+        section = view.deployed.section
+        if not section:
+            return ()
+        head = rf"\[osd\.{view.osd.id}\]"
+        return (
+            b.change(
+                view,
+                "conf",
+                _("take [osd.{id}] out of {file}").format(id=view.osd.id, file=_CONF),
+                _("it describes the old disk"),
+                [b.host("sed", "-i", rf"/^{head}/,/^\[/{{/^{head}/d;/^\[/!d}}", _CONF)],
+                [b.run_check("grep", "-q", rf"^{head}", _CONF, status=[1])],
+                back=[b.host("sh", "-c", f'printf "%s" "$1" >> {_CONF}', "sh", section)],
+                back_until=[b.run_check("grep", "-q", rf"^{head}", _CONF, status=[0])],
+            ),
+        )
+
+    def _conf_again(self, view: View) -> tuple[Step, ...]:
+        section = view.deployed.section
+        if not section:
+            return ()
+        return (
+            b.change(
+                view,
+                "conf-again",
+                _("write [osd.{id}] into {file} again").format(id=view.osd.id, file=_CONF),
+                _("its settings hold for the new disk, too"),
+                [b.host("sh", "-c", f'printf "%s" "$1" >> {_CONF}', "sh", section)],
+                [b.run_check("grep", "-q", rf"^\[osd\.{view.osd.id}\]", _CONF, status=[0])],
+            ),
+        )
+
+    def _unmount(self, view: View) -> Step:
+        folder = _folder(view)
+        part = _data(view)
+        return b.change(
+            view,
+            "unmount",
+            _("unmount {folder}").format(folder=folder),
+            _("a dead disk stays mounted, seen in /proc/mounts alone"),
+            [
+                b.host("umount", folder, ok="any", timeout_s=30),
+                b.host("umount", "-l", folder, rest=True, ok="any", why=_("only if the first one was not enough")),
+            ],
+            [b.run_check("grep", "-qF", f" {folder} ", "/proc/mounts", status=[1])],
+            back=[b.host("mount", "-o", "noatime", f"/dev/disk/by-partuuid/{part.uuid}", folder)] if part else [],
+            back_until=[b.run_check("grep", "-qF", f" {folder} ", "/proc/mounts", status=[0])] if part else [],
+        )
+
+    def _prepare(self, view: View) -> tuple[Step, ...]:
+        journal = _aside(view)
+        slot = [f"/dev/disk/by-partuuid/{journal.uuid}"] if journal else []
+        wiped = _("POINT OF NO RETURN: the data of osd.{id} is wiped here").format(id=view.osd.id)
+        lost = _("the OSD is a new one from here on")
+        # What ceph-disk prepares, udev activates at once; both ways end in the same place.
+        ready = [{"is": "osd.up", "not_uuid": view.osd.uuid}]
+        return (
+            b.change(
+                view,
+                "zap",
+                _("empty the disk"),
+                _("ceph-disk takes nothing that has partitions"),
+                [b.host("ceph-disk", "zap", "<new-disk>", timeout_s=120), b.host("udevadm", "settle", "-t", "20", ok="any")],
+                [b.run_check("sh", "-c", 'test "$(lsblk -nr -o NAME "$1" | wc -l)" = 1', "sh", "<new-disk>", status=[0])],
+                risk=Risk.HIGH,
+                seconds=5,
+                lost=wiped if view.rebuild else "",
+            ),
+            b.change(
+                view,
+                "prepare",
+                _("prepare the disk, with the old journal partition {journal}").format(journal=journal.path if journal else "-"),
+                _("its type makes ceph-disk use it again: nothing leaks on the SSD"),
+                [
+                    b.host(
+                        "ceph-disk", "prepare", "--cluster-uuid", view.cluster.fsid, "--fs-type", "xfs", "<new-disk>", *slot,
+                        timeout_s=300,
+                    ),
+                    b.host("udevadm", "settle", "-t", "20", ok="any"),
+                ],
+                [b.run_check("sh", "-c", _PREPARED, "sh", "<new-disk>", _DATA, status=[0])],
+                guard="lowest-id",
+                risk=Risk.LOW,
+                seconds=20,
+                lost=lost,
+            ),
+            b.change(
+                view,
+                "activate",
+                _("activate it"),
+                _("it joins with the lowest free id, which is its old one"),
+                [b.host("ceph-disk", "activate", "<new-disk:1>", timeout_s=300)],
+                ready,
+                wait_s=120,
+                risk=Risk.LOW,
+                seconds=20,
+                lost=lost,
+            ),
+        )  # fmt: skip
+
+
+_PREPARED = 'lsblk -nr -o PARTTYPE "$1" | grep -qixF "$2"'

@@ -1,0 +1,98 @@
+"""The look at a cluster and at its storage hosts that everything else stands on, and what is wrong with which OSD. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from blue_wizard.disks.identity import Identity, identify
+from blue_wizard.errors import InputError, StepFailed
+from blue_wizard.facts import ceph as facts
+from blue_wizard.facts.blockdev import HostDisks
+from blue_wizard.facts.ceph import Cluster, Osd
+from blue_wizard.reach import disks
+from blue_wizard.reach.ceph_cli import Ceph
+from blue_wizard.reach.together import together
+from blue_wizard.text import _
+
+__all__ = ["Row", "host_of", "look_at", "read_cluster", "reasons", "rows"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One OSD as `osd list` shows it. `reasons` is empty for one that is well; `failed`: it is down."""
+
+    osd: Osd
+    host: str
+    reasons: tuple[str, ...]
+    identity: Identity | None = None
+
+    @property
+    def failed(self) -> bool:
+        """It is down."""
+        return not self.osd.up
+
+
+def read_cluster(cloud: str, only: Collection[str] | None = None) -> Cluster:
+    """The cluster as it is now. Raises InputError without a way to it, StepFailed when it does not answer."""
+    ceph = Ceph(cloud)
+    wanted = list(facts.COMMANDS) if only is None else [k for k in facts.COMMANDS if k in only]
+    calls: list[Callable[[], Any]] = [partial(ceph.json, *facts.COMMANDS[k]) for k in wanted]
+    answers = dict(zip(wanted, together(calls), strict=True))
+    try:
+        return facts.parse_cluster(answers)
+    except (KeyError, TypeError, ValueError) as e:
+        raise StepFailed(
+            _("An answer of Ceph has a form that this version does not know: {error}").format(error=repr(e))
+        ) from e
+
+
+def host_of(osd: Osd) -> str:
+    """The host to log in to for an OSD: the one its daemon ran on. Raises InputError when it never ran anywhere."""
+    if not osd.hostname:
+        raise InputError(
+            _("Nobody knows which host osd.{id} ran on: Ceph has no metadata of it.").format(id=osd.id),
+            _("Look at: ceph osd metadata {id}").format(id=osd.id),
+        )
+    return osd.hostname
+
+
+def reasons(cluster: Cluster, osd: Osd, host: HostDisks | None, identity: Identity | None) -> tuple[str, ...]:
+    """What is wrong with an OSD, in words; nothing for one that is well (pure)."""
+    found = []
+    if osd.destroyed:
+        found.append(_("destroyed"))
+    elif not osd.up:
+        found.append(_("down"))
+    if osd.id in cluster.slow:
+        found.append(_("slow requests"))
+    if identity is not None and identity.gone:
+        found.append(_("its disk is gone"))
+    disk = identity.disk if identity else None
+    if host is not None and disk is not None:
+        names = {disk.name, *(p.name for p in disk.parts)}
+        found += [_("kernel: {line}").format(line=host.errors[n]) for n in sorted(names & host.errors.keys())]
+    return tuple(found)
+
+
+def look_at(cluster: Cluster, hosts: Collection[str] | None = None) -> dict[str, HostDisks]:
+    """The disks of the storage hosts (all, or those named)."""
+    wanted: dict[str, set[str]] = {}
+    for osd in cluster.osds.values():
+        if osd.hostname and (hosts is None or osd.hostname in hosts):
+            folder = osd.metadata.get("osd_data", "")
+            usual = not folder or folder.startswith("/var/lib/ceph/osd/")
+            wanted.setdefault(osd.hostname, set()).update(() if usual else (folder,))
+    return disks.read(wanted)
+
+
+def rows(cluster: Cluster, hosts: Mapping[str, HostDisks]) -> list[Row]:
+    """All OSDs, with their disks and what is wrong (pure). A host that was not looked at leaves its OSDs without a proof."""
+    found = []
+    for osd in sorted(cluster.osds.values(), key=lambda o: o.id):
+        host = hosts.get(osd.hostname)
+        identity = identify(cluster, osd, host) if host else None
+        found.append(Row(osd, osd.hostname, reasons(cluster, osd, host, identity), identity))
+    return found

@@ -1,0 +1,38 @@
+"""All that a plan for one OSD is made from, and the disk's place in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from blue_wizard.disks.identity import Identity
+from blue_wizard.facts.blockdev import HostDisks
+from blue_wizard.facts.ceph import Cluster, Osd
+from blue_wizard.facts.osd_host import OsdHost
+
+__all__ = ["View"]
+
+
+@dataclass(frozen=True)
+class View:
+    """One OSD with its cluster, its host and its disk. `hosts` are the disks of all storage hosts; `rebuild`: no new disk comes."""
+
+    cloud: str
+    cluster: Cluster
+    osd: Osd
+    host: str
+    disks: HostDisks
+    identity: Identity
+    deployed: OsdHost
+    hosts: Mapping[str, HostDisks]
+    rebuild: bool = False
+
+    @property
+    def bucket(self) -> str:
+        """The CRUSH bucket that holds the OSD: its host, or what else it stands below."""
+        return self.osd.location.get("host") or next(iter(self.osd.location.values()), "")
+
+    @property
+    def store(self) -> str:
+        """``bluestore`` or ``filestore``."""
+        return self.osd.metadata.get("osd_objectstore", "")

@@ -1,0 +1,1 @@
+"""Maintenance of compute hosts: empty one, say that it is safe to work on, and give it back."""

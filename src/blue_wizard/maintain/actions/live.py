@@ -1,0 +1,284 @@
+"""A live migration in two steps: it is begun, and it arrives. Others may begin in between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from blue_wizard.errors import BlueWizardError, StepFailed
+from blue_wizard.facts.servers import Migration, Server
+from blue_wizard.jobs.actions import Action, Args, Context, action
+from blue_wizard.jobs.model import Outcome
+from blue_wizard.jobs.polling import poll
+from blue_wizard.maintain import moving, probes, site
+from blue_wizard.maintain.actions import cold, cordon
+from blue_wizard.reach import openstack
+from blue_wizard.reach.openstack import ApiError, Cloud, client_command
+from blue_wizard.text import _
+
+__all__ = ["Arrive", "Begin", "carry", "come_home"]
+
+_RECORD_S = 60.0
+_AGREE_S = 120.0
+_ABORT_S = 180.0
+_EVERY_S = 1.0
+
+
+def _ask(cloud: Cloud, server: str, dest: str, *, force: bool) -> None:
+    body = {"host": dest or None, "block_migration": "auto", "force": force and bool(dest)}
+    cloud.post("compute", f"/servers/{server}/action", {"os-migrateLive": body})
+
+
+def _newest(cloud: Cloud, server: str) -> int:
+    return max((m.id for m in moving.migrations_of(cloud, server)), default=0)
+
+
+def _record(cloud: Cloud, server: str, before: int) -> Migration | None:
+    return next((m for m in moving.migrations_of(cloud, server) if m.id > before), None)
+
+
+def _waited_for(ctx: Context, cloud: Cloud, args: Args, before: int) -> Migration:
+    what = _("the migration of {name} to begin").format(name=args["name"])
+    return poll(lambda: _record(cloud, args["server"], before), what, timeout_s=_RECORD_S, check_stop=ctx.check_stop)
+
+
+def _asked_before(ctx: Context, cloud: Cloud, args: Args) -> Migration | None:
+    """The migration that a killed attempt asked for; None when that call never arrived.
+
+    Nova's API sets the task before it answers, and its conductor makes the record a little later.
+    """
+
+    def seen() -> tuple[Migration | None] | None:
+        record = _record(cloud, args["server"], ctx.noted("before"))
+        now = moving.server_now(cloud, args["server"])
+        if record is None and now is not None and now.task_state:
+            return None
+        return (record,)
+
+    what = _("the migration of {name} to begin").format(name=args["name"])
+    found = poll(seen, what, timeout_s=_RECORD_S, check_stop=ctx.check_stop)[0]
+    return None if found is None or found.failed else found
+
+
+@action("nova.server.live-migrate")
+class Begin(Action):
+    """args: cloud, server, name, source, dest ("": Nova chooses), host, service, silence_s, timeout_s."""
+
+    def probe(self, ctx: Context, args: Args) -> Outcome | None:
+        """It is away, or on its way: a migration that a killed attempt began is adopted."""
+        cloud = openstack.connect(args["cloud"])
+        now = moving.server_now(cloud, args["server"])
+        if now is None:
+            return {"gone": True}
+        before = ctx.noted("before")
+        if now.host != args["source"]:
+            record = _record(cloud, args["server"], before) if before is not None else None
+            return {"away": now.host, "ours": before is not None, "migration": record.id if record else None}
+        flight = moving.in_flight(cloud, args["server"], args["source"])
+        if flight is None:
+            return None
+        ctx.event("adopt", "migration in flight", server=args["server"], migration=flight.id)
+        return {"migration": flight.id, "ours": True, "adopted": True}
+
+    def do(self, ctx: Context, args: Args) -> Outcome:
+        """Ask Nova, and wait for the record of the migration."""
+        cloud = openstack.connect(args["cloud"])
+        probes.begin(ctx.job_id, cloud, args["server"])
+        if ctx.noted("before") is not None and (asked := _asked_before(ctx, cloud, args)):
+            return {"migration": asked.id, "ours": True, "adopted": True}
+        before = _newest(cloud, args["server"])
+        ctx.note("before", before)
+        ctx.event("effect", "live-migrate server", server=args["server"], to=args["dest"])
+        _ask(cloud, args["server"], args["dest"], force=False)
+        return {"migration": _waited_for(ctx, cloud, args, before).id, "ours": True, "asked": time.time()}
+
+    def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
+        """Abort what is under way, and bring the server back if it has gone."""
+        probes.end(ctx.job_id, args["server"])
+        if ctx.noted("before") is None and not (outcome or {}).get("ours"):
+            return
+        come_home(ctx, args)
+
+    def by_hand(self, ctx: Context, args: Args, outcome: Outcome | None) -> str:
+        """Bring it back."""
+        return client_command(
+            args["cloud"], "server", "migrate", "--live-migration", "--host", args["source"], args["server"]
+        )
+
+
+@action("nova.server.moved")
+class Arrive(Action):
+    """args: those of `Begin`, and begin (the id of its step). Its undo is that of `Begin`."""
+
+    def probe(self, ctx: Context, args: Args) -> Outcome | None:
+        """It has arrived, and everybody agrees; while it is probed `do` has the last word."""
+        begun = ctx.outcome(args["begin"])
+        if begun.get("gone"):
+            return {"host": None, "note": _("was deleted meanwhile")}
+        if begun.get("away") and not begun.get("ours"):
+            return {"host": begun["away"], "note": _("was moved by somebody else")}
+        if probes.running(ctx.job_id, args["server"]):
+            return None
+        cloud = openstack.connect(args["cloud"])
+        now = moving.server_now(cloud, args["server"])
+        if now is None or now.host == args["source"]:
+            return None
+        try:
+            if moving.look(cloud, args["server"], args["source"], now.host, begun.get("migration")):
+                return None
+        except BlueWizardError:
+            return None
+        return {"host": now.host, "migration": begun.get("migration"), "took_s": None, "probe": None}
+
+    def do(self, ctx: Context, args: Args) -> Outcome:
+        """Wait until it has arrived; abort the migration when it takes too long, or the server is unheard for too long."""
+        cloud = openstack.connect(args["cloud"])
+        begun = ctx.outcome(args["begin"])
+        watch = probes.begin(ctx.job_id, cloud, args["server"])
+        try:
+            host = _arrival(ctx, cloud, args, begun.get("migration"), watch.silent_s)
+        finally:
+            heard = probes.end(ctx.job_id, args["server"])
+        if host is None:
+            return {"host": None, "note": _("was deleted meanwhile"), "probe": heard}
+        took = round(time.time() - begun["asked"], 1) if begun.get("asked") else None
+        return {"host": host, "migration": begun.get("migration"), "took_s": took, "probe": heard}
+
+    def verify(self, ctx: Context, args: Args, outcome: Outcome) -> None:
+        """Once more: record, host, task, libvirt on one side only, binding of each port."""
+        if outcome["host"] is None or outcome.get("note"):
+            return
+        cloud = openstack.connect(args["cloud"])
+        found = moving.look(cloud, args["server"], args["source"], outcome["host"], outcome["migration"])
+        if found:
+            raise _not_there(args, found)
+
+
+def _not_there(args: Args, found: list[str]) -> StepFailed:
+    return StepFailed(
+        _("Server {name} has not arrived for sure: {found}").format(name=args["name"], found="; ".join(found))
+    )
+
+
+def _arrival(
+    ctx: Context, cloud: Cloud, args: Args, migration: int | None, silent_s: Callable[[], float]
+) -> str | None:
+    """The host that the server has come to; None when it was deleted. Raises StepFailed when it does not come."""
+    began = time.monotonic()
+    forced = False
+    arrived: float | None = None
+    found: list[str] = []
+    while True:
+        now = moving.server_now(cloud, args["server"])
+        if now is None:
+            return None
+        record = next((m for m in moving.migrations_of(cloud, args["server"]) if m.id == migration), None)
+        if record is not None and record.failed:
+            raise _failed(cloud, args, record)
+        if now.host != args["source"] and not now.task_state:
+            arrived = arrived or time.monotonic()
+            try:
+                found = moving.look(cloud, args["server"], args["source"], args["dest"], migration)
+            except BlueWizardError as e:
+                found = [e.message]
+            if not found:
+                return now.host
+        ctx.check_stop()
+        took = time.monotonic() - began
+        ctx.progress(min(took, args["timeout_s"]), args["timeout_s"], unit="s", note=args["name"])
+        if arrived is not None:
+            if time.monotonic() - arrived > _AGREE_S:
+                raise _not_there(args, found)
+        elif silent_s() > args["silence_s"]:
+            _abort(cloud, args, migration)
+            text = _("Server {name} was not heard for {seconds} s while it moved; its migration was aborted.")
+            raise StepFailed(text.format(name=args["name"], seconds=round(args["silence_s"])))
+        elif took > args["timeout_s"] and args.get("force") and not forced:
+            _force(ctx, cloud, args, migration)
+            forced, began = True, time.monotonic()
+        elif took > args["timeout_s"]:
+            _abort(cloud, args, migration)
+            text = _("Server {name} did not arrive in {seconds} s; its migration was aborted.")
+            raise StepFailed(text.format(name=args["name"], seconds=round(args["timeout_s"])))
+        time.sleep(_EVERY_S)
+
+
+def _failed(cloud: Cloud, args: Args, record: Migration) -> StepFailed:
+    why = moving.failure_of(cloud, args["server"]) or record.status
+    return StepFailed(
+        _("Nova could not move server {name} to {dest}: {why}").format(
+            name=args["name"], dest=args["dest"] or record.dest or "?", why=why
+        )
+    )
+
+
+def _force(ctx: Context, cloud: Cloud, args: Args, migration: int | None) -> None:
+    """Bring a migration that does not converge to its end: the server rests for as long as its last pages take."""
+    ctx.event("effect", "force migration to complete", server=args["server"], migration=migration)
+    try:
+        cloud.post("compute", f"/servers/{args['server']}/migrations/{migration}/action", {"force_complete": None})
+    except ApiError as e:
+        # It may have ended a moment ago.
+        if e.status not in {400, 404, 409}:
+            raise
+
+
+def _abort(cloud: Cloud, args: Args, migration: int | None) -> None:
+    """Abort a migration and wait until it has ended, one way or the other. Raises StepFailed when it does not."""
+
+    def over() -> bool | None:
+        record = next((m for m in moving.migrations_of(cloud, args["server"]) if m.id == migration), None)
+        if record is None or record.ended:
+            return True
+        try:
+            cloud.delete("compute", f"/servers/{args['server']}/migrations/{record.id}")
+        except ApiError as e:
+            # It is not running yet, or no longer: it is asked again.
+            if e.status not in {400, 409}:
+                raise
+        return None
+
+    poll(over, _("the migration of {name} to end").format(name=args["name"]), timeout_s=_ABORT_S)
+
+
+def come_home(ctx: Context, args: Args) -> None:
+    """Bring a server back to `source`, from wherever the migration has brought it. Raises StepFailed."""
+    cloud = openstack.connect(args["cloud"])
+    flight = moving.in_flight(cloud, args["server"], args["source"])
+    if flight is not None:
+        ctx.event("effect", "abort migration", server=args["server"], migration=flight.id)
+        _abort(cloud, args, flight.id)
+    now = _rested(ctx, cloud, args)
+    if now is None or now.host == args["source"]:
+        return
+    cordon.open_again(ctx, args)
+    if now.vm_state == "stopped":
+        cold.carry(ctx, cloud, args, args["source"])
+        return
+    carry(ctx, cloud, args, now.host, args["source"])
+
+
+def _rested(ctx: Context, cloud: Cloud, args: Args) -> Server | None:
+    """The server once no task is under way; None when it is gone."""
+
+    def rests() -> tuple[Server | None] | None:
+        now = moving.server_now(cloud, args["server"])
+        return None if now is not None and now.task_state else (now,)
+
+    what = _("server {name} to rest").format(name=args["name"])
+    return poll(rests, what, timeout_s=_ABORT_S, check_stop=ctx.check_stop)[0]
+
+
+def carry(ctx: Context, cloud: Cloud, args: Args, source: str, dest: str) -> None:
+    """Move a running server from one host to another, the second one disabled or not, and wait until all agree.
+
+    Raises StepFailed. A disabled host is only reached past the scheduler (`force`, in microversions 2.30 to 2.67).
+    """
+    closed = any(s.host == dest and not s.enabled for s in site.services(cloud))
+    before = _newest(cloud, args["server"])
+    ctx.event("effect", "live-migrate server", server=args["server"], to=dest)
+    _ask(cloud, args["server"], dest, force=closed)
+    record = _waited_for(ctx, cloud, args, before)
+    way = {**args, "source": source, "dest": dest}
+    if _arrival(ctx, cloud, way, record.id, lambda: 0.0) is None:
+        ctx.event("gone", "server was deleted", server=args["server"])
