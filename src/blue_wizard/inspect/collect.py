@@ -25,8 +25,8 @@ __all__ = ["collect", "kinds", "read_host", "register"]
 
 _AT_ONCE = 128
 _HOST_S = 20.0
-_SHARE = 0.6
-"""How much of the time that is left the hosts may take; the rest is for the way, and for a machine that is busy."""
+_WAY_S = 1.5
+"""What is left of the time for the way there and back, also on a machine that is busy."""
 _ASKED, _ANSWER = "asked", "answer"
 
 
@@ -113,7 +113,7 @@ def _hosts(site: Site, wanted: Collection[type], until: float, results: SimpleQu
     known = host_facts()
     probes = {f"{kind.__name__}.{name}": p for kind in wanted for name, p in known[kind].probes.items()}
     # The script ends itself well before the deadline, and tells what it has: what hangs there costs its own answer only.
-    limit = min(_HOST_S, max(1.0, (until - time.monotonic()) * _SHARE))
+    limit = min(_HOST_S, max(1.0, until - time.monotonic() - _WAY_S))
     command = probe.argv(probes, within=site.compute_exec, limit_s=limit)
     hosts = [inventory.open_host(e) for e in site.inventory().hosts]
     results.put((_ASKED, tuple(h.name for h in hosts)))
@@ -154,5 +154,7 @@ def _parsed(kind: type, readings: Mapping[str, probe.Reading]) -> object:
         return Missing(_("did not answer in time: {names}").format(names=", ".join(sorted(late))))
     try:
         return fact.parse(mine)
+    except ValueError as e:
+        return Missing(str(e))
     except Exception as e:
         return Missing(f"{type(e).__name__}: {e}")

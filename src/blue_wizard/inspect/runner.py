@@ -46,7 +46,7 @@ class Run:
     outcomes: tuple[Outcome, ...]
 
 
-_FIRST = 0.7
+_FIRST = 0.8
 """The share of the time that the first reading may take."""
 
 Collect = Callable[[Collection[Any], float], Facts]

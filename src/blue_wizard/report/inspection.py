@@ -101,9 +101,9 @@ def verdict(found: Inspection) -> str:
     """The whole in one line. A score is not worth much where little could be looked at, and that is said."""
     names = words()
     counted = ", ".join(f"{names[s.value]} {n}" for s, n in found.counted().items() if n) or _("no finding")
-    text = _("Score {score} of 100 · coverage {coverage} % · {counted} · {checks} checks · {took}")
+    text = _("Score of 100: {score} · coverage {coverage} % · {counted} · {checks} checks · {took}")
     line = text.format(
-        score=f"{found.score:g}",
+        score=f"{found.score:g}{f' ({found.change:+g})' if found.change else ''}",
         coverage=f"{found.coverage:g}",
         counted=counted,
         checks=len(found.outcomes),

@@ -169,6 +169,22 @@ def test_ceph(cluster: Any) -> None:
     assert ceph.CephHealth.parse(cluster["health-detail"]).codes == ()
 
 
+def test_ceph_latency_and_versions() -> None:
+    infos = {"osd_perf_infos": [{"id": 2, "perf_stats": {"commit_latency_ms": 7, "apply_latency_ms": 7}}]}
+    assert (
+        ceph.CephOsdPerf.parse({"pg_ready": True, "osdstats": infos})
+        == ceph.CephOsdPerf.parse(infos)
+        == ceph.CephOsdPerf({2: 7.0})
+    )
+    raw = {
+        "overall": {
+            "ceph version 16.2.15 (618f44) pacific (stable)": 5,
+            "ceph version 17.2.7 (b12291) quincy (stable)": 1,
+        }
+    }
+    assert ceph.CephVersions.parse(raw).overall == {"16.2.15": 5, "17.2.7": 1}
+
+
 def test_ceph_health_with_codes() -> None:
     raw = {
         "status": "HEALTH_WARN",
@@ -245,10 +261,20 @@ def test_a_controller(controller: dict[type, object]) -> None:
     cache = controller[Memcached]
     assert isinstance(cache, Memcached)
     assert cache.connections[1] > 0
-    # It has virsh, and no hypervisor.
+    # It has virsh, and is no hypervisor.
     assert controller[HypervisorDomains] is None
     assert controller[LibvirtAnswer] is None
     assert isinstance(controller[Memory], Missing), "what was not read is missing, not well"
+
+
+def test_a_hypervisor_whose_libvirt_is_silent_is_missing_and_not_empty() -> None:
+    dead = {"status": 1, "text": "", "error": "failed to connect"}
+    names = ("states", "xml", "version", "secrets")
+    out = {f"HypervisorDomains.{n}": dead for n in names} | {"HypervisorDomains.driven": {"status": 0, "text": "7"}}
+    text = json.dumps({"began": 1, "ended": 2, "out": out})
+    assert read_host(text, [HypervisorDomains], started=1, took_s=1) == {
+        HypervisorDomains: Missing("failed to connect")
+    }
 
 
 def test_no_output_of_the_script_is_missing_facts() -> None:

@@ -82,6 +82,7 @@ def test_what_counts(inspection: Inspection) -> None:
     assert {s.value: n for s, n in inspection.counted().items()} == {"critical": 1, "warning": 1, "info": 0}
     assert inspection.worst() is Severity.CRITICAL
     assert inspection.score == 79
+    assert inspection.change == 0
     assert inspection.coverage == 80
     assert [g.object for g in inspection.gone] == ["old"]
     assert [r.counts for r in inspection.rows] == [True, True, False, False], "what counts comes first"
@@ -109,10 +110,20 @@ def test_json_is_the_contract(inspection: Inspection) -> None:
     assert data["started"] == "1970-01-01T00:33:20Z"
 
 
+def test_the_change_of_the_score_is_told(history: History) -> None:
+    assemble(_run(1000.0, _server("a")), cloud="c", profile="quick", history=history)
+    assemble(_run(1500.0), cloud="c", profile="daily", history=history)
+    made = assemble(_run(2000.0), cloud="c", profile="quick", history=history)
+    assert made.change == 1.0, "an inspection of another depth is no measure"
+    assert "80 (+1)" in told.verdict(made)
+    assert made.data()["change"] == 1.0
+
+
 def test_without_history_nothing_is_new() -> None:
     made = assemble(_run(2000.0, _server("a")), cloud="c", profile="quick", history=None)
     assert [r.new for r in made.rows] == [False] * 3
     assert made.gone == ()
+    assert made.change is None
 
 
 def test_html_is_one_file_and_escapes(inspection: Inspection) -> None:
@@ -201,7 +212,7 @@ def test_the_terminal_says_what_to_do(inspection: Inspection, capsys: pytest.Cap
     assert "1 more follow from host.unreachable" in shown
     assert "ssh cmp9" in shown
     assert EVIL in shown, "what a tenant wrote is shown as it is, and is no markup"
-    assert shown.rstrip().splitlines()[-1].startswith("Score 79 of 100")
+    assert shown.rstrip().splitlines()[-1].startswith("Score of 100: 79 · ")
 
 
 def test_many_findings_of_one_check_are_told_in_short() -> None:

@@ -146,7 +146,9 @@ def test_names_of_one_host() -> None:
     assert not same_host("cmp1", "cmp10")
     assert not same_host("", "cmp1")
     facts = Everywhere({"cmp1": 1})
-    assert (facts.of("cmp1.example"), facts.of("cmp2")) == (1, None)
+    assert (facts.of("cmp1.example"), facts.of("CMP1"), facts.of("cmp2")) == (1, 1, None)
+    facts = Everywhere({"a.x": 1, "a.y": 2, "b.x": 3})
+    assert (facts.of("a.x"), facts.of("b"), facts.of("a"), facts.of("b.y")) == (1, 3, None, None)
 
 
 def test_score() -> None:
@@ -173,3 +175,8 @@ def test_the_missing_lists_of_hosts_are_told() -> None:
     (outcome,) = judge([_check(gone, Reached)], facts)
     assert [f.object for f in outcome.findings] == ["b"]
     assert (outcome.unknown, outcome.known) == (("c: late",), pytest.approx(2 / 3))
+
+
+def test_secrets_in_what_was_read_become_stars() -> None:
+    made = found("x", "{error}", evidence=["ps: x --url rabbit://nova:hunter22@ctl1/"], error="amqp://a:hunter22@b")
+    assert "hunter22" not in f"{made.message} {made.evidence}"

@@ -170,9 +170,16 @@ _DOMAINS = (
 )
 
 
+# Its guests, or the compute service that drives it, say that there should be a libvirt. The brackets keep a pattern from finding
+# the command that it stands in.
+_DRIVEN = Command(
+    ("sh", "-c", "pgrep -x libvirtd || pgrep -x virtqemud || pgrep -f '[q]emu-system-|[q]emu-kvm|[n]ova-compute'")
+)
+
+
 def _domains(r: Readings) -> HypervisorDomains | None:
-    # No libvirt there, or a client alone without its daemon on a host that is no hypervisor.
-    if r["xml"].status == _NOT_HERE or r["xml"].absent or (not _one(r["daemon"]) and r["xml"].status != 0):
+    # A host may have virsh and be no hypervisor. Where it is one, what virsh can't tell is missing, and never no domains.
+    if r["xml"].status != 0 and r["driven"].status != 0:
         return None
     return HypervisorDomains.parse(_text(r["states"]), _text(r["xml"]), _text(r["version"]), r["secrets"].text)
 
@@ -184,7 +191,7 @@ host_fact(
     xml=Command(("sh", "-c", _DOMAINS), _PATIENT_S, within=True),
     version=Command(("virsh", "version"), within=True),
     secrets=Command(("virsh", "secret-list"), within=True),
-    daemon=Files(("/run/libvirtd.pid", "/run/libvirt/virtqemud.pid", "/run/virtqemud.pid", "/var/run/libvirtd.pid")),
+    driven=_DRIVEN,
 )
 
 # The node's name and the folder of its cookie are those of the process that runs; in a container its own tool knows them.
@@ -405,10 +412,6 @@ host_fact(
     LibvirtAnswer,
     _libvirt,
     patient=True,
-    # Its guests, or the compute service that drives it, say that there should be a libvirt. The brackets keep a pattern from
-    # finding the command that it stands in.
-    daemon=Command(
-        ("sh", "-c", "pgrep -x libvirtd || pgrep -x virtqemud || pgrep -f '[q]emu-system-|[q]emu-kvm|[n]ova-compute'")
-    ),
+    daemon=_DRIVEN,
     version=Command(("virsh", "version", "--daemon"), within=True),
 )

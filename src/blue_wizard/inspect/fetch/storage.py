@@ -8,11 +8,13 @@ from blue_wizard.facts.ceph_cluster import (
     CephCrashes,
     CephHealth,
     CephMap,
+    CephOsdPerf,
     CephOsdUse,
     CephRules,
     CephStatus,
     CephTree,
     CephUse,
+    CephVersions,
     RbdImages,
     RbdSizes,
 )
@@ -131,6 +133,18 @@ def use(site: Site) -> CephUse:
 def osd_use(site: Site) -> CephOsdUse:
     """``ceph osd df``."""
     return CephOsdUse.parse(site.ceph().ask_manager("osd df"))
+
+
+@provides
+def osd_perf(site: Site) -> CephOsdPerf:
+    """``ceph osd perf``."""
+    return CephOsdPerf.parse(site.ceph().ask_manager("osd perf"))
+
+
+@provides
+def versions(site: Site) -> CephVersions:
+    """``ceph versions``."""
+    return CephVersions.parse(site.ceph().ask("versions"))
 
 
 @provides
