@@ -29,7 +29,8 @@ CLIENT = Path(os.environ.get("BW_BENCH_CACHE", "/var/cache/blue-wizard-bench")) 
 OURS = {"stats projects": ["projects"], "stats hosts": ["hosts"], "stats": []}
 THEIRS = {
     "openstack server list": ["server", "list", "--all-projects"],
-    "openstack hypervisor list": ["hypervisor", "list", "--long"],
+    # Later microversions have Nova ask every host for its uptime, and hosts that only a database knows do not answer.
+    "openstack hypervisor list": ["--os-compute-api-version", "2.87", "hypervisor", "list", "--long"],
 }
 
 
@@ -57,28 +58,34 @@ def _lab() -> dict[str, str]:
     return dict(w.removeprefix("export ").split("=", 1) for w in words)
 
 
-def _run(argv: Sequence[str | Path], environment: Mapping[str, str], good: Sequence[int]) -> tuple[float, float, str]:
-    """Wall, CPU and stdout of a command that ends with one of the exit codes."""
+def _run(argv: Sequence[str | Path], environment: Mapping[str, str]) -> tuple[float, float, str]:
+    """Wall, CPU and stdout of a command that ends well."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run(argv, env={**os.environ, **environment}, check=False, capture_output=True, text=True)
     wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert done.returncode in good, f"{argv}: exit {done.returncode}: {done.stderr[-2000:]}"
+    assert done.returncode == 0, f"{argv}: exit {done.returncode}: {done.stderr[-2000:]}"
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
 
 
 def _ours(topics: Sequence[str], environment: Mapping[str, str], state: str) -> tuple[Cost, dict[str, float]]:
-    argv: list[str | Path] = [ROOT / ".venv" / "bin" / "blue-wizard", "stats", *topics, "-o", "json"]
-    # 1: something could not be read, which a client without rights on Ceph's manager brings about.
-    wall, cpu, printed = _run(argv, {**environment, "BLUE_WIZARD_STATE_DIR": state}, (0, 1))
+    argv: list[str | Path] = [
+        ROOT / ".venv" / "bin" / "blue-wizard",
+        "stats",
+        *topics,
+        "--deadline",
+        "1800",
+        "-o",
+        "json",
+    ]
+    # 1 would mean that something could not be read.
+    wall, cpu, printed = _run(argv, {**environment, "BLUE_WIZARD_STATE_DIR": state})
     found = json.loads(printed)
-    broken = {p["what"] for p in found["problems"]} - {"ceph: osd df"}
-    assert not broken, f"not read: {broken}"
     # The login, and the documents that tell the services' versions, are not among the calls of the report; among theirs they are.
     return Cost(wall, cpu, found["calls"]), {k: v["value"] for k, v in found["statistics"].items()}
 
 
 def _theirs(client: Path, words: Sequence[str], environment: Mapping[str, str]) -> tuple[Cost, int]:
-    wall, cpu, printed = _run([client, "--timing", *words, "-f", "json"], environment, (0,))
+    wall, cpu, printed = _run([client, "--timing", *words, "-f", "json"], environment)
     # The list, and behind it the requests with their times, as CSV.
     listed, end = json.JSONDecoder().raw_decode(printed)
     calls = len(re.findall(r'^"(?:GET|POST) ', printed[end:], re.M))

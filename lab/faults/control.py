@@ -9,6 +9,7 @@ from lab.faults import Change, fault
 from lab.faults.changes import api, column, flows_changed, held, stopped
 from lab.faults.target import Target, connect
 from lab.parts.infra import sql
+from lab.site import HOSTS
 
 ANY = ("hybrid", "ovsfw", "vlan-hybrid", "vlan-ovsfw")
 VXLAN = ("hybrid", "ovsfw")
@@ -145,6 +146,10 @@ def _serves(t: Target) -> str:
     return f"ip netns exec {t.namespace} ss -lunp | grep -q ':67 '"
 
 
+def _wired(t: Target) -> str:
+    return f"{_serves(t)} && ! ovs-vsctl --columns=tag list Port | grep -q 4095"
+
+
 @fault(
     "network-admin-down",
     on=VLAN,
@@ -162,7 +167,7 @@ def _(t: Target) -> list[Change]:
             ("network", "update_network", [t.network], {"is_admin_state_up": True}),
             host=t.net,
             settled=f"! {_serves(t)}",
-            healed=_serves(t),
+            healed=_wired(t),
         )
     ]
 
@@ -184,7 +189,7 @@ def _(t: Target) -> list[Change]:
             ("network", "update_subnet", [t.subnet], {"is_dhcp_enabled": True}),
             host=t.net,
             settled=f"! {_serves(t)}",
-            healed=_serves(t),
+            healed=_wired(t),
         )
     ]
 
@@ -206,14 +211,15 @@ def _(t: Target) -> list[Change]:
             ("network", "add_dhcp_agent_to_network", pair, {}),
             host=t.net,
             settled=f"! {_serves(t)}",
-            healed=_serves(t),
+            healed=_wired(t),
         )
     ]
 
 
 def agent_row(host: str, binary: str, assignment: str) -> Change:
     """Neutron's own memory of a held agent: as if it had reported that, or nothing for long. Its next report is the undoing."""
-    where = f"where host='{host}' and binary='{binary}'"
+    # The column's name is a word of the language as well.
+    where = f"where host='{host}' and `binary`='{binary}'"
     return Change("sql", f"update neutron.agents set {assignment} {where};", "select 1;")  # noqa: S608
 
 
@@ -275,7 +281,7 @@ def _(t: Target) -> list[Change]:
     note="the agent is held; it reported no address for its tunnels, and has none to flood to",
 )
 def _(t: Target) -> list[Change]:
-    own = {"cmp1": "10.98.0.12", "cmp2": "10.98.0.13"}[t.host]
+    own = HOSTS[t.host].underlay
     without = f"""configurations=replace(configurations, '"tunneling_ip": "{own}"', '"tunneling_ip": null')"""
     flood = flows_changed(t, t.host, "br-tun", f"table=22,dl_vlan={t.local_vlan(t.host)}", lambda _: "drop")
     return [heard_again(t.host, _OVS_AGENT), held(t.host), agent_row(t.host, _OVS_AGENT, without), flood]

@@ -250,7 +250,9 @@ def _rebuilt(t: Target) -> Change:
     undo = calls(
         ("network", "remove_dhcp_agent_from_network", pair, {}), ("network", "add_dhcp_agent_to_network", pair, {})
     )
-    alive = f"ip netns exec {t.namespace} ss -lunp | grep -q ':67 '"
+    alive = (
+        f"ip netns exec {t.namespace} ss -lunp | grep -q ':67 ' && ! ovs-vsctl --columns=tag list Port | grep -q 4095"
+    )
     return Change("api", "[]", undo, healed=alive, settle_on=t.net)
 
 

@@ -107,6 +107,8 @@ def _heal(name: str) -> None:
             _until(change.settle_on or change.place, change.healed, _COMES_BACK)
     if record["before"]:
         _as_before(name, record["before"])
+    elif changes:
+        _at_rest()
     file.unlink()
 
 
@@ -120,6 +122,18 @@ def _as_before(name: str, before: dict[str, str]) -> None:
             (FOLDER / f"{name}.json").unlink()
             raise LabError(f"{name} is undone, but not all is as before:\n  " + "\n  ".join(found[:40]))
         time.sleep(1)
+
+
+def _at_rest() -> None:
+    """Wait until agents that made objects anew have nothing more to do: all is the same as three seconds before."""
+    end = time.monotonic() + _COMES_BACK
+    last = dumps()
+    while time.monotonic() < end:
+        time.sleep(3)
+        now = dumps()
+        if now == last:
+            return
+        last = now
 
 
 def _write(file: Path, record: dict[str, Any]) -> None:

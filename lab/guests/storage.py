@@ -86,7 +86,7 @@ def _configure(root: Path, private: list[str]) -> None:
     put("etc/initramfs-tools/conf.d/lab", "MODULES=list\n")
     put("etc/initramfs-tools/modules", "virtio_pci\nvirtio_blk\nvirtio_scsi\nvirtio_net\nsd_mod\next4\n")
     put("etc/docker/daemon.json", '{"iptables": false, "bridge": "none", "log-driver": "none"}\n')
-    for name in ("ceph-disk", "kolla_start", "kolla-image"):
+    for name in ("ceph-disk", "kolla_start", "kolla-image", "make-kolla"):
         put(f"usr/local/sbin/{name}", (SCRIPTS / name).read_text(), 0o755)
     shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
     script = f"""

@@ -72,10 +72,7 @@ def files() -> dict[str, tuple[str, int]]:
         "etc/hosts": (hosts, 0o644),
         "etc/ceph/ceph.conf": (conf, 0o644),
         "etc/ceph/ceph.client.admin.keyring": ((FOLDER / "keyring.client.admin").read_text(), 0o600),
-        "var/lib/ceph/bootstrap-osd/ceph.keyring": (
-            ceph("auth", "get-or-create", "client.bootstrap-osd", "mon", "profile bootstrap-osd", "mgr", "allow r"),
-            0o600,
-        ),
+        "var/lib/ceph/bootstrap-osd/ceph.keyring": (ceph("auth", "get", "client.bootstrap-osd"), 0o600),
         "root/.ssh/authorized_keys": ((STATE / "ssh" / "id_ed25519.pub").read_text(), 0o600),
         "etc/ssh/ssh_host_ed25519_key": (KEY.read_text(), 0o600),
         "etc/ssh/ssh_host_ed25519_key.pub": (KEY.with_suffix(".pub").read_text(), 0o644),

@@ -93,7 +93,8 @@ class Machine:
         argv = [
             "qemu-system-x86_64", "-name", self.name, "-machine", "q35", "-accel", "tcg,thread=multi,tb-size=128",
             "-cpu", "Nehalem", "-smp", "2", "-m", str(self.memory), "-nodefaults", "-display", "none",
-            "-kernel", self.image / "vmlinuz", "-initrd", self.image / "initrd", "-append", line, "-serial", f"file:{self.folder}/console.log",
+            "-kernel", self.image / "vmlinuz", "-initrd", self.image / "initrd", "-append", line,
+            "-serial", f"file:{self.folder}/console.log",
             "-qmp", f"unix:{self.folder}/qmp.sock,server=on,wait=off", "-pidfile", self.folder / "qemu.pid", "-daemonize",
             "-object", "rng-random,id=r0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=r0",
             "-drive", f"if=none,id=root,file={root},format=qcow2,cache=unsafe", "-device", "virtio-blk-pci,drive=root",

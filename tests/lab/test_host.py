@@ -110,6 +110,8 @@ def cloud(lab: Lab, _image: None) -> Iterator[Cloud]:
     # Whatever a failed test has left is put right, so that the next one tells of itself.
     for host in (HOST, OTHER):
         service = made.service(host)
+        if service.is_forced_down:
+            made.sdk.compute.update_service_forced_down(service, forced=False)
         if service.status != "enabled":
             made.sdk.compute.enable_service(service)
     subprocess.run(
@@ -131,7 +133,7 @@ class Listener:
         namespace, address = f"qdhcp-{port.network_id}", port.fixed_ips[0]["ip_address"]
         ping = f"exec ip netns exec {namespace} ping -n -D -w 1800 -i 0.2 {address}"
         self._lab, self._pid = cloud.lab, f"/run/host-test-{server.id}.pid"
-        argv = [ROOT / "lab" / "lab", "exec", "net1", "--", "sh", "-c", f"echo $$ > {self._pid}; {ping}"]
+        argv = [str(ROOT / "lab" / "lab"), "exec", "net1", "--", "sh", "-c", f"echo $$ > {self._pid}; {ping}"]
         self._child = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
 
     def stop(self) -> tuple[int, int, float]:
@@ -338,6 +340,44 @@ def test_its_owner_deletes_a_server_in_the_middle(lab: Lab, cloud: Cloud) -> Non
     assert [s["note"] for s in view["report"]["servers"] if s["name"] == last] != [""]
     lab.bw("host", "leave", HOST, "--yes")
     cloud.in_service()
+
+
+def _dies(cloud: Cloud, server: Any) -> None:
+    """The host loses its power, as far as one server and those who ask the host can tell."""
+    cloud.lab.on(HOST, "virsh", "-c", "qemu:///system", "destroy", server.id)
+    for daemon in ("nova-compute", "sshd"):
+        cloud.lab.on(HOST, "sh", "-c", f"kill -9 $(cat /run/lab/{daemon}.pid)")
+    until(lambda: cloud.service().state == "down", "nova-compute to be seen dead")
+
+
+@pytest.mark.slow
+def test_a_dead_host(lab: Lab, cloud: Cloud) -> None:
+    (web,) = cloud.boot("ht-web")
+    stay = [s.id for s in cloud.sdk.compute.servers(all_projects=True, host=HOST) if s.id != web.id]
+    enter = ["host", "enter", HOST, "--reason", "hardware", *(x for s in stay for x in ("--leave", s))]
+    _dies(cloud, web)
+    try:
+        planned = lab.json(*enter, "--plan", code=3)
+        assert {s["name"]: s["verb"] for s in planned["servers"]}["ht-web"] == "evacuate"
+        assert "--evacuate" in lab.bw(*enter, "--yes", code=3).stderr
+        # A yes is not enough.
+        job = lab.json(*enter, "--evacuate", "--yes", code=4)["job"]
+        assert lab.json("job", "answer", job, "yes", code=5)["state"] == "failed"
+        cloud.in_service()
+        assert cloud.place(web)[0] == HOST
+        job = lab.json(*enter, "--evacuate", "--yes", code=4)["job"]
+        assert lab.json("job", "answer", job, HOST)["state"] == "done"
+        assert cloud.place(web) == (OTHER, "ACTIVE")
+        until(lambda: cloud.answers(web), "ht-web to answer from its new host")
+    finally:
+        # The lab waits for a nova-compute that is up, and that is what leaving lets it be.
+        up = subprocess.Popen([str(ROOT / "lab" / "lab"), "up"])
+    lab.bw("host", "leave", HOST, "--wait", "180", "--yes")
+    assert up.wait(timeout=300) == 0
+    cloud.in_service()
+    assert cloud.service().state == "up"
+    assert cloud.place(web) == (OTHER, "ACTIVE")
+    until(lambda: web.id not in cloud.domains(HOST), "the old guest of ht-web to be cleaned up")
 
 
 @pytest.mark.slow

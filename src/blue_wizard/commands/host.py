@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from blue_wizard.commands.job import OutputOption, YesOption, confirm, follow, second_person
+from blue_wizard.commands.job import OutputOption, YesOption
+from blue_wizard.commands.running import run_plan
 from blue_wizard.report.out import emit
 from blue_wizard.text import _
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from blue_wizard.jobs.model import Plan
-    from blue_wizard.report.out import Output
 
 __all__ = ["app"]
 
@@ -115,7 +109,7 @@ def enter_command(
     from blue_wizard.maintain import enter
     from blue_wizard.maintain.survey import refuse
     from blue_wizard.reach import openstack
-    from blue_wizard.report.host import survey_tables
+    from blue_wizard.report.host import result_tables, survey_tables
     from blue_wizard.report.plans import plan_tables
 
     params = enter.Params(
@@ -129,14 +123,15 @@ def enter_command(
         emit(whole, output, lambda: [*survey_tables(data), *(plan_tables(made) if found.ready else ())])
         return 0 if found.ready else 3
     refuse(found.findings)
-    return _run(
+    return run_plan(
         made,
         lambda: enter.plan_of(params.as_json()),
         yes=yes,
         hold=hold,
         detach=detach,
         output=output,
-        before=survey_tables(data),
+        human=result_tables,
+        shown=lambda: [*survey_tables(data), *plan_tables(made)],
     )
 
 
@@ -170,6 +165,7 @@ def leave_command(
     """Give a host back."""
     from blue_wizard.maintain import leave
     from blue_wizard.reach import openstack
+    from blue_wizard.report.host import result_tables
     from blue_wizard.report.plans import plan_tables
 
     params = leave.Params(
@@ -179,7 +175,15 @@ def leave_command(
     if plan:
         emit({**made.as_json(), "digest": made.digest}, output, lambda: plan_tables(made))
         return 0
-    return _run(made, lambda: leave.plan_of(made.params), yes=yes, hold=hold, detach=detach, output=output)
+    return run_plan(
+        made,
+        lambda: leave.plan_of(made.params),
+        yes=yes,
+        hold=hold,
+        detach=detach,
+        output=output,
+        human=result_tables,
+    )
 
 
 @app.command(
@@ -229,9 +233,9 @@ def campaign_command(
     made, forecast = campaign.look(params)
     if plan:
         whole = {**made.as_json(), "digest": made.digest, "forecast_s": round(forecast.total)}
-        emit(whole, output, lambda: [*plan_tables(made), forecast_text(forecast.total)])
+        emit(whole, output, lambda: [*plan_tables(made, total=max_unavailable), forecast_text(forecast.total)])
         return 0
-    return _run(
+    return run_plan(
         made,
         lambda: campaign.plan_of(params.as_json()),
         yes=yes,
@@ -240,45 +244,3 @@ def campaign_command(
         output=output,
         human=campaign_tables,
     )
-
-
-def _run(
-    made: Plan,
-    again: Callable[[], Plan],
-    *,
-    yes: bool,
-    hold: bool,
-    detach: bool,
-    output: Output,
-    before: Iterable[RenderableType] = (),
-    human: Callable[[dict[str, Any]], Iterable[RenderableType]] | None = None,
-) -> int:
-    """Ask, submit, and follow a plan; the exit code. `again` makes the plan once more; `before` is shown with the question."""
-    import time
-
-    from blue_wizard.jobs import client, windows
-    from blue_wizard.jobs.drift import refuse_drift
-    from blue_wizard.jobs.model import State
-    from blue_wizard.report.host import result_tables
-    from blue_wizard.report.out import errors
-    from blue_wizard.report.plans import plan_tables
-
-    windows.refuse_misfits(made, time.time())
-    if not yes and not hold:
-        for part in (*before, *plan_tables(made)):
-            errors().print(part, markup=False)
-        confirm(_("Run this plan?"), yes=False)
-        # Minutes may have passed over the question.
-        refuse_drift(made, again())
-    job = client.submit(made, approved=not hold)
-    errors().print(_("Job {job}").format(job=job), markup=False)
-    if hold:
-        emit(client.show(job), output, lambda: _("Start it: blue-wizard job approve {job}").format(job=job))
-        return 4
-    if client.show(job)["state"] == State.PLANNED:
-        return second_person(job, output=output)
-    client.ensure_worker()
-    if detach:
-        emit({"job": job}, output, lambda: _("Watch it: blue-wizard job watch {job}").format(job=job))
-        return 0
-    return follow(job, output=output, human=human or result_tables)

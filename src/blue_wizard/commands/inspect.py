@@ -53,13 +53,18 @@ def run(
         list[Path] | None,
         Parameter(
             negative=(),
-            help=_("Also write a report: FILE.html, .xlsx, .json, .prom or .xml. May be said several times."),
+            help=_(
+                "Also write a report: FILE.html, .xlsx, .docx, .pdf, .json, .prom or .xml. May be said several times."
+            ),
         ),
     ] = None,
     fail_on: Annotated[
         Literal["critical", "warning", "info", "never"],
         Parameter(help=_("Exit with 1 when a finding is as grave as this, or graver.")),
     ] = "critical",
+    min_coverage: Annotated[
+        float, Parameter(help=_("Exit with 1 when less than this could be looked at, in percent."))
+    ] = 50.0,
     history: Annotated[bool, Parameter(help=_("Compare with earlier inspections, and remember this one."))] = True,
     output: OutputOption = "table",
 ) -> int:
@@ -94,6 +99,9 @@ def run(
         write(found, file)
         errors().print(_("Written: {file}").format(file=file), markup=False)
     emit(found.data(), output, lambda: told.inspection_tables(found))
+    if found.coverage < min_coverage:
+        # A gate that could not look is not passed.
+        return 1
     worst = found.worst()
     return 1 if fail_on != "never" and worst is not None and worst.rank <= Severity(fail_on).rank else 0
 

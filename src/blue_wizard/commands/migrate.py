@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from blue_wizard import config
-from blue_wizard.commands.job import OutputOption, YesOption, confirm, follow, second_person
+from blue_wizard.commands.job import OutputOption, YesOption, confirm
+from blue_wizard.commands.running import run_plan
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.report.out import emit, plain
 from blue_wizard.text import _
@@ -155,36 +156,24 @@ def run(
     """Run waves."""
     import time
 
-    from blue_wizard.jobs import client, windows
-    from blue_wizard.jobs.drift import refuse_drift
-    from blue_wizard.jobs.model import State
-    from blue_wizard.report.jobs import plan_tables
+    from blue_wizard.jobs import windows
     from blue_wizard.report.migrate import result_tables
-    from blue_wizard.report.out import errors
+    from blue_wizard.report.plans import plan_tables
 
     made = _compile(waves, window, max_rate, match=match, retry=retry)
     windows.refuse_misfits(made, time.time())
     if plan:
         emit({**made.as_json(), "digest": made.digest}, output, lambda: plan_tables(made))
         return 0
-    if not yes and not hold:
-        for part in plan_tables(made):
-            errors().print(part)
-        confirm(_("Run this plan?"), yes=False)
-        # Minutes may have passed over the question.
-        refuse_drift(made, _compile(waves, window, max_rate, match=match, retry=retry))
-    job = client.submit(made, approved=not hold)
-    errors().print(_("Job {job}").format(job=job), markup=False)
-    if hold:
-        emit(client.show(job), output, lambda: _("Start it: blue-wizard job approve {job}").format(job=job))
-        return 4
-    if client.show(job)["state"] == State.PLANNED:
-        return second_person(job, output=output)
-    client.ensure_worker()
-    if detach:
-        emit({"job": job}, output, lambda: _("Watch it: blue-wizard job watch {job}").format(job=job))
-        return 0
-    return follow(job, output=output, human=lambda view: result_tables([view]))
+    return run_plan(
+        made,
+        lambda: _compile(waves, window, max_rate, match=match, retry=retry),
+        yes=yes,
+        hold=hold,
+        detach=detach,
+        output=output,
+        human=lambda view: result_tables([view]),
+    )
 
 
 def _check_rate(max_rate: str | None) -> None:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from blue_wizard.commands.job import OutputOption, YesOption, confirm, follow, second_person
+from blue_wizard.commands.job import OutputOption, YesOption
+from blue_wizard.commands.running import run_plan
 from blue_wizard.errors import InputError
 from blue_wizard.report.out import Output, emit
 from blue_wizard.text import _
@@ -105,12 +106,8 @@ def _run(
     output: Output,
 ) -> int:
     from blue_wizard.disks import operation
-    from blue_wizard.jobs import client
-    from blue_wizard.jobs.drift import refuse_drift
-    from blue_wizard.jobs.model import State
     from blue_wizard.reach import openstack
     from blue_wizard.report.disks import osd_plan_tables, osd_result_tables
-    from blue_wizard.report.out import errors
 
     if not ids:
         raise InputError(_("No OSD was named."), _("See: blue-wizard osd list"))
@@ -119,21 +116,13 @@ def _run(
     if plan:
         emit({**made.as_json(), "digest": made.digest}, output, lambda: osd_plan_tables(made))
         return 0
-    if not yes and not hold:
-        for part in osd_plan_tables(made):
-            errors().print(part, markup=not isinstance(part, str))
-        confirm(_("Run this plan?"), yes=False)
-        # Minutes may have passed over the question.
-        refuse_drift(made, operation.make(cloud, ids, rebuild=rebuilt, type_=type_, drain=drain))
-    job = client.submit(made, approved=not hold)
-    errors().print(_("Job {job}").format(job=job), markup=False)
-    if hold:
-        emit(client.show(job), output, lambda: _("Start it: blue-wizard job approve {job}").format(job=job))
-        return 4
-    if client.show(job)["state"] == State.PLANNED:
-        return second_person(job, output=output)
-    client.ensure_worker()
-    if detach:
-        emit({"job": job}, output, lambda: _("Watch it: blue-wizard job watch {job}").format(job=job))
-        return 0
-    return follow(job, output=output, human=osd_result_tables)
+    return run_plan(
+        made,
+        lambda: operation.make(cloud, ids, rebuild=rebuilt, type_=type_, drain=drain),
+        yes=yes,
+        hold=hold,
+        detach=detach,
+        output=output,
+        human=osd_result_tables,
+        shown=lambda: osd_plan_tables(made),
+    )

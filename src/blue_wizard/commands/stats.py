@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from cyclopts import App, Parameter
 from blue_wizard import config
 from blue_wizard.commands.doctor import progress as watched
 from blue_wizard.commands.job import OutputOption
-from blue_wizard.errors import InputError
+from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.report.out import emit
 from blue_wizard.text import _
 
@@ -36,13 +37,21 @@ def _history() -> History:
 
 def _look(listings: Sequence[str], deadline: float, history: History | None) -> Snapshot:
     from blue_wizard.reach import openstack
+    from blue_wizard.reach.together import Late, together
     from blue_wizard.stats import run
 
     name = openstack.cloud_name()
     known = config.load().clouds.get(name)
+    # The login has no time-out of its own.
+    (cloud,) = together([partial(openstack.connect, name)], timeout_s=deadline)
+    if isinstance(cloud, Late):
+        raise StepFailed(
+            _("Keystone of cloud {name} did not answer in {seconds} s.").format(name=name, seconds=round(deadline)),
+            _("Look at its service, or give it more time with --deadline."),
+        )
     with watched() as progress:
         return run.look(
-            openstack.connect(name),
+            cloud,
             known.ceph if known else None,
             listings,
             deadline_s=deadline,
@@ -55,13 +64,20 @@ def _look(listings: Sequence[str], deadline: float, history: History | None) -> 
 def stats(
     *topics: str,
     report: Annotated[
-        Path | None, Parameter(help=_("Also write the report: .html, .xlsx, .csv, .json or .prom."))
+        list[Path] | None,
+        Parameter(
+            help=_("Also write a report: FILE.html, .xlsx, .csv, .json or .prom. May be said several times."),
+            negative=(),
+        ),
     ] = None,
+    compare: Annotated[float | None, Parameter(help=_("Also what each number was so many days ago."))] = None,
     all_: Annotated[bool, Parameter(name="--all", help=_("All lines of all tables."), negative=())] = False,
     deadline: DeadlineOption = 120.0,
     output: OutputOption = "table",
 ) -> int:
-    """Statistics of the platform: of the topics named (hosts, servers, projects, flavors, network, storage, images, ceph), or all.
+    """Statistics of the platform: of all topics, or of those named.
+
+    Topics are hosts, servers, flavors, projects, network, storage, ceph, images, waste.
 
     What can't be read is named, and everything else is told all the same (exit code 1).
     """
@@ -76,15 +92,14 @@ def stats(
                 _("There are no statistics about {topic}.").format(topic=topic),
                 _("Known are: {names}").format(names=", ".join(known)),
             )
-    if report is not None:
-        formats.check(report)
+    for file in report or ():
+        formats.check(file)
     chosen = topics or tuple(known)
     history = _history()
-    made = run.report(_look(run.needs(chosen), deadline, history), chosen, history)
-    if report is not None:
-        formats.write(made, report)
-    titles = {id_: t.title() for id_, t in known.items() if id_ in chosen}
-    emit(formats.as_data(made), output, lambda: stats_tables(made, titles, every=all_))
+    made = run.report(_look(run.needs(chosen), deadline, history), chosen, history, compare_days=compare)
+    for file in report or ():
+        formats.write(made, file)
+    emit(formats.as_data(made), output, lambda: stats_tables(made, every=all_))
     return 1 if made.partial else 0
 
 

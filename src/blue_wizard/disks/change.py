@@ -52,6 +52,8 @@ class Change(Action):
 
     def _once(self, ctx: Context, args: Args) -> None:
         world = World(ctx, args)
+        if ctx.noted("began") and world.holds(args["until"]):
+            return
         guard(ctx, args)
         ctx.note("began", True)
         for command in args["commands"]:

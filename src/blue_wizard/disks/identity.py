@@ -140,7 +140,7 @@ def _of_host(osd: Osd, host: HostDisks) -> Iterator[Proof]:
         if target and not target.startswith("/dev/disk/"):
             text = _("{link} leads to {device}").format(link=f"{folder}/block", device=target)
             yield Proof(Source.HOST, "link", _key(host, target), text)
-    for lv in host.lvs:
+    for lv in host.volumes:
         if lv.tags.get("ceph.osd_id") == str(osd.id) and lv.tags.get("ceph.type") in {"block", "data"}:
             for device in lv.devices or ("",):
                 text = _("volume {lv} on {device} has the tag of osd.{id}").format(
@@ -157,7 +157,7 @@ def _of_cluster(cluster: Cluster, osd: Osd, host: HostDisks) -> Iterator[Proof]:
                     yield Proof(
                         Source.CLUSTER, "uuid", disk.key, _("{device} has the OSD's uuid").format(device=part.path)
                     )
-        for lv in host.lvs:
+        for lv in host.volumes:
             if lv.tags.get("ceph.osd_fsid") == osd.uuid and lv.tags.get("ceph.type") in {"block", "data"}:
                 # A tag of another cluster would be the disk of somebody else.
                 if lv.tags.get("ceph.cluster_fsid", cluster.fsid) != cluster.fsid:
@@ -216,7 +216,7 @@ def _users(disk: Disk, host: HostDisks, osd: Osd) -> Iterator[str]:
         label = osd_of_part(part)
         if label and label[0] != osd.id:
             yield f"osd.{label[0]} ({part.path})"
-    for lv in host.lvs:
+    for lv in host.volumes:
         number = lv.tags.get("ceph.osd_id")
         if number not in {None, str(osd.id)} and any(d in mine for d in lv.devices):
             yield f"osd.{number} ({lv.path})"

@@ -87,7 +87,7 @@ class Swap(Action):
         found = ctx.noted("found")
         if found is None:
             return None
-        there = any(d.key == found["key"] for d in World(ctx, args).disks().disks)
+        there = any(d.key == found["disk"] for d in World(ctx, args).disks().disks)
         return dict(found) if there else None
 
     def do(self, ctx: Context, args: Args) -> Outcome:
@@ -102,7 +102,7 @@ class Swap(Action):
             disk, wrong = judge(args["disk"], args["known"], disks, wishes, dirty, ctx.answer() or "")
             if disk is not None:
                 found: dict[str, Json] = {
-                    "key": disk.key,
+                    "disk": disk.key,
                     "serial": disk.serial,
                     "wwn": disk.wwn,
                     "by_path": disk.by_path,

@@ -78,7 +78,7 @@ class World:
     def disk_key(self) -> str:
         """The key of the disk that the OSD is to be on: that of the swap, where there was one."""
         try:
-            return str(self._ctx.outcome("swap")["key"])
+            return str(self._ctx.outcome("swap")["disk"])
         except KeyError:
             return str(self._args["disk"])
 
@@ -108,7 +108,7 @@ class World:
             return True
         uuid = self._args["uuid"]
         mine = any(osd_of_part(p) in {(self.osd, ""), (self.osd, "_B")} or p.uuid.lower() == uuid for p in disk.parts)
-        return not mine and not any(lv.tags.get("ceph.osd_fsid") == uuid for lv in host.lvs)
+        return not mine and not any(lv.tags.get("ceph.osd_fsid") == uuid for lv in host.volumes)
 
     def words(self, argv: Sequence[str]) -> list[str]:
         """The argv, filled in: ``<new-disk>`` (its path now), ``<new-disk:1>`` (its first partition), ``<fs-uuid>`` (of that),
@@ -132,15 +132,20 @@ class World:
 
         return [_TOKEN.sub(fill, w) for w in argv]
 
-    def run(self, command: Mapping[str, Json]) -> tuple[int, str, str]:
-        """Run a command: exit status, stdout, stderr."""
+    def run(self, command: Mapping[str, Json], *, changes: bool = False) -> tuple[int, str, str]:
+        """Run a command: exit status, stdout, stderr. One that `changes` the host runs there when no other one does."""
         timeout = float(command.get("timeout_s") or _TIMEOUT_S)
         argv = self.words(command["argv"])
         stdin = self._secret(command["stdin"]) if command.get("stdin") else None
         if command["on"] == "ceph":
             return self.ceph.run(*argv, stdin=stdin, timeout_s=timeout)
-        done = ssh.host(self.host).run(argv, timeout_s=timeout, stdin=stdin, root=True)
+        alone = self._alone if changes else None
+        done = ssh.host(self.host).run(argv, timeout_s=timeout, stdin=stdin, root=True, within=alone)
         return done.status, done.stdout, done.stderr
+
+    def _alone(self, argv: Sequence[str]) -> list[str]:
+        # What a killed worker had begun may still run on the host: the next command of this OSD waits for it there.
+        return ["flock", "-w", str(_TIMEOUT_S * 5), f"/run/lock/blue-wizard-osd-{self.osd}", *argv]
 
     def _secret(self, form: str) -> str:
         """What goes to a command's stdin: the kept ``keyring``, or its key as `osd new` takes it. Raises StepFailed without one."""
@@ -157,7 +162,7 @@ class World:
             if command.get("rest") and done():
                 return
             self._ctx.check_stop()
-            status, out, error = self.run(command)
+            status, out, error = self.run(command, changes=True)
             ok = command.get("ok")
             if status != 0 and ok != "any" and status not in (ok or ()):
                 text = (error or out).strip()[-400:] or str(status)
@@ -182,7 +187,7 @@ class World:
                 )
             return (status == 0) == (kind == "key.present")
         if kind in {"disk.absent", "disk.present"}:
-            there = any(d.key == c["key"] for d in self.disks().disks)
+            there = any(d.key == c["disk"] for d in self.disks().disks)
             return there == (kind == "disk.present")
         if kind == "crush.absent":
             return not any(n["id"] == self.osd for n in self.ceph.json("osd", "tree")["nodes"])

@@ -21,6 +21,7 @@ __all__ = [
     "Part",
     "kernel_errors",
     "links_below",
+    "mapper_names",
     "parse_disks",
     "parse_links",
     "parse_lvs",
@@ -50,6 +51,7 @@ _ERRORS = re.compile(
     r"|FAILED Result: .*(?:DID_BAD_TARGET|DID_NO_CONNECT)))"
     r"|(?:XFS \((?P<c>[a-z0-9-]+)\): .*(?:metadata I/O error|log I/O error|Shutting down|shutdown))"
 )
+_OSD_VOLUME = re.compile(r"^osd-(block|data)-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$")
 _PARTITION = re.compile(r"^(sd[a-z]+|vd[a-z]+|xvd[a-z]+|nvme\d+n\d+|loop\d+|mmcblk\d+)(?:p?\d+)?$")
 
 
@@ -144,7 +146,7 @@ class HostDisks:
 
     def disk_of(self, device: str) -> Disk | None:
         """The disk that a device (path or kernel name, of a disk, partition or volume on it) belongs to."""
-        below = next((lv.devices for lv in self.lvs if device == lv.path), None)
+        below = next((lv.devices for lv in self.volumes if device == lv.path), None)
         if below is not None:
             return self.disk_of(below[0]) if below else None
         name = device.removeprefix("/dev/")
@@ -155,9 +157,32 @@ class HostDisks:
                 return disk
         return None
 
+    @property
+    def volumes(self) -> tuple[Lv, ...]:
+        """The volumes that LVM tells of, and those of ceph-volume on disks that LVM can't read any more.
+
+        These are still in the device mapper, and ceph-volume names a volume by the uuid of its OSD (``osd-block-UUID``).
+        """
+        told = {(lv.vg, lv.name) for lv in self.lvs}
+        found = list(self.lvs)
+        for disk in self.disks:
+            for part in disk.parts:
+                names = mapper_names(part.path)
+                match = _OSD_VOLUME.match(names[1]) if names else None
+                if names and match and names not in told:
+                    tags = {"ceph.type": match[1], "ceph.osd_fsid": match[2]}
+                    found.append(Lv(names[1], names[0], f"/dev/{names[0]}/{names[1]}", tags, (disk.path,)))
+        return tuple(found)
+
     def by_key(self, key: str) -> Disk | None:
         """The disk with that serial, WWN or place."""
         return next((d for d in self.disks if key and key in {d.serial, d.wwn, d.by_path}), None)
+
+
+def mapper_names(path: str) -> tuple[str, str] | None:
+    """Group and volume of ``/dev/mapper/GROUP-VOLUME``, where dashes of their own are doubled; None for any other path."""
+    found = re.match(r"^/dev/mapper/((?:[^-]|--)+)-((?:[^-]|--)+)$", path)
+    return (found[1].replace("--", "-"), found[2].replace("--", "-")) if found else None
 
 
 def parse_disks(text: str, links: Mapping[str, str]) -> tuple[Disk, ...]:

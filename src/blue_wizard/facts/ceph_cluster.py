@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-__all__ = ["CephCrashes", "CephHealth", "CephMap", "CephOsdUse", "CephRules", "CephStatus", "CephTree", "CephUse", "HealthCode",
-           "Node", "OsdUse", "Pool", "PoolUse", "RbdImages", "RbdSizes", "Rule"]  # fmt: skip
+__all__ = ["CephCrashes", "CephHealth", "CephMap", "CephOsdPerf", "CephOsdUse", "CephRules", "CephStatus", "CephTree", "CephUse",
+           "CephVersions", "HealthCode", "Node", "OsdUse", "Pool", "PoolUse", "RbdImages", "RbdSizes", "Rule"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -294,6 +294,35 @@ class CephOsdUse:
                 for n in data["nodes"]
             )
         )
+
+
+@dataclass(frozen=True)
+class CephOsdPerf:
+    """``ceph osd perf``: how long a write takes on each OSD, in milliseconds (asked of the manager)."""
+
+    commit_ms: Mapping[int, float] = field(default_factory=dict)
+
+    @staticmethod
+    def parse(data: Mapping[str, Any]) -> CephOsdPerf:
+        """Its JSON; older releases have the list without ``osdstats`` around it."""
+        rows = data.get("osdstats", data).get("osd_perf_infos") or ()
+        return CephOsdPerf({int(r["id"]): float(r["perf_stats"]["commit_latency_ms"]) for r in rows})
+
+
+@dataclass(frozen=True)
+class CephVersions:
+    """``ceph versions``: how many daemons run each release, by its number."""
+
+    overall: Mapping[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def parse(data: Mapping[str, Any]) -> CephVersions:
+        """Its JSON (``ceph version 16.2.15 (HASH) pacific (stable)``)."""
+        found: dict[str, int] = {}
+        for name, count in (data.get("overall") or {}).items():
+            number = name.split()[2] if len(name.split()) > 2 else name
+            found[number] = found.get(number, 0) + int(count)
+        return CephVersions(found)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 __all__ = ["Bond", "Card", "Cards", "Clock", "Filesystem", "Filesystems", "KernelLimits", "KernelLog", "Listener", "Listeners",
            "Load", "Memory", "Process", "Processes", "RaidArray", "RaidArrays", "System", "Units", "exposed_files",
@@ -196,7 +197,7 @@ class Cards:
     rows: tuple[Card, ...] = ()
     bonds: tuple[Bond, ...] = ()
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """All names."""
         return frozenset(c.name for c in self.rows)
@@ -272,7 +273,7 @@ class Processes:
 
     rows: tuple[Process, ...] = ()
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """The programs that run."""
         return frozenset(p.name for p in self.rows)

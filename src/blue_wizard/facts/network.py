@@ -164,8 +164,8 @@ class Port:
 
     @property
     def of_server(self) -> bool:
-        """Whether its device is a server."""
-        return self.owner.startswith("compute:")
+        """Whether its device is a server of Nova's. Kuryr names those of its containers alike."""
+        return self.owner.startswith("compute:") and self.owner != "compute:kuryr"
 
     @staticmethod
     def parse(raw: Mapping[str, Any]) -> Port:

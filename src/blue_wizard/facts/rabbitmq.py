@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-__all__ = ["Queue", "RabbitNode"]
+__all__ = ["Queue", "RabbitNode", "RabbitQueues", "RabbitUse"]
 
 
 @dataclass(frozen=True)
@@ -38,26 +38,12 @@ class RabbitNode:
     partitions: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
-    queues: tuple[Queue, ...] = ()
-    fds: tuple[int, int] | None = None
-    memory: tuple[int, int] | None = None
-    disk: tuple[int, int] | None = None
-    age_s: float = 0.0
     flags_off: tuple[str, ...] = field(default_factory=tuple)
 
     @staticmethod
-    def parse(cluster: str, status: str, queues: str) -> RabbitNode:
-        """``cluster_status``, ``status``, and one ``list_queues`` a virtual host, each after a line ``vhost NAME``."""
-        c, s = json.loads(cluster), json.loads(status)
-        found: list[Queue] = []
-        for block in re.split(r"^vhost ", queues, flags=re.M)[1:]:
-            vhost, _newline, rows = block.partition("\n")
-            found += [_queue(vhost.strip(), q) for q in json.loads(rows or "[]")]
-        fds = s.get("file_descriptors") or {}
-        total = (s.get("memory") or {}).get("total")
-        used = max(total.values()) if isinstance(total, dict) else total
-        limit = s.get("vm_memory_high_watermark_limit")
-        free, least = s.get("disk_free"), s.get("disk_free_limit")
+    def parse(cluster: str) -> RabbitNode:
+        """``cluster_status``."""
+        c = json.loads(cluster)
         flags = (f for f in c.get("feature_flags") or () if f.get("stability", "stable") == "stable")
         return RabbitNode(
             str(c.get("cluster_name") or ""),
@@ -66,12 +52,47 @@ class RabbitNode:
             tuple(sorted(f"{a} | {b}" for a, others in dict(c.get("partitions") or {}).items() for b in others)),
             tuple(_alarm(a) for a in c.get("alarms") or ()),
             tuple(sorted({str(v.get("rabbitmq_version")) for v in dict(c.get("versions") or {}).values()})),
-            tuple(found),
+            tuple(sorted(f["name"] for f in flags if f.get("state") == "disabled")),
+        )
+
+
+@dataclass(frozen=True)
+class RabbitQueues:
+    """All queues of all virtual hosts."""
+
+    rows: tuple[Queue, ...] = ()
+
+    @staticmethod
+    def parse(queues: str) -> RabbitQueues:
+        """One ``list_queues`` a virtual host, each after a line ``vhost NAME``."""
+        found: list[Queue] = []
+        for block in re.split(r"^vhost ", queues, flags=re.M)[1:]:
+            vhost, _newline, rows = block.partition("\n")
+            found += [_queue(vhost.strip(), q) for q in json.loads(rows or "[]")]
+        return RabbitQueues(tuple(found))
+
+
+@dataclass(frozen=True)
+class RabbitUse:
+    """What a node uses, as (used, most); `disk` as (free, least)."""
+
+    fds: tuple[int, int] | None = None
+    memory: tuple[int, int] | None = None
+    disk: tuple[int, int] | None = None
+
+    @staticmethod
+    def parse(status: str) -> RabbitUse:
+        """``status``. What a release does not tell is None."""
+        s = json.loads(status)
+        fds = s.get("file_descriptors") or {}
+        total = (s.get("memory") or {}).get("total")
+        used = max(total.values()) if isinstance(total, dict) else total
+        limit = s.get("vm_memory_high_watermark_limit")
+        free, least = s.get("disk_free"), s.get("disk_free_limit")
+        return RabbitUse(
             (int(fds["total_used"]), int(fds["total_limit"])) if "total_used" in fds else None,
             (int(used), int(limit)) if used and limit else None,
             (int(free), int(least)) if isinstance(free, int) and least else None,
-            float(s.get("uptime") or 0),
-            tuple(sorted(f["name"] for f in flags if f.get("state") == "disabled")),
         )
 
 

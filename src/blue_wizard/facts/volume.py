@@ -43,11 +43,14 @@ class Volume:
         return f"{self.name} ({self.id})" if self.name else self.id
 
     @property
+    def moving(self) -> bool:
+        """It is being migrated or retyped: Cinder has a second volume as the target then, which no listing shows."""
+        return self.migration in {"starting", "migrating", "completing"}
+
+    @property
     def settled(self) -> bool:
         """Nothing is being done to it."""
-        return self.status in {"available", "in-use", "error", "maintenance"} and not self.migration.startswith(
-            "migrat"
-        )
+        return self.status in {"available", "in-use", "error", "maintenance"} and not self.moving
 
     @staticmethod
     def parse(raw: Mapping[str, Any]) -> Volume:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from blue_wizard.facts.probe import Probe, Reading
 from blue_wizard.inspect.model import Now
+from blue_wizard.text import _
 
 if TYPE_CHECKING:
     from blue_wizard.inspect.site import Site
@@ -46,18 +48,43 @@ class Everywhere(Generic[T]):
     at: Mapping[str, T]
     missing: Mapping[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def _by_name(self) -> Mapping[str, T]:
+        return {name.lower(): fact for name, fact in self.at.items()}
+
+    @cached_property
+    def _by_label(self) -> Mapping[str, list[T]]:
+        found: dict[str, list[T]] = {}
+        for name, fact in self.at.items():
+            found.setdefault(name.lower().partition(".")[0], []).append(fact)
+        return found
+
     def of(self, host: str) -> T | None:
-        """The fact of a host, by whatever name a service knows it; None where it is not known."""
-        if host in self.at:
-            return self.at[host]
-        return next((fact for name, fact in self.at.items() if same_host(name, host)), None)
+        """The fact of a host, by whatever name a service knows it (see `same_host`); None where it is not known for certain."""
+        name = host.lower()
+        label, dot, _rest = name.partition(".")
+        if name in self._by_name:
+            return self._by_name[name]
+        if dot:
+            return self._by_name.get(label)
+        alike = self._by_label.get(name, [])
+        return alike[0] if len(alike) == 1 else None
 
 
 @dataclass(frozen=True)
 class Reached:
-    """Which hosts answered by SSH (None) and which did not: the kind of fault (see `reach.faults`), and the reason."""
+    """Which hosts answered by SSH (None) and which did not: the kind of fault (see `reach.faults`), and the reason.
 
-    hosts: Mapping[str, tuple[str, str] | None]
+    `missing`: those that had neither answered nor failed when the time was up; nothing may be said of them.
+    """
+
+    hosts: Mapping[str, tuple[str, str] | None] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All hosts of the inventory."""
+        return (*self.hosts, *self.missing)
 
 
 @dataclass(frozen=True)
@@ -97,7 +124,7 @@ class Facts:
     def _everywhere(self, kind: type) -> object:
         values = {name: known.get(kind, Missing("")) for name, known in self.hosts.items()}
         if not self.hosts:
-            return Missing("")
+            return Missing(_("no host could be asked"))
         return Everywhere(
             {name: v for name, v in values.items() if v is not None and not isinstance(v, Missing)},
             {name: v.why for name, v in values.items() if isinstance(v, Missing)},

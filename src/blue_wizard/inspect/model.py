@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from blue_wizard.masking import mask
 from blue_wizard.text import translated
 
 __all__ = ["Check", "Finding", "Now", "Profile", "Severity", "check", "checks", "found"]
@@ -86,8 +87,9 @@ def found(
     remedy: str = "",
     **values: Any,
 ) -> Finding:
-    """A finding; `text` and `remedy` are msgids (`N_`), and `values` fill both."""
-    return Finding(object_, text, values, host, tuple(str(e) for e in evidence), severity, remedy)
+    """A finding; `text` and `remedy` are msgids (`N_`), and `values` fill both. Secrets in what was read become stars."""
+    masked = {name: mask(value) for name, value in values.items()}
+    return Finding(object_, text, masked, host, tuple(mask(str(e)) for e in evidence), severity, remedy)
 
 
 Look = Callable[..., Iterable[Finding]]

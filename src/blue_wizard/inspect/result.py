@@ -80,7 +80,8 @@ def _stamp(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Everything that a report tells. `previous`: the score of the last run of the same profile."""
+    """Everything that a report tells. `trend`: when the last inspections of the same profile began, and their scores,
+    this one last."""
 
     cloud: str
     profile: str
@@ -102,6 +103,11 @@ class Inspection:
         """The gravest finding that counts."""
         return min((r.severity for r in self.rows if r.counts), key=lambda s: s.rank, default=None)
 
+    @property
+    def change(self) -> float | None:
+        """How much the score has changed since the last inspection of the same profile; None for the first one."""
+        return round(self.score - self.trend[-2][1], 1) if len(self.trend) > 1 else None
+
     def statuses(self) -> dict[str, int]:
         """How many checks ended how."""
         found = Counter(o.status.value for o in self.outcomes)
@@ -114,6 +120,7 @@ class Inspection:
             "cloud": self.cloud,
             "profile": self.profile,
             "score": self.score,
+            "change": self.change,
             "coverage": self.coverage,
             "started": _stamp(self.started),
             "took_s": round(self.took_s, 2),

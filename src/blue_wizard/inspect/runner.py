@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from blue_wizard.inspect.collect import kinds
-from blue_wizard.inspect.facts import Everywhere, Facts, Missing, is_host_fact
+from blue_wizard.inspect.facts import Everywhere, Facts, Missing, Reached, is_host_fact
 from blue_wizard.inspect.model import Check, Finding
 from blue_wizard.text import _
 
@@ -46,6 +46,9 @@ class Run:
     outcomes: tuple[Outcome, ...]
 
 
+_FIRST = 0.8
+"""The share of the time that the first reading may take."""
+
 Collect = Callable[[Collection[Any], float], Facts]
 
 
@@ -63,10 +66,11 @@ def run(
     """
     began, started = time.monotonic(), time.time()
     until = began + deadline_s
-    outcomes = judge(checks, collect(kinds(checks), until))
+    # A host that does not answer must not use up the time in which others could be read again.
+    outcomes = judge(checks, collect(kinds(checks), began + deadline_s * _FIRST))
     doubtful = [o.check for o in outcomes if o.check.reread and o.findings]
     if doubtful:
-        sleep(settle_s)
+        sleep(min(settle_s, max(0.0, until - time.monotonic()) / 3))
         again = {o.check.id: o for o in judge(doubtful, collect(kinds(doubtful), until))}
         outcomes = [_both(o, again[o.check.id]) if o.check.id in again else o for o in outcomes]
     return Run(started, time.monotonic() - began, tuple(outcomes))
@@ -112,7 +116,7 @@ def _judge(check: Check, facts: Facts) -> Outcome:
             share.append(0.0)
             continue
         findings += made
-        partly = [fact for fact in given if isinstance(fact, Everywhere)]
+        partly = [fact for fact in given if isinstance(fact, Everywhere | Reached)]
         unknown += [f"{name}: {why}" for fact in partly for name, why in fact.missing.items()]
         share.append(min([_share(fact) for fact in partly], default=1.0))
     status = Status.SKIPPED if not share else Status.FAIL if findings else Status.UNKNOWN if unknown else Status.PASS
@@ -121,9 +125,10 @@ def _judge(check: Check, facts: Facts) -> Outcome:
     return Outcome(check, status, tuple(findings), tuple(dict.fromkeys(unknown)), known, took)
 
 
-def _share(fact: Everywhere[Any]) -> float:
-    asked = len(fact.at) + len(fact.missing)
-    return len(fact.at) / asked if asked else 1.0
+def _share(fact: Everywhere[Any] | Reached) -> float:
+    known = len(fact.at if isinstance(fact, Everywhere) else fact.hosts)
+    asked = known + len(fact.missing)
+    return known / asked if asked else 1.0
 
 
 def _placed(finding: Finding, host: str) -> Finding:

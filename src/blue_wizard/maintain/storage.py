@@ -14,6 +14,7 @@ from blue_wizard.errors import StepFailed
 from blue_wizard.facts import osds
 from blue_wizard.facts.osds import HostOsds
 from blue_wizard.reach.ceph_cli import Ceph
+from blue_wizard.text import _
 
 __all__ = ["Lease", "is_set", "lease_of", "leases", "may_stop", "on_host", "set_noout", "unset_noout"]
 
@@ -59,7 +60,8 @@ def may_stop(ceph: Ceph, ids: Iterable[int]) -> bool:
         return True
     status, out, error = ceph.run("osd", "ok-to-stop", *words, "-f", "json")
     if status not in {0, 16}:
-        raise StepFailed(f"ceph osd ok-to-stop {' '.join(words)}: {error.strip().splitlines()[-1:] or status}")
+        command = " ".join(["ceph", "osd", "ok-to-stop", *words])
+        raise StepFailed(_("{command} failed: {error}").format(command=command, error=error.strip()[-400:] or status))
     answer = json.loads(out) if out.strip().startswith("{") else {}
     return status == 0 and bool(answer.get("ok_to_stop", True))
 

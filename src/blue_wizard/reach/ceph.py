@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import uuid
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ from blue_wizard.config import CephAccess
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.text import _
 
-__all__ = ["Cluster", "Pool", "open_cluster", "open_pool"]
+__all__ = ["Cluster", "Denied", "Pool", "open_cluster", "open_pool"]
 
 _TIMEOUTS = {"client_mount_timeout": "30", "rados_mon_op_timeout": "30", "rados_osd_op_timeout": "120"}
 
@@ -64,6 +65,10 @@ def open_cluster(access: CephAccess) -> Iterator[Cluster]:
         cluster.shutdown()
 
 
+class Denied(StepFailed):
+    """The client has no right to ask."""
+
+
 class Cluster:
     """What monitors and manager tell; nothing is changed through it."""
 
@@ -73,13 +78,15 @@ class Cluster:
     def ask(self, prefix: str, *, manager: bool = False, **arguments: str) -> Any:
         """The JSON answer to a command such as ``df`` (``detail="detail"``). `manager`: it is the manager that knows.
 
-        Raises StepFailed when the client has no right to ask (status 13, EACCES), or nobody answers.
+        Raises Denied when the client has no right to ask, StepFailed when nobody answers.
         """
         command = json.dumps({"prefix": prefix, "format": "json", **arguments})
         send = self._cluster.mgr_command if manager else self._cluster.mon_command
         status, out, error = send(command, b"")
         if status != 0:
-            raise StepFailed(_("Ceph does not answer “{command}”: {error}").format(command=prefix, error=error.strip()))
+            message = _("Ceph does not answer “{command}”: {error}").format(command=prefix, error=error.strip())
+            # Statuses are negative numbers of errno.
+            raise (Denied if -status in {errno.EACCES, errno.EPERM} else StepFailed)(message)
         return json.loads(out)
 
 

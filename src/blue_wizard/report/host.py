@@ -49,7 +49,7 @@ def survey_tables(data: Mapping[str, Any]) -> Iterable[RenderableType]:
     yield table(columns, rows, title=_("Host {host}: {count} servers").format(host=data["host"], count=len(rows)))
     if data["osds"]:
         words = {True: _("may all stop"), False: _("may NOT stop"), None: _("could not look")}[data["osds_may_stop"]]
-        yield Text(_("OSDs: {ids}, {words}").format(ids=", ".join(map(str, data["osds"])), words=words))
+        yield Text(_("OSDs: {ids}, {words}").format(ids=", ".join(f"osd.{i}" for i in data["osds"]), words=words))
     for agent in data["agents"]:
         served = ", ".join(agent["serves"]) or "-"
         yield Text(_("Agent {agent}: serves {names}").format(agent=agent["binary"], names=served))

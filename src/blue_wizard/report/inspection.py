@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from blue_wizard.inspect.model import Check
     from blue_wizard.inspect.result import Inspection, Row
 
-__all__ = ["check_data", "checks_table", "explanation", "inspection_tables", "marks", "waivers_table", "words"]
+__all__ = ["check_data", "checks_table", "explanation", "inspection_tables", "marks", "reasons", "verdict", "waivers_table",
+           "words"]  # fmt: skip
 
+_ENOUGH = 80.0
+"""Less coverage (percent) than this makes a score incomplete."""
+_FEW = 3
 _MANY = 5
 """So many findings of one check are shown one by one; of more, the first ones and their number."""
 
@@ -73,26 +77,41 @@ def inspection_tables(found: Inspection) -> Iterable[RenderableType]:
         yield _("{count} are waived (blue-wizard inspect waivers).").format(count=waived)
     for gone in found.gone:
         yield _("Gone since the last inspection: {check} {message}").format(check=gone.check, message=gone.message)
-    unknown = [o for o in found.outcomes if o.unknown]
-    if unknown:
-        yield table(
-            (_("could not look"), _("why")), [(o.check.id, "; ".join(o.unknown[:2])) for o in unknown], title=""
-        )
+    unlooked = reasons(found)
+    if unlooked:
+        yield table((_("could not look"), _("checks")), [(why, _some(checks)) for why, checks in unlooked])
     yield verdict(found)
 
 
+def reasons(found: Inspection) -> list[tuple[str, list[str]]]:
+    """Why something could not be looked at, each reason once with the checks that it kept from looking; the commonest first."""
+    by_reason: dict[str, list[str]] = {}
+    for o in found.outcomes:
+        for why in o.unknown:
+            by_reason.setdefault(why, []).append(o.check.id)
+    return sorted(by_reason.items(), key=lambda r: -len(r[1]))
+
+
+def _some(checks: Sequence[str]) -> str:
+    text = ", ".join(checks[:_FEW])
+    return text if len(checks) <= _FEW else _("{checks} and {count} more").format(checks=text, count=len(checks) - _FEW)
+
+
 def verdict(found: Inspection) -> str:
-    """The whole in one line."""
+    """The whole in one line. A score is not worth much where little could be looked at, and that is said."""
     names = words()
     counted = ", ".join(f"{names[s.value]} {n}" for s, n in found.counted().items() if n) or _("no finding")
-    text = _("Score {score} of 100 · coverage {coverage} % · {counted} · {checks} checks · {took}")
-    return text.format(
-        score=f"{found.score:g}",
+    text = _("Score of 100: {score} · coverage {coverage} % · {counted} · {checks} checks · {took}")
+    line = text.format(
+        score=f"{found.score:g}{f' ({found.change:+g})' if found.change else ''}",
         coverage=f"{found.coverage:g}",
         counted=counted,
         checks=len(found.outcomes),
         took=seconds_text(found.took_s),
     )
+    if found.coverage >= _ENOUGH:
+        return line
+    return _("{verdict} · incomplete: too little could be looked at").format(verdict=line)
 
 
 def _finding_rows(rows: Sequence[Row], names: dict[str, str]) -> Iterable[tuple[object, ...]]:

@@ -48,6 +48,25 @@ def _xlsx(found: Inspection, file: Path) -> None:
     write(found, file)
 
 
+def _docx(found: Inspection, file: Path) -> None:
+    from blue_wizard.report.inspection_docx import write
+
+    write(found, file)
+
+
+def _pdf(found: Inspection, file: Path) -> None:
+    from blue_wizard.report.inspection_html import render
+
+    try:
+        import weasyprint
+    except OSError as e:
+        raise InputError(
+            _("PDF needs a library that is not installed: {error}").format(error=e),
+            _("Install the Debian packages libpango-1.0-0 and libpangoft2-1.0-0."),
+        ) from e
+    weasyprint.HTML(string=render(found)).write_pdf(str(file))
+
+
 def _prometheus(found: Inspection, file: Path) -> None:
     from blue_wizard.report.inspection_text import prometheus
 
@@ -63,4 +82,12 @@ def _junit(found: Inspection, file: Path) -> None:
     file.write_text(junit(found))
 
 
-KINDS: dict[str, Write] = {".json": _json, ".html": _html, ".xlsx": _xlsx, ".prom": _prometheus, ".xml": _junit}
+KINDS: dict[str, Write] = {
+    ".json": _json,
+    ".html": _html,
+    ".xlsx": _xlsx,
+    ".docx": _docx,
+    ".pdf": _pdf,
+    ".prom": _prometheus,
+    ".xml": _junit,
+}

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from blue_wizard import text
-from blue_wizard.report.inspection import marks, verdict, words
+from blue_wizard.report.inspection import marks, reasons, verdict, words
 from blue_wizard.text import _, translated
 from blue_wizard.units import clock_text, seconds_text
 
@@ -35,10 +35,11 @@ def render(found: Inspection) -> str:
         lang="zh-CN" if text.current() == "zh" else "en",
         words=words(),
         verdict=verdict(found),
-        tone="good" if found.score >= _GOOD else "fair" if found.score >= _FAIR else "bad",
+        tone="#1a7f4b" if found.score >= _GOOD else "#9a6700" if found.score >= _FAIR else "#b3261e",
         arc=f"{round_ * found.score / 100:.1f} {round_:.1f}",
         families=_families(found),
         hosts=_hosts(found),
+        reasons=reasons(found),
         trend=_trend(found),
         marks=marks,
         translated=translated,

@@ -29,6 +29,7 @@ OSD_DF = "ceph: osd df"
 """The name of the one answer of Ceph that a client may have no right to; without it sizes are estimated, and no use is known."""
 _BUSY = {429, 503}
 _PATIENCE_S = (1.0, 2.0, 4.0)
+_AT_ONCE_S = 5.0
 
 
 @dataclass
@@ -80,7 +81,8 @@ class Asker:
             return self._gates.setdefault(service, threading.Semaphore(IN_FLIGHT))
 
     def get(self, service: str, path: str, at_most: str | None = None, *, missing_ok: bool = False) -> Any:
-        """GET with the newest microversion that both sides know. A service that is busy is asked again, three times.
+        """GET with the newest microversion that both sides know. A service that is busy is asked again, three times; one that
+        breaks a connection, once, unless it took long to: it would take as long again.
 
         Raises ApiError, StepFailed.
         """
@@ -88,6 +90,7 @@ class Asker:
         for pause in (*_PATIENCE_S, None):
             with self._lock:
                 self.calls += 1
+            began = time.monotonic()
             try:
                 with self._gate(service):
                     return self._cloud.get(
@@ -95,6 +98,9 @@ class Asker:
                     )
             except ApiError as e:
                 if e.status not in _BUSY or pause is None or self.left_s() < pause:
+                    raise
+            except StepFailed:
+                if pause != _PATIENCE_S[0] or time.monotonic() - began > _AT_ONCE_S:
                     raise
             time.sleep(pause)
         raise AssertionError("unreachable")
@@ -129,10 +135,12 @@ def collect(
             tasks[name] = lambda: placement.read(asker, memory.inventories)
         elif name == "ceph":
             if ceph is not None:
-                tasks[name] = lambda: _ceph(ceph, made.problems)
+                tasks[name] = partial(_ceph, ceph)
         else:
             tasks[name] = partial(_listing, asker, LISTINGS[name], memory)
     _run(tasks, made, asker, progress)
+    if failed := made.rows.get("ceph", {}).get("failed"):
+        made.problems[OSD_DF] = failed
     made.calls = asker.calls
     made.took_s = time.monotonic() - began
     return made
@@ -203,14 +211,23 @@ def _listing(asker: Asker, one: Listing, memory: Memory) -> Any:
         links = answer.get(f"{one.key}_links") or []
         return answer[one.key], bool(answer.get("next")) or any(link.get("rel") == "next" for link in links)
 
-    rows, markers = walk(fetch, memory.markers.get(one.name, ()), asker.side)
+    try:
+        rows, markers = walk(fetch, memory.markers.get(one.name, ()), asker.side)
+    except Gone:
+        # The last row of a page was removed before the next page was asked for: it happens once, not twice.
+        try:
+            rows, markers = walk(fetch, (), asker.side)
+        except Gone as e:
+            raise e.__cause__ or e from None
     memory.markers[one.name] = markers
     return rows
 
 
-def _ceph(access: CephAccess, problems: dict[str, str]) -> dict[str, Any]:
-    """The answers of the cluster by command; those that the client has no right to ask for are None, and a problem."""
-    from blue_wizard.reach.ceph import open_cluster
+def _ceph(access: CephAccess) -> dict[str, Any]:
+    """The answers of the cluster by command. ``osd df`` is None where the manager fails, which is a problem (`failed` says why), or
+    where the client has no right to ask it, which is not: `denied` is the client's name then.
+    """
+    from blue_wizard.reach.ceph import Denied, open_cluster
 
     with open_cluster(access) as cluster:
         found: dict[str, Any] = {
@@ -220,7 +237,8 @@ def _ceph(access: CephAccess, problems: dict[str, str]) -> dict[str, Any]:
         }
         try:
             found["osd_df"] = cluster.ask("osd df", manager=True)
+        except Denied:
+            found |= {"osd_df": None, "denied": access.client}
         except BlueWizardError as e:
-            found["osd_df"] = None
-            problems[OSD_DF] = e.message
+            found |= {"osd_df": None, "failed": e.message}
     return found

@@ -49,7 +49,7 @@ def _tried(hosts: list[Host]) -> list[Host]:
 
 
 def requests_on(platform: Platform, host: str) -> list[tuple[str, Request]]:
-    """The servers of a host by id, with what each asks for; a server that was asked into a zone stays in its zone."""
+    """The servers of a host by id, with what each asks for."""
     return [
         (server["id"], platform.request_of[server["id"]])
         for server in platform.servers_by_host.get(host, ())

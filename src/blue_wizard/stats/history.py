@@ -75,6 +75,7 @@ class History:
 
     def remember(self, cloud: str, memory: Memory) -> None:
         """Keep it for the next run."""
-        data = json.dumps({"markers": memory.markers, "inventories": memory.inventories})
+        # Whoever came too late for the report may still be writing into it.
+        data = json.dumps({"markers": dict(memory.markers), "inventories": dict(memory.inventories)})
         with closing(self._open()) as db, db:
             db.execute("insert or replace into memory values (?, ?)", (cloud, data))

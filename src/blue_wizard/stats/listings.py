@@ -12,7 +12,7 @@ class Listing:
     """A listing of a service. `key` holds the rows in the answer.
 
     `version` is the newest microversion that we know (None: the service has none, or it does not matter). `page` is how many rows
-    are asked for at once, with markers (None: one answer holds all). `optional`: a cloud need not have it (404 is no fault).
+    are asked for at once, with markers (None: one answer holds all). `optional`: where it is not there (404), there are none.
     """
 
     name: str
@@ -44,7 +44,7 @@ LISTINGS: dict[str, Listing] = {
         Listing("compute_quota", "compute", "/os-quota-class-sets/default", "quota_class_set", _NOVA, optional=True),
         Listing("projects", "identity", "/projects", "projects"),
         Listing("domains", "identity", "/domains", "domains"),
-        Listing("ip_availability", "network", "/network-ip-availabilities", "network_ip_availabilities", optional=True),
+        Listing("ip_availability", "network", "/network-ip-availabilities", "network_ip_availabilities"),
         Listing("networks", "network", "/networks?" + _fields(
             "id", "name", "project_id", "router:external", "shared", "status", "subnets", "provider:network_type",
             "provider:physical_network", "provider:segmentation_id"), "networks", page=2000),
@@ -62,8 +62,8 @@ LISTINGS: dict[str, Listing] = {
                 "security_groups", page=2000),
         Listing("security_group_rules", "network", "/security-group-rules?" + _fields("id", "project_id", "security_group_id"),
                 "security_group_rules", page=2000),
-        Listing("agents", "network", "/agents", "agents", optional=True),
-        Listing("network_quotas", "network", "/quotas", "quotas", optional=True),
+        Listing("agents", "network", "/agents", "agents"),
+        Listing("network_quotas", "network", "/quotas", "quotas"),
         Listing("volumes", "block_storage", "/volumes/detail?all_tenants=1", "volumes", _CINDER, 1000),
         Listing("snapshots", "block_storage", "/snapshots/detail?all_tenants=1", "snapshots", _CINDER, 1000),
         Listing("backups", "block_storage", "/backups/detail?all_tenants=1", "backups", _CINDER, 1000, optional=True),

@@ -6,7 +6,7 @@ import importlib
 import os
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -117,11 +117,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Value:
-    """A statistic with its number; `unknown` says what could not be read for it ("" when it is known)."""
+    """A statistic with its number; `unknown` says what could not be read for it ("" when it is known).
+
+    `before` is what it was at the moment that the report compares with (None: not known, or nothing is compared).
+    """
 
     statistic: Statistic
     number: Number
     unknown: str = ""
+    before: float | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,8 @@ class Sheet:
 class Report:
     """What one run found. `problems` is empty when everything could be read; `notes` are what a reader must know besides.
 
-    `moment` is in epoch seconds; `calls` counts the requests to APIs.
+    `moment` is in epoch seconds; `calls` counts the requests to APIs; `asked_s` are the seconds that each listing took.
+    `since` is the moment that values are compared with (None: nothing is). `titles` are the topics in their order, by id.
     """
 
     cloud: str
@@ -150,6 +155,9 @@ class Report:
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     forecasts: tuple[Any, ...] = ()
+    asked_s: Mapping[str, float] = field(default_factory=dict)
+    since: float | None = None
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def partial(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
+from blue_wizard.errors import BlueWizardError
 from blue_wizard.stats.capacity import capacity
 
 __all__ = ["INVENTORIES_AT_ONCE", "read"]
@@ -57,10 +58,10 @@ def read(asker: _Asker, known: dict[str, dict[str, Any]]) -> list[dict[str, Any]
     }
     stale = [p["uuid"] for p in providers if p["uuid"] in summaries and not _holds(known, p["uuid"], resources)]
     chosen = stale[:INVENTORIES_AT_ONCE]
-    if chosen:
-        fresh |= dict(zip(chosen, asker.side([partial(_inventories, asker, u) for u in chosen]), strict=True))
     for uuid in stale:
         known.pop(uuid, None)
+    if chosen:
+        fresh |= _as_many(asker, chosen)
     known |= fresh
     return [
         {
@@ -73,6 +74,19 @@ def read(asker: _Asker, known: dict[str, dict[str, Any]]) -> list[dict[str, Any]
         }
         for p in providers
     ]
+
+
+def _as_many(asker: _Asker, uuids: list[str]) -> dict[str, Any]:
+    """The inventories that can be read. They only refine what is known already, so one that fails is left for the next run."""
+
+    def one(uuid: str) -> Any:
+        try:
+            return _inventories(asker, uuid)
+        except BlueWizardError:
+            return None
+
+    answers = asker.side([partial(one, uuid) for uuid in uuids])
+    return {uuid: answer for uuid, answer in zip(uuids, answers, strict=True) if answer is not None}
 
 
 def _inventories(asker: _Asker, uuid: str) -> dict[str, Any]:

@@ -157,12 +157,16 @@ class Platform:
 
     @cached_property
     def request_of(self) -> dict[str, Request]:
-        """Server id to what it holds in Placement by its embedded flavor; a boot volume instead of an image takes no root disk."""
+        """Server id to what it holds in Placement by its embedded flavor; a boot volume instead of an image takes no root disk.
+
+        A server that was asked for in a zone stays there (pinned_availability_zone, from microversion 2.96 on).
+        """
         found = {}
         for server in self.servers:
             size = self.sizes.get(server["id"])
             if size is not None:
-                found[server["id"]] = request(size if server.get("image") else {**size, "disk": 0})
+                zone = server.get("pinned_availability_zone") or ""
+                found[server["id"]] = request(size if server.get("image") else {**size, "disk": 0}, zone)
         return found
 
     @cached_property

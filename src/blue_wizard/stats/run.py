@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from blue_wizard.stats import forecast as trends
@@ -42,10 +43,19 @@ def look(
     return found
 
 
-def report(snapshot: Snapshot, wanted: Sequence[str], history: History | None = None) -> Report:
-    """Everything about the wanted topics (none: all). What is known goes into the history."""
+def report(
+    snapshot: Snapshot, wanted: Sequence[str], history: History | None = None, *, compare_days: float | None = None
+) -> Report:
+    """Everything about the wanted topics (none: all). What is known goes into the history.
+
+    With `compare_days` each number stands beside what it was so many days ago: the newest one that is at least as old.
+    """
     platform = Platform(snapshot)
     values, sheets = evaluate(platform, wanted)
+    since = None if compare_days is None else snapshot.moment - compare_days * DAY_S
+    if history and since is not None:
+        then = {id_: value for id_, (_moment, value) in history.before(snapshot.cloud, since).items()}
+        values = tuple(replace(v, before=then.get(v.statistic.id)) for v in values)
     if history:
         kept = {
             v.statistic.id: float(v.number)
@@ -63,6 +73,9 @@ def report(snapshot: Snapshot, wanted: Sequence[str], history: History | None = 
         tuple(p for p in problems(snapshot) if p.what != OSD_DF or any(v.unknown == OSD_DF for v in values)),
         tuple(_notes(platform)),
         tuple(forecasts(values, snapshot, history)) if history else (),
+        snapshot.asked_s,
+        since,
+        {id_: topic.title() for id_, topic in topics().items() if not wanted or id_ in wanted},
     )
 
 
@@ -81,6 +94,11 @@ def _notes(platform: Platform) -> Iterable[str]:
         if unread:
             yield _("The inventories of {count} resource providers will be read in the next runs; until then Nova's sizes "
                     "stand for their max_unit.").format(count=unread)  # fmt: skip
+    if denied := rows.get("ceph", {}).get("denied"):
+        yield _(
+            "Ceph's manager does not answer client.{client}: how full single OSDs are is not known, and sizes are those of "
+            "CRUSH weights. It would need the caps: mgr 'allow r'"
+        ).format(client=denied)
     if "providers" in rows and "hypervisors" in rows and "compute_services" in rows and platform.disk_is_shared:
         yield _("The disk of the hosts is one pool of Ceph, and counts once.")
 

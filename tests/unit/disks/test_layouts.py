@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from blue_wizard.disks.world import shown
 from blue_wizard.errors import InputError, Refused
 from blue_wizard.facts.osd_host import OsdHost
 from blue_wizard.jobs.model import Step
+from blue_wizard.masking import mask
 from blue_wizard.report.disks import commands_of
 
 from . import views
@@ -184,3 +186,12 @@ def test_cephadm_holds_the_service_back_that_would_take_the_failed_disk() -> Non
     assert ids[0] == "hold"
     assert ids.index("create") < ids.index("release")
     assert "hold" not in [s.id for s in made.steps(view)], "Pacific has no such command"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_ledger_takes_the_plan(name: str) -> None:
+    """Words that it would mask (a field called "key") would be refused when the plan is submitted."""
+    view = CASES[name][1]()
+    for step in choose(view)[0].steps(view):
+        args = json.loads(json.dumps(step.args))
+        assert mask(args) == args, step.id

@@ -6,7 +6,17 @@ import json
 
 import pytest
 
-from blue_wizard.facts.blockdev import HostDisks, kernel_errors, parse_disks, parse_links, parse_lvs, parse_mounts
+from blue_wizard.facts.blockdev import (
+    Disk,
+    HostDisks,
+    Part,
+    kernel_errors,
+    mapper_names,
+    parse_disks,
+    parse_links,
+    parse_lvs,
+    parse_mounts,
+)
 
 DISKS = {
     "blockdevices": [
@@ -69,6 +79,18 @@ def test_mounts() -> None:
         ("/dev/sdb1", "/var/lib/ceph/osd/ceph-3"),
         ("/dev/sdc1", "/mnt/a b"),
     ]
+
+
+def test_a_volume_on_a_disk_that_lvm_cannot_read() -> None:
+    """As seen on a disk with EIO: lvs is silent, the device mapper still holds it."""
+    uuid = "482f3a1c-73cd-47fd-be4f-df45631d0616"
+    path = f"/dev/mapper/ceph--1d8c-osd--block--{uuid.replace('-', '--')}"
+    disk = Disk("sda", "/dev/sda", 1 << 30, "SN", parts=(Part("dm-1", path, 1), Part("dm-2", "/dev/mapper/vg-root", 1)))
+    host = HostDisks("h", (disk,))
+    assert [(v.vg, v.name, v.tags["ceph.osd_fsid"]) for v in host.volumes] == [("ceph-1d8c", f"osd-block-{uuid}", uuid)]
+    assert host.disk_of(f"/dev/ceph-1d8c/osd-block-{uuid}") is disk
+    assert mapper_names("/dev/mapper/a--b-c--d--") == ("a-b", "c-d-")
+    assert mapper_names("/dev/sda1") is None
 
 
 def test_lvs() -> None:

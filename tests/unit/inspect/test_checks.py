@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from blue_wizard import text
+from blue_wizard.facts.volume import Volume, Volumes
 from blue_wizard.inspect.model import Check, checks
 from blue_wizard.inspect.runner import Status, judge
 
@@ -57,6 +58,17 @@ def test_it_finds_nothing_where_all_is_well(check: Check) -> None:
     assert outcome.unknown == ()
     assert [(f.object, f.message) for f in outcome.findings] == []
     assert outcome.status is Status.PASS
+
+
+def test_the_target_of_a_migration_is_no_orphan() -> None:
+    """Cinder lists no target of a migration; whoever followed the remedy would lose the volume."""
+    check = next(c for c in CHECKS if c.id == "cross.image-without-volume")
+    given = [
+        Volumes((*f.rows, Volume("moving", migration="migrating"))) if isinstance(f, Volumes) else f
+        for f in CASES[check.id].bad
+    ]
+    (outcome,) = judge([check], facts_for(check, given))
+    assert outcome.findings == ()
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=IDS)

@@ -33,6 +33,7 @@ class Answers:
         self.at_once: dict[str, int] = {}
         self.most: dict[str, int] = {}
         self._lock = threading.Lock()
+        self.released = threading.Event()
 
     def microversion(self, service: str, at_most: str) -> str:
         return at_most
@@ -47,7 +48,7 @@ class Answers:
             self.most[service] = max(self.most.get(service, 0), self.at_once[service])
         try:
             if self.hanging and self.hanging in path:
-                threading.Event().wait(30)
+                self.released.wait(30)
             error = next((e for word, e in self.errors.items() if word in f"{service} {path}"), None)
             if error is not None:
                 raise error

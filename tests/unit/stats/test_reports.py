@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from blue_wizard import text
 from blue_wizard.cli import main
 from blue_wizard.commands import stats as command
 from blue_wizard.errors import InputError
+from blue_wizard.reach import openstack
 from blue_wizard.report.stats import formats
 from blue_wizard.stats import model, run
 from blue_wizard.stats.history import History
@@ -103,6 +105,32 @@ def test_html(report: Report, tmp_path: Path, lang: str) -> None:
     assert "it broke (500)" in page
     assert ("报告不完整" if lang == "zh" else "PARTIAL REPORT") in page
     assert page.count("<polyline") >= 2
+
+
+def test_what_has_changed(looked: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    history, snapshot = command._history(), recorded()
+    history.keep(
+        "lab",
+        snapshot.moment - 8 * DAY_S,
+        {"hosts.vcpus.capacity": 60.0, "hosts.vcpus.used": 30.0, "hosts.n1.fits": 0.0},
+    )
+    history.keep("lab", snapshot.moment - 1 * DAY_S, {"hosts.vcpus.capacity": 1.0})
+    assert main(["stats", "hosts", "--compare", "7", "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["statistics"]
+    assert found["hosts.vcpus.capacity"]["before"] == 60, "the newest of those that are old enough"
+    assert found["hosts.count"]["before"] is None
+    files = [str(tmp_path / f"r{suffix}") for suffix in formats.suffixes()]
+    assert main(["stats", "hosts", "--compare", "7", *(w for file in files for w in ("--report", file))]) == 0
+    assert all(Path(file).exists() for file in files)
+    assert "+4" in capsys.readouterr().out
+    assert "+4" in (tmp_path / "r.html").read_text()
+
+
+def test_a_keystone_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(openstack, "cloud_name", lambda: "mine")
+    monkeypatch.setattr(openstack, "connect", lambda _name: threading.Event().wait(30))
+    assert main(["stats", "hosts", "--deadline", "0.1"]) == 5
+    assert "Keystone of cloud mine" in capsys.readouterr().err
 
 
 def test_a_suffix_that_nobody_writes(tmp_path: Path, report: Report) -> None:

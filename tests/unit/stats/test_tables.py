@@ -250,6 +250,26 @@ def test_an_owner_that_keystone_does_not_know() -> None:
     assert lines["gone"]["project"] == "(unknown to Keystone)"
 
 
+def test_what_could_be_given_back() -> None:
+    snapshot = recorded()
+    assert _values(snapshot)["waste.vcpus"] == 0
+    for server, status in zip(snapshot.rows["servers"], ("SHUTOFF", "ERROR", "ACTIVE"), strict=False):
+        server |= {"status": status, "updated": _ago(snapshot, 31)}
+    (image,) = snapshot.rows["images"]
+    snapshot.rows["images"].append({**image, "id": "i2", "size": 7, "updated_at": _ago(snapshot, 91)})
+    snapshot.rows["volumes"] = [
+        _volume(snapshot, updated_at=_ago(snapshot, 31)),
+        _volume(snapshot, updated_at=_ago(snapshot, 2)),
+    ]
+    snapshot.rows["floatingips"] = [{"id": "f", "port_id": None, "updated_at": _ago(snapshot, 31)}]
+    found = _values(snapshot)
+    assert (found["waste.vcpus"], found["waste.memory"]) == (2, 256 * MIB)
+    assert (found["waste.storage"], found["waste.addresses"]) == (10 * GIB + 7, 1)
+    assert [line["count"] for line in _rows(snapshot, "waste")] == [1, 1, 1, 0, 1, 1, 2]
+    del snapshot.rows["floatingips"]
+    assert [line["count"] for line in _rows(snapshot, "waste")] == [1, 1, 1, 0, 1, None, 2]
+
+
 def test_images_by_use() -> None:
     snapshot = recorded()
     (image,) = snapshot.rows["images"]

@@ -36,6 +36,16 @@ def test_a_lost_host_gives_its_servers_to_the_others() -> None:
     assert found.moved == len(platform.servers_by_host["cmp1"])
 
 
+def test_a_server_stays_in_its_zone() -> None:
+    snapshot = recorded()
+    for server in snapshot.rows["servers"]:
+        server["pinned_availability_zone"] = "nova"
+    assert whatif.servers(Platform(snapshot), lost=["cmp1"]).fits
+    next(s for s in snapshot.rows["compute_services"] if s["host"] == "cmp2")["zone"] = "other"
+    found = whatif.servers(Platform(snapshot), lost=["cmp1"])
+    assert found.homeless_moved == found.moved > 0
+
+
 def test_all_hosts_lost() -> None:
     found = whatif.servers(Platform(recorded()), lost=["cmp1", "cmp2"])
     assert not found.fits

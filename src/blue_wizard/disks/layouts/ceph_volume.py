@@ -21,7 +21,14 @@ _MAIN = frozenset({"block", "data"})
 
 
 def _volumes(view: View) -> list[Lv]:
-    return [lv for lv in view.disks.lvs if lv.tags.get("ceph.osd_id") == str(view.osd.id)]
+    """Its volumes: by their tags, or, on a disk that LVM can't read any more, by the uuid in their name."""
+    n, uuid = str(view.osd.id), view.osd.uuid
+    return [
+        lv
+        for lv in view.disks.volumes
+        if lv.tags.get("ceph.osd_id") == n
+        or (uuid and "ceph.osd_id" not in lv.tags and lv.tags.get("ceph.osd_fsid") == uuid)
+    ]
 
 
 @layout
@@ -31,11 +38,11 @@ class CephVolume:
     name = "ceph-volume"
 
     def detect(self, view: View) -> str:
-        """Its volumes carry ceph-volume's tags, and cephadm does not manage it."""
+        """Its volumes carry ceph-volume's tags or names, and cephadm does not manage it."""
         found = [lv for lv in _volumes(view) if lv.tags.get("ceph.type") in _MAIN]
         if not found or view.deployed.folders:
             return ""
-        return _("volume {lv} has the tag of osd.{id}").format(lv=found[0].path or found[0].name, id=view.osd.id)
+        return _("volume {lv} is its own").format(lv=found[0].path or found[0].name)
 
     def problems(self, view: View) -> Sequence[str]:
         """What it can't do."""

@@ -32,7 +32,7 @@ class Cephadm:
 
     def problems(self, view: View) -> Sequence[str]:
         """What it can't do."""
-        aside = [lv for lv in view.disks.lvs if lv.tags.get("ceph.osd_id") == str(view.osd.id)]
+        aside = [lv for lv in view.disks.volumes if lv.tags.get("ceph.osd_id") == str(view.osd.id)]
         if any(lv.tags.get("ceph.type") in {"db", "wal"} for lv in aside):
             return [_("its DB is on another device: cephadm would not give it the same slot")]
         return []

@@ -45,7 +45,7 @@ def servers(site: Site) -> Servers:
         if e.status != _NOT_ACCEPTABLE:
             raise
         rows = site.list("compute", path, "servers")
-    rows += site.list("compute", f"{path}&status=SOFT_DELETED", "servers")
+    rows += site.list("compute", f"{path}&deleted=true&status=SOFT_DELETED", "servers")
     return Servers.parse({r["id"]: r for r in rows}.values())
 
 

@@ -26,13 +26,16 @@ from blue_wizard.facts.machine import (
 from blue_wizard.facts.mariadb import DatabaseServer
 from blue_wizard.facts.memcached import Memcached
 from blue_wizard.facts.probe import Command, Files, Reading
-from blue_wizard.facts.rabbitmq import RabbitNode
+from blue_wizard.facts.rabbitmq import RabbitNode, RabbitQueues, RabbitUse
 from blue_wizard.inspect.facts import host_fact
 
 __all__ = ["Certificates", "Containers", "ExposedFiles", "LibvirtAnswer", "Namespaces"]
 
 Readings = Mapping[str, Reading]
 _DAY_S = 86400.0
+_PATIENT_S = 20.0
+"""For what starts a virtual machine of its own (Erlang's), or tells many things; the script as a whole is ended in time
+anyhow."""
 _NOT_HERE = 3
 """What our own small scripts end with where the thing that they look at is not on this host."""
 
@@ -167,9 +170,16 @@ _DOMAINS = (
 )
 
 
+# Its guests, or the compute service that drives it, say that there should be a libvirt. The brackets keep a pattern from finding
+# the command that it stands in.
+_DRIVEN = Command(
+    ("sh", "-c", "pgrep -x libvirtd || pgrep -x virtqemud || pgrep -f '[q]emu-system-|[q]emu-kvm|[n]ova-compute'")
+)
+
+
 def _domains(r: Readings) -> HypervisorDomains | None:
-    # No libvirt there, or a client alone without its daemon on a host that is no hypervisor.
-    if r["xml"].status == _NOT_HERE or r["xml"].absent or (not _one(r["daemon"]) and r["xml"].status != 0):
+    # A host may have virsh and be no hypervisor. Where it is one, what virsh can't tell is missing, and never no domains.
+    if r["xml"].status != 0 and r["driven"].status != 0:
         return None
     return HypervisorDomains.parse(_text(r["states"]), _text(r["xml"]), _text(r["version"]), r["secrets"].text)
 
@@ -177,11 +187,11 @@ def _domains(r: Readings) -> HypervisorDomains | None:
 host_fact(
     HypervisorDomains,
     _domains,
-    states=Command(("virsh", "domstats", "--state"), within=True),
-    xml=Command(("sh", "-c", _DOMAINS), within=True),
+    states=Command(("virsh", "domstats", "--state"), _PATIENT_S, within=True),
+    xml=Command(("sh", "-c", _DOMAINS), _PATIENT_S, within=True),
     version=Command(("virsh", "version"), within=True),
     secrets=Command(("virsh", "secret-list"), within=True),
-    daemon=Files(("/run/libvirtd.pid", "/run/libvirt/virtqemud.pid", "/run/virtqemud.pid", "/var/run/libvirtd.pid")),
+    driven=_DRIVEN,
 )
 
 # The node's name and the folder of its cookie are those of the process that runs; in a container its own tool knows them.
@@ -206,18 +216,22 @@ esac
 """
 
 
-def _rabbit(r: Readings) -> RabbitNode | None:
-    if r["cluster"].status == _NOT_HERE:
-        return None
-    return RabbitNode.parse(_text(r["cluster"]), _text(r["status"]), _text(r["queues"]))
-
-
 host_fact(
     RabbitNode,
-    _rabbit,
-    cluster=Command(("sh", "-c", _RABBIT, "rabbit", "cluster_status")),
-    status=Command(("sh", "-c", _RABBIT, "rabbit", "status")),
-    queues=Command(("sh", "-c", _RABBIT, "rabbit", "queues")),
+    lambda r: None if r["cluster"].status == _NOT_HERE else RabbitNode.parse(_text(r["cluster"])),
+    cluster=Command(("sh", "-c", _RABBIT, "rabbit", "cluster_status"), _PATIENT_S),
+)
+
+host_fact(
+    RabbitQueues,
+    lambda r: None if r["queues"].status == _NOT_HERE else RabbitQueues.parse(_text(r["queues"])),
+    queues=Command(("sh", "-c", _RABBIT, "rabbit", "queues"), _PATIENT_S),
+)
+
+host_fact(
+    RabbitUse,
+    lambda r: None if r["status"].status == _NOT_HERE else RabbitUse.parse(_text(r["status"])),
+    status=Command(("sh", "-c", _RABBIT, "rabbit", "status"), _PATIENT_S),
 )
 
 _SQL = (
@@ -398,10 +412,6 @@ host_fact(
     LibvirtAnswer,
     _libvirt,
     patient=True,
-    # Its guests, or the compute service that drives it, say that there should be a libvirt. The brackets keep a pattern from
-    # finding the command that it stands in.
-    daemon=Command(
-        ("sh", "-c", "pgrep -x 'libvirtd|virtqemud' || pgrep -f '[q]emu-system-|[q]emu-kvm|[n]ova-compute'")
-    ),
+    daemon=_DRIVEN,
     version=Command(("virsh", "version", "--daemon"), within=True),
 )

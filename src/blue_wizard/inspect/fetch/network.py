@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from blue_wizard.facts.network import Agents, FloatingIps, Networks, Ports, Routers, Stocks, Subnets
 from blue_wizard.inspect.facts import provides
 from blue_wizard.inspect.site import Site
 
 __all__: list[str] = []
+
+
+def _all(site: Site, path: str, key: str) -> list[dict[str, Any]]:
+    site.require_admin()
+    found: list[dict[str, Any]] = site.get("network", path)[key]
+    return found
+
 
 _PORT_FIELDS = ("id", "network_id", "device_id", "device_owner", "binding:host_id", "binding:vif_type",
                 "binding:vnic_type", "status", "admin_state_up", "mac_address", "fixed_ips", "project_id", "created_at",
@@ -16,41 +25,41 @@ _PORT_FIELDS = ("id", "network_id", "device_id", "device_owner", "binding:host_i
 @provides
 def agents(site: Site) -> Agents:
     """One call."""
-    return Agents.parse(site.get("network", "/agents")["agents"])
+    return Agents.parse(_all(site, "/agents", "agents"))
 
 
 @provides
 def networks(site: Site) -> Networks:
     """One call."""
-    return Networks.parse(site.get("network", "/networks")["networks"])
+    return Networks.parse(_all(site, "/networks", "networks"))
 
 
 @provides
 def subnets(site: Site) -> Subnets:
     """One call."""
-    return Subnets.parse(site.get("network", "/subnets")["subnets"])
+    return Subnets.parse(_all(site, "/subnets", "subnets"))
 
 
 @provides
 def ports(site: Site) -> Ports:
     """One call."""
     fields = "&".join(f"fields={f}" for f in _PORT_FIELDS)
-    return Ports.parse(site.get("network", f"/ports?{fields}")["ports"])
+    return Ports.parse(_all(site, f"/ports?{fields}", "ports"))
 
 
 @provides
 def routers(site: Site) -> Routers:
     """One call."""
-    return Routers.parse(site.get("network", "/routers")["routers"])
+    return Routers.parse(_all(site, "/routers", "routers"))
 
 
 @provides
 def floating_ips(site: Site) -> FloatingIps:
     """One call."""
-    return FloatingIps.parse(site.get("network", "/floatingips")["floatingips"])
+    return FloatingIps.parse(_all(site, "/floatingips", "floatingips"))
 
 
 @provides
 def stocks(site: Site) -> Stocks:
     """One call."""
-    return Stocks.parse(site.get("network", "/network-ip-availabilities")["network_ip_availabilities"])
+    return Stocks.parse(_all(site, "/network-ip-availabilities", "network_ip_availabilities"))

@@ -8,11 +8,13 @@ from blue_wizard.facts.ceph_cluster import (
     CephCrashes,
     CephHealth,
     CephMap,
+    CephOsdPerf,
     CephOsdUse,
     CephRules,
     CephStatus,
     CephTree,
     CephUse,
+    CephVersions,
     RbdImages,
     RbdSizes,
 )
@@ -80,6 +82,7 @@ def types(site: Site) -> VolumeTypes:
 def images(site: Site) -> Images:
     """All pages: Glance's own are of 25, and end in ``next``, a path with its version. Hidden and community ones are
     listed apart."""
+    site.require_admin()
     rows: dict[str, dict[str, Any]] = {}
     for which in ("os_hidden=false", "os_hidden=true", "visibility=community"):
         path: str | None = f"/images?limit=1000&{which}"
@@ -130,6 +133,18 @@ def use(site: Site) -> CephUse:
 def osd_use(site: Site) -> CephOsdUse:
     """``ceph osd df``."""
     return CephOsdUse.parse(site.ceph().ask_manager("osd df"))
+
+
+@provides
+def osd_perf(site: Site) -> CephOsdPerf:
+    """``ceph osd perf``."""
+    return CephOsdPerf.parse(site.ceph().ask_manager("osd perf"))
+
+
+@provides
+def versions(site: Site) -> CephVersions:
+    """``ceph versions``."""
+    return CephVersions.parse(site.ceph().ask("versions"))
 
 
 @provides

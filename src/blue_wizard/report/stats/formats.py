@@ -14,9 +14,9 @@ from blue_wizard.units import bytes_text
 
 if TYPE_CHECKING:
     from blue_wizard.stats.forecast import Forecast
-    from blue_wizard.stats.model import Report
+    from blue_wizard.stats.model import Report, Value
 
-__all__ = ["as_data", "cell", "check", "forecasts_data", "suffixes", "write", "writes"]
+__all__ = ["as_data", "cell", "change", "check", "forecasts_data", "suffixes", "write", "writes"]
 
 Writer = Callable[["Report"], bytes]
 _writers: dict[str, Writer] = {}
@@ -79,6 +79,19 @@ def cell(value: Any, unit: str) -> str:
     return str(value)
 
 
+def change(value: Value) -> str:
+    """How a number has changed since the moment that the report compares with, in its unit; a dash where that is not known."""
+    if value.before is None or value.number is None:
+        return "-"
+    unit = value.statistic.unit.value
+    if unit == "bool":
+        return "-" if bool(value.before) == bool(value.number) else f"{cell(bool(value.before), unit)} →"
+    found = value.number - value.before
+    # Counts are kept as the floating-point numbers of the history.
+    shown = cell(round(abs(found)) if unit in {"count", "vcpus"} else abs(found), unit)
+    return shown if not found else ("+" if found > 0 else "\N{MINUS SIGN}") + shown
+
+
 def as_data(report: Report) -> dict[str, Any]:
     """The report as JSON data. Numbers are in the base units of `Unit`; what is not known has a value of null, and says why."""
     return {
@@ -86,11 +99,14 @@ def as_data(report: Report) -> dict[str, Any]:
         "moment": report.moment,
         "took_s": round(report.took_s, 3),
         "calls": report.calls,
+        "asked_s": {name: round(seconds, 3) for name, seconds in report.asked_s.items()},
+        "compared_with": report.since,
         "partial": report.partial,
         "problems": [{"what": p.what, "why": p.why} for p in report.problems],
         "notes": list(report.notes),
         "statistics": {
             v.statistic.id: {"value": v.number, "unit": v.statistic.unit.value, "unknown": v.unknown or None}
+            | ({} if report.since is None else {"before": v.before})
             for v in report.values
         },
         "tables": {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from blue_wizard import text
-from blue_wizard.report.stats.formats import cell, writes
+from blue_wizard.report.stats.formats import cell, change, writes
 from blue_wizard.text import _
 from blue_wizard.units import clock_text, seconds_text
 
@@ -28,19 +28,17 @@ def as_html(report: Report) -> bytes:
     """The report as one page in the language in force. Everything that came from outside is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from blue_wizard.stats.model import topics
-
     loader = PackageLoader("blue_wizard", "report/templates")
     page = Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(_TEMPLATE)
     known = {v.statistic.id: v for v in report.values}
-    present = {v.statistic.topic for v in report.values} | {s.table.topic for s in report.sheets}
     return page.render(
         r=report,
         t=_labels(),
         lang="zh-CN" if text.current() == "zh" else "en",
         tiles=[known[name] for name in _TILES if name in known],
-        topics=[t for t in topics().values() if t.id in present],
         cell=cell,
+        change=change,
+        since=None if report.since is None else _("since {moment}").format(moment=clock_text(report.since)),
         clock=clock_text,
         seconds=seconds_text,
         bars=_bars,

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from blue_wizard.report.out import table
-from blue_wizard.report.stats.formats import cell
+from blue_wizard.report.stats.formats import cell, change
 from blue_wizard.text import _
-from blue_wizard.units import seconds_text
+from blue_wizard.units import clock_text, seconds_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from blue_wizard.stats.forecast import Forecast
-    from blue_wizard.stats.model import Problem, Report, Sheet
+    from blue_wizard.stats.model import Problem, Report, Sheet, Value
     from blue_wizard.stats.whatif import ServersOutcome, StorageOutcome
 
 __all__ = ["forecast_tables", "stats_tables", "whatif_tables"]
@@ -22,23 +22,26 @@ __all__ = ["forecast_tables", "stats_tables", "whatif_tables"]
 _MOST = 25
 
 
-def stats_tables(report: Report, titles: dict[str, str], *, every: bool) -> Iterable[RenderableType]:
+def stats_tables(report: Report, *, every: bool) -> Iterable[RenderableType]:
     """Totals by topic, then tables (25 lines of each, all with `every`), then what is missing and what to know."""
-    for topic, title in titles.items():
+    for topic, title in report.titles.items():
+        compared = report.since is not None
         rows = [
-            (
-                v.statistic.title(),
-                _("unknown: {what}").format(what=v.unknown) if v.unknown else cell(v.number, v.statistic.unit),
-            )
+            (v.statistic.title(), _value(v), change(v)) if compared else (v.statistic.title(), _value(v))
             for v in report.values
             if v.statistic.topic == topic
         ]
         if rows:
-            yield table((title, ""), rows)
+            since = (_("since {moment}").format(moment=clock_text(report.since)),) if compared else ()
+            yield table((title, "", *since), rows)
         for sheet in report.sheets:
             if sheet.table.topic == topic:
                 yield from _sheet(sheet, every=every)
     yield from _end(report)
+
+
+def _value(v: Value) -> str:
+    return _("unknown: {what}").format(what=v.unknown) if v.unknown else cell(v.number, v.statistic.unit)
 
 
 def _sheet(sheet: Sheet, *, every: bool) -> Iterable[RenderableType]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from blue_wizard.report.stats.formats import writes
+from blue_wizard.report.stats.formats import change, writes
 from blue_wizard.text import _
 from blue_wizard.units import clock_text
 
@@ -107,7 +107,11 @@ def _summary(book: _Book, report: Report) -> None:
         sheet.merge_range(row, 0, row, 2, note, book.soft)
         row += 1
     row += 1
-    for column, title in enumerate((_("what"), _("value"), _("formula and source"))):
+    heads = [_("what"), _("value"), _("formula and source")]
+    if report.since is not None:
+        heads.append(_("since {moment}").format(moment=clock_text(report.since)))
+        sheet.set_column(3, 3, 24)
+    for column, title in enumerate(heads):
         sheet.write_string(row, column, title, book.head)
     sheet.freeze_panes(row + 1, 0)
     topic = ""
@@ -116,7 +120,7 @@ def _summary(book: _Book, report: Report) -> None:
             topic = v.statistic.topic
             row += 1
             for column in range(3):
-                sheet.write_string(row, column, topic if column == 0 else "", book.group)
+                sheet.write_string(row, column, report.titles[topic] if column == 0 else "", book.group)
         row += 1
         sheet.write_string(row, 0, v.statistic.title(), book.text)
         if v.unknown:
@@ -124,6 +128,8 @@ def _summary(book: _Book, report: Report) -> None:
         else:
             book.put(sheet, row, 1, v.number, v.statistic.unit.value)
         sheet.write_string(row, 2, v.statistic.formula, book.soft)
+        if report.since is not None:
+            sheet.write_string(row, 3, change(v), book.text)
 
 
 def _table(book: _Book, made: Sheet) -> None:

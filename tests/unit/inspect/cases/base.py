@@ -1,7 +1,7 @@
 """How a case is written: ``case("nova.server-error", bad=[...facts], finds=["id"], good=[...facts])``.
 
-A fact of the platform is given as it is, a fact of a host by `at("cmp1", fact)`. Facts that a check needs and a case does not give are
-empty ones of their type.
+A fact of the platform is given as it is, a fact of a host by `at("cmp1", fact)`. Facts that a check needs and a case does not
+give are empty ones of their type.
 """
 
 from __future__ import annotations

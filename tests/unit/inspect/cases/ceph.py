@@ -6,11 +6,13 @@ from blue_wizard.facts.ceph_cluster import (
     CephCrashes,
     CephHealth,
     CephMap,
+    CephOsdPerf,
     CephOsdUse,
     CephRules,
     CephStatus,
     CephTree,
     CephUse,
+    CephVersions,
     HealthCode,
     Node,
     OsdUse,
@@ -154,3 +156,16 @@ case(
     good=[CephMap((Pool(1, "x"), Pool(2, "device_health_metrics", applications=())))],
 )
 case("ceph.device-class", bad=[_tree(1, classes=False)], finds=["osd.0"], good=[_tree()])
+case(
+    "ceph.slow-osd",
+    bad=[CephOsdPerf({0: 5.0, 1: 4.0, 2: 300.0}), _tree()],
+    finds=["osd.2"],
+    # All are slow: then it is no single disk.
+    good=[CephOsdPerf({0: 200.0, 1: 250.0, 2: 300.0, 3: 90.0}), _tree()],
+)
+case(
+    "ceph.versions",
+    bad=[CephVersions({"16.2.15": 3, "17.2.7": 2})],
+    finds=["versions"],
+    good=[CephVersions({"16.2.15": 5})],
+)

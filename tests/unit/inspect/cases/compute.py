@@ -7,6 +7,8 @@ from blue_wizard.facts.compute import (
     Aggregates,
     ComputeService,
     ComputeServices,
+    Flavor,
+    Flavors,
     Hypervisor,
     Hypervisors,
     Migration,
@@ -216,4 +218,39 @@ case(
         Aggregates((Aggregate("1", "fast", "", ("cmp1",)), Aggregate("2", "slow", "", ("cmp2",)))),
         _TWO,
     ],
+)
+_SMALL = Providers((Provider("h1", "cmp1", {"VCPU": Inventory(4, 0, 2.0), "MEMORY_MB": Inventory(8192)}),))
+case(
+    "nova.flavor-nowhere",
+    bad=[Flavors((Flavor("f", "huge", 2, 16384), Flavor("g", "wide", 9, 1024))), _SMALL, _TWO],
+    finds=["f", "g"],
+    good=[
+        Flavors(
+            (
+                Flavor("f", "fits", 8, 8192),
+                Flavor("p", "private", 99, 1, public=False),
+                Flavor("m", "metal", 99, 1, specs={"resources:VCPU": "0"}),
+            )
+        ),
+        _SMALL,
+        _TWO,
+    ],
+)
+case(
+    "nova.service-without-hypervisor",
+    bad=[ComputeServices((_UP, ComputeService("nova-compute", "cmp9"))), _TWO],
+    finds=["nova-compute@cmp9"],
+    good=[
+        ComputeServices(
+            (_UP, ComputeService("nova-compute", "cmp8", up=False), ComputeService("nova-scheduler", "ctl1"),
+             ComputeService("nova-compute", "ctl1-ironic"))
+        ),
+        _TWO,
+    ],
+)  # fmt: skip
+case(
+    "placement.host-loss",
+    bad=[Providers((Provider("h1", "cmp1", _memory(used=50000)), Provider("h2", "cmp2", _memory(used=20000)))), _TWO],
+    finds=["memory"],
+    good=[Providers((Provider("h1", "cmp1", _memory(used=30000)), Provider("h2", "cmp2", _memory(used=20000)))), _TWO],
 )

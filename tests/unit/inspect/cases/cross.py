@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from blue_wizard.facts.ceph_cluster import CephMap, RbdImages, RbdSizes
-from blue_wizard.facts.compute import Hypervisor, Hypervisors, Migration, Migrations, Server, Servers
+from blue_wizard.facts.compute import (
+    ComputeService,
+    ComputeServices,
+    Hypervisor,
+    Hypervisors,
+    Migration,
+    Migrations,
+    Server,
+    Servers,
+)
 from blue_wizard.facts.domains import HypervisorDomain, HypervisorDomains
 from blue_wizard.facts.identity import Inventory, Project, Projects, Provider, Providers
 from blue_wizard.facts.machine import Card, Cards
@@ -33,6 +42,7 @@ from blue_wizard.facts.volume import (
 )
 from blue_wizard.inspect.facts import Reached
 from blue_wizard.inspect.fetch.machine import Namespaces
+from blue_wizard.inspect.fetch.quota import VolumeQuotas
 
 from .base import At, at, case
 
@@ -230,7 +240,8 @@ case(
     bad=[FloatingIps((FloatingIp("f", "1.2.3.4", port="gone", router="r"), FloatingIp("g", "1.2.3.5", port="p", router="gone"))),
          Ports((Port("p"),)), Routers((Router("r"),))],
     finds=["f", "g"],
-    good=[FloatingIps((FloatingIp("f", "1.2.3.4", port="p", router="r"), FloatingIp("g", "1.2.3.5"))), Ports((Port("p"),)), Routers((Router("r"),))],
+    good=[FloatingIps((FloatingIp("f", "1.2.3.4", port="p", router="r"), FloatingIp("g", "1.2.3.5"))),
+          Ports((Port("p"),)), Routers((Router("r"),))],
 )  # fmt: skip
 case(
     "cross.duplicate-address",
@@ -469,5 +480,28 @@ case(
         Reached({"cmp1": None, "ctl1": ("login", "no")}),
         Agents((Agent("1", "L3 agent", "cmp1.example"),)),
         VolumeServices((VolumeService("x", "ctl1@rbd"),)),
+    ],
+)
+case(
+    "cross.single-service",
+    bad=[
+        ComputeServices((ComputeService("nova-conductor", "ctl1"), ComputeService("nova-compute", "cmp1"))),
+        Agents((Agent("1", "L3 agent", "net1"), Agent("2", "L3 agent", "net2", enabled=False))),
+        VolumeServices((VolumeService("cinder-scheduler", "ctl1"), VolumeService("cinder-volume", "ctl1@rbd"))),
+    ],
+    finds=["nova-conductor", "L3 agent", "cinder-scheduler"],
+    good=[
+        ComputeServices((ComputeService("nova-conductor", "ctl1"), ComputeService("nova-conductor", "ctl2"))),
+        Agents((Agent("1", "L3 agent", "net1"), Agent("2", "L3 agent", "net2"))),
+        VolumeServices((VolumeService("cinder-volume", "ctl1@rbd"),)),
+    ],
+)
+case(
+    "cross.volume-quota",
+    bad=[VolumeQuotas({"p": 5}), Volumes((Volume("v", project="p"),))],
+    finds=["p"],
+    good=[
+        VolumeQuotas({"p": 1, "busy": 9}),
+        Volumes((Volume("v", project="p"), Volume("w", project="busy", status="deleting"))),
     ],
 )

@@ -26,6 +26,7 @@ from blue_wizard.facts.machine import (
 )
 from blue_wizard.inspect.facts import Reached
 from blue_wizard.inspect.fetch.machine import Containers, ExposedFiles, LibvirtAnswer
+from blue_wizard.inspect.fetch.origins import HostOrigins
 
 from .base import At, at, case
 
@@ -50,6 +51,12 @@ case(
     bad=[Reached({"cmp1": ("unreachable", "no route"), "cmp2": ("login", "key refused"), "cmp3": None})],
     finds={"cmp1": "critical", "cmp2": "warning"},
     good=[Reached({"cmp1": None})],
+)
+case(
+    "host.inventory",
+    bad=[HostOrigins((("ansible", "no such file"),))],
+    finds=["ansible"],
+    good=[HostOrigins()],
 )
 case(
     "host.clock-skew",

@@ -5,18 +5,23 @@ from __future__ import annotations
 from blue_wizard.facts.machine import Listener, Listeners
 from blue_wizard.facts.mariadb import DatabaseServer
 from blue_wizard.facts.memcached import Memcached
-from blue_wizard.facts.rabbitmq import Queue, RabbitNode
+from blue_wizard.facts.rabbitmq import Queue, RabbitNode, RabbitQueues, RabbitUse
 from blue_wizard.inspect.fetch.machine import Certificates
 from blue_wizard.inspect.fetch.served import ServedCertificates
 
 from .base import DAY, NOW, at, case
 
 _ANY = "0.0.0.0"  # noqa: S104
-_OK = at("ctl1", RabbitNode("c", ("a", "b", "c"), ("a", "b", "c"), queues=(Queue("/", "compute", consumers=1),)))
+_OK = at("ctl1", RabbitNode("c", ("a", "b", "c"), ("a", "b", "c")))
+_QUIET = at("ctl1", RabbitQueues((Queue("/", "compute", consumers=1),)))
 
 
 def _rabbit(**values: object) -> object:
     return at("ctl1", RabbitNode("c", **values))  # type: ignore[arg-type]
+
+
+def _queues(rows: tuple[Queue, ...]) -> object:
+    return at("ctl1", RabbitQueues(rows))
 
 
 def _queue(name: str, ready: int = 0, unacknowledged: int = 0, consumers: int = 1, state: str = "running") -> Queue:
@@ -33,17 +38,17 @@ case(
 case("rabbitmq.alarm", bad=[_rabbit(alarms=("a memory",))], finds=["a memory"], good=[_OK])
 case(
     "rabbitmq.resources",
-    bad=[_rabbit(fds=(900, 1000), memory=(90, 100), disk=(60, 50))],
+    bad=[at("ctl1", RabbitUse((900, 1000), (90, 100), (60, 50)))],
     finds=["file descriptors", "memory", "disk"],
-    good=[_rabbit(fds=(100, 1000), memory=(20, 100), disk=(500, 50))],
+    good=[at("ctl1", RabbitUse((100, 1000), (20, 100), (500, 50)))],
 )
 case(
     "rabbitmq.no-consumer",
-    bad=[_rabbit(queues=(_queue("compute.cmp1", 3, consumers=0),))],
+    bad=[_queues((_queue("compute.cmp1", 3, consumers=0),))],
     finds=["//compute.cmp1"],
     good=[
-        _rabbit(
-            queues=(
+        _queues(
+            (
                 _queue("compute.cmp1", 3),
                 _queue("reply_1", 3, consumers=0),
                 _queue("l3_agent_fanout_1", 2, consumers=0),
@@ -54,21 +59,21 @@ case(
 )
 case(
     "rabbitmq.backlog",
-    bad=[_rabbit(queues=(_queue("conductor", 1500), _queue("q-plugin", 20000), _queue("x", 0, 1200)))],
+    bad=[_queues((_queue("conductor", 1500), _queue("q-plugin", 20000), _queue("x", 0, 1200)))],
     finds={"//conductor": "warning", "//q-plugin": "critical", "//x": "warning"},
-    good=[_rabbit(queues=(_queue("conductor", 20, 30),))],
+    good=[_queues((_queue("conductor", 20, 30),))],
 )
 case(
     "rabbitmq.notifications",
-    bad=[_rabbit(queues=(_queue("notifications.info", 20000, consumers=0),))],
+    bad=[_queues((_queue("notifications.info", 20000, consumers=0),))],
     finds=["//notifications.info"],
-    good=[_rabbit(queues=(_queue("notifications.info", 20, consumers=0), _queue("conductor", 20000)))],
+    good=[_queues((_queue("notifications.info", 20, consumers=0), _queue("conductor", 20000)))],
 )
 case(
     "rabbitmq.queue-down",
-    bad=[_rabbit(queues=(_queue("conductor", state="down"),))],
+    bad=[_queues((_queue("conductor", state="down"),))],
     finds=["//conductor"],
-    good=[_OK],
+    good=[_QUIET],
 )
 case(
     "rabbitmq.versions",

@@ -28,8 +28,12 @@ _NAME = re.compile(r"volume-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9
 def image_without_volume(
     images: RbdImages, volumes: Volumes, pools: VolumePools, osd_map: CephMap
 ) -> Iterable[Finding]:
-    """volume-ID in a pool of Cinder's, and Cinder has no such volume. Names that end in .deleted wait for their clones,
+    """volume-ID in a pool of Cinder's, and Cinder has no such volume. While a volume is
+    being migrated or retyped nothing is said: the target is a volume that no listing shows. Names that end in .deleted
+    wait for their clones,
     and are meant."""
+    if any(v.moving for v in volumes.rows):
+        return
     known = {v.image for v in volumes.rows} | {f"volume-{v.id}" for v in volumes.rows}
     for pool in sorted({p.rbd[1] for p in pools.rows if p.rbd and p.rbd[0] == osd_map.fsid}):
         for image in sorted(images.pools.get(pool, ())):

@@ -28,7 +28,7 @@ def unknown_host(reached: Reached, agents: Agents, services: VolumeServices) -> 
     names = {a.host: f"Neutron: {a.kind}" for a in agents.rows}
     names |= {s.host.partition("@")[0]: f"Cinder: {s.binary}" for s in services.rows}
     for host, who in sorted(names.items()):
-        if not any(same_host(host, known) for known in reached.hosts):
+        if not any(same_host(host, known) for known in reached.names):
             yield found(
                 host,
                 N_("{who} runs on {where}, which is in no inventory."),

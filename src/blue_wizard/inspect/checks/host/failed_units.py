@@ -18,7 +18,8 @@ __all__ = ["failed_units"]
     remedy=N_("Read why: journalctl -u {unit} -e. When it does not matter: systemctl reset-failed {unit}"),
 )
 def failed_units(units: Units) -> Iterable[Finding]:
-    """``systemctl list-units --failed``: what should run, or should have run at its time, and did not end well. Backups, clocks and the
+    """``systemctl list-units --failed``: what should run, or should have run at its time, and did not end well. Backups,
+    clocks and the
     rotation of logs are often among them."""
     for unit in units.failed:
         yield found(unit, N_("{unit} has failed."), evidence=["systemctl list-units --failed"], unit=unit)

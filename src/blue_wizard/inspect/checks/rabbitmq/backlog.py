@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from blue_wizard.facts.rabbitmq import RabbitNode
+from blue_wizard.facts.rabbitmq import RabbitQueues
 from blue_wizard.inspect.model import Finding, Severity, check, found
 from blue_wizard.text import N_
 
@@ -21,9 +21,9 @@ _WARN, _GRAVE = 1000, 10000
     under=("rabbitmq.no-consumer",),
     reread=True,
 )
-def backlog(node: RabbitNode) -> Iterable[Finding]:
+def backlog(queues: RabbitQueues) -> Iterable[Finding]:
     """1,000 messages ready or unacknowledged (critical: 10,000 ready) in a queue that is read."""
-    for q in node.queues:
+    for q in queues.rows:
         if q.consumers and max(q.ready, q.unacknowledged) >= _WARN:
             yield found(
                 q.label,

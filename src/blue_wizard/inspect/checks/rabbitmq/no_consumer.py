@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from blue_wizard.facts.rabbitmq import RabbitNode
+from blue_wizard.facts.rabbitmq import RabbitQueues
 from blue_wizard.inspect.model import Finding, Severity, check, found
 from blue_wizard.text import N_
 
@@ -21,11 +21,11 @@ _NOTIFICATIONS = ("notifications", "versioned_notifications", "event", "metering
     under=("nova.service-down", "neutron.agent-dead", "cinder.service-down"),
     reread=True,
 )
-def no_consumer(node: RabbitNode) -> Iterable[Finding]:
+def no_consumer(queues: RabbitQueues) -> Iterable[Finding]:
     """Messages ready and no consumer, twice. Replies and fan-outs to processes that have ended expire by themselves;
     notifications have
     a check of their own."""
-    for q in node.queues:
+    for q in queues.rows:
         if (
             q.ready
             and not q.consumers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from blue_wizard.facts.rabbitmq import RabbitNode
+from blue_wizard.facts.rabbitmq import RabbitQueues
 from blue_wizard.inspect.model import Finding, Profile, Severity, check, found
 from blue_wizard.text import N_
 
@@ -23,9 +23,9 @@ _NAMES = ("notifications", "versioned_notifications", "event", "metering")
     ),
     profile=Profile.DAILY,
 )
-def notifications(node: RabbitNode) -> Iterable[Finding]:
+def notifications(queues: RabbitQueues) -> Iterable[Finding]:
     """10,000 messages: memory and disk of every node fill up, slowly."""
-    for q in node.queues:
+    for q in queues.rows:
         if q.name.startswith(_NAMES) and q.ready >= _MANY:
             yield found(
                 q.label,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from blue_wizard.facts.rabbitmq import RabbitNode
+from blue_wizard.facts.rabbitmq import RabbitQueues
 from blue_wizard.inspect.model import Finding, Severity, check, found
 from blue_wizard.text import N_
 
@@ -21,9 +21,9 @@ __all__ = ["queue_down"]
     under=("rabbitmq.node-missing", "rabbitmq.partition"),
     reread=True,
 )
-def queue_down(node: RabbitNode) -> Iterable[Finding]:
+def queue_down(queues: RabbitQueues) -> Iterable[Finding]:
     """Its state is down, crashed, stopped or minority: calls into it end in time-outs."""
-    for q in node.queues:
+    for q in queues.rows:
         if q.state in {"down", "crashed", "stopped", "minority"}:
             yield found(
                 q.label,

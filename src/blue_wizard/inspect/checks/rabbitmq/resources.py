@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from blue_wizard.facts.rabbitmq import RabbitNode
-from blue_wizard.inspect.model import Finding, Severity, check, found
+from blue_wizard.facts.rabbitmq import RabbitUse
+from blue_wizard.inspect.model import Finding, Profile, Severity, check, found
 from blue_wizard.text import N_
 from blue_wizard.units import bytes_text
 
@@ -19,9 +19,10 @@ _WARN = 0.80
     N_("RabbitMQ comes near a limit"),
     severity=Severity.WARNING,
     remedy=N_("Raise the limit before it is reached, and find out what grows."),
+    profile=Profile.DAILY,
     under=("rabbitmq.alarm",),
 )
-def resources(node: RabbitNode) -> Iterable[Finding]:
+def resources(node: RabbitUse) -> Iterable[Finding]:
     """80 % of the memory's high watermark or of the file descriptors; less free disk than twice its limit."""
     if node.fds and node.fds[0] >= _WARN * node.fds[1]:
         used, most = node.fds

@@ -1,0 +1,179 @@
+"""Failed disks, really: the storage host's disk fails, is pulled, another one is put in, and the OSD is back as it was.
+
+`make test-osd` runs it. It takes the lab's own Ceph as the rest of the cluster; the storage host joins it with one OSD of each
+way of deployment.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Lab
+
+pytestmark = pytest.mark.lab
+SSD = """
+set -e
+type=45b0969e-9b03-4f30-b4c6-b4b80ceff106
+sgdisk --new=1:0:+3G -t 1:8e00 --new=2:0:+512M -t 2:$type -c 2:'ceph journal' --new=3:0:+512M -t 3:$type -c 3:spare /dev/sdd
+partprobe /dev/sdd; udevadm settle
+vgcreate -q ceph-db /dev/sdd1; lvcreate -q -W n -n db-0 -L 1G ceph-db
+"""
+FSID = "$(awk '/^fsid/{print $NF}' /etc/ceph/ceph.conf)"
+
+
+@dataclass(frozen=True)
+class Style:
+    """How an OSD is made, on which disk, and what is asked on the way."""
+
+    type: str
+    disk: str
+    make: str
+    gates: tuple[str, ...]
+
+
+STYLES = {
+    "ceph-volume": Style(
+        "ceph-volume", "hdd1", "ceph-volume lvm create --bluestore --data /dev/sda --block.db ceph-db/db-0", ("done",)
+    ),
+    "rdo": Style(
+        "rdo-ceph",
+        "hdd2",
+        f"ceph-disk prepare --cluster-uuid {FSID} --fs-type xfs /dev/sdb /dev/sdd2 && ceph-disk activate /dev/sdb1",
+        ("yes", "done"),
+    ),
+    "kolla-ssd": Style("kolla-ceph", "hdd3", "make-kolla /dev/sdc 3 /dev/sdd 0.0097 10.99.0.20", ("yes", "done")),
+}
+
+
+class Storage:
+    """The storage host and the cluster, seen from outside the product."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+
+    def on(self, script: str, *, timeout: float = 900) -> str:
+        argv = [
+            "ssh",
+            "-F",
+            f"{self.lab.env['BLUE_WIZARD_CONFIG'].rsplit('/', 1)[0]}/ssh/config",
+            "root@10.99.0.20",
+            "bash",
+            "-s",
+        ]
+        done = subprocess.run(argv, input=script, capture_output=True, text=True, timeout=timeout, check=False)
+        assert done.returncode == 0, f"{script}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        return done.stdout
+
+    def ceph(self, *words: str) -> Any:
+        argv = ["ceph", "-c", self.lab.env["CEPH_CONF"], "--connect-timeout", "10", *words, "-f", "json"]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def node(self, osd: int) -> dict[str, Any]:
+        """The OSD in the CRUSH tree: its weight, class and bucket."""
+        nodes = self.ceph("osd", "tree")["nodes"]
+        found = next(n for n in nodes if n["id"] == osd)
+        bucket = next(n["name"] for n in nodes if osd in n.get("children", ()))
+        return {"weight": round(found["crush_weight"], 4), "class": found.get("device_class"), "bucket": bucket}
+
+    def is_up(self, osd: int) -> bool:
+        return any(o["osd"] == osd and o["up"] for o in self.ceph("osd", "dump")["osds"])
+
+    def wait(self, what: str, ready: Any, seconds: float = 600) -> None:
+        end = time.monotonic() + seconds
+        while not ready():
+            assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+            time.sleep(3)
+
+    def clean(self) -> bool:
+        states = self.ceph("status")["pgmap"]["pgs_by_state"]
+        return {"active+clean"} >= {s["state_name"].replace("+scrubbing", "").replace("+deep", "") for s in states}
+
+    def flags(self) -> set[str]:
+        return set(self.ceph("osd", "dump")["flags_set"])
+
+    def journal_guids(self) -> list[str]:
+        return sorted(self.on("lsblk -nr -o PARTUUID /dev/sdd; lvs --noheadings -o lv_uuid ceph-db").split())
+
+
+@pytest.fixture(scope="module")
+def storage(_lab_up: None, tmp_path_factory: pytest.TempPathFactory) -> Storage:
+    site = Lab(env={}, state=tmp_path_factory.mktemp("state"))
+    site.run("add", "storage-vm", timeout=1800)
+    # Only now the lab knows how the storage host is reached.
+    words = shlex.split(site.run("env").stdout)
+    site.env = dict(w.split("=", 1) for w in words if "=" in w)
+    found = Storage(site)
+    if "ceph-db" not in found.on("vgs --noheadings -o vg_name || true"):
+        found.on(SSD)
+    return found
+
+
+@pytest.fixture
+def beats(storage: Storage, tmp_path: Path) -> Iterator[Path]:
+    """A client that writes all the time; the longest pause between two writes is in the file."""
+    log = tmp_path / "beats"
+    conf = storage.lab.env["CEPH_CONF"]
+    write = f"timeout 60 rados -c {conf} -p volumes put beat {log}.o"
+    script = f"head -c 4096 /dev/urandom > {log}.o; while {write}; do date +%s.%N >> {log}; done"
+    client = subprocess.Popen(["bash", "-c", script])
+    yield log
+    ended = client.poll()
+    client.kill()
+    assert ended is None, "a write of the client failed or took a minute"
+
+
+def _made(storage: Storage, style: Style) -> int:
+    before = {o["osd"] for o in storage.ceph("osd", "dump")["osds"]}
+    storage.on(style.make)
+    new = {o["osd"] for o in storage.ceph("osd", "dump")["osds"]} - before
+    (osd,) = new
+    storage.wait(f"osd.{osd}", lambda: storage.is_up(osd) and storage.clean())
+    return int(osd)
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n == "rdo" else pytest.mark.slow) for n in STYLES])
+def test_replace(storage: Storage, tmp_path: Path, beats: Path, name: str) -> None:
+    lab, style = Lab(env=storage.lab.env, state=tmp_path / "state"), STYLES[name]
+    osd = _made(storage, style)
+    before, slots, flags = storage.node(osd), storage.journal_guids(), storage.flags()
+    lab.run("disk", "sto1", "fail", style.disk)
+    storage.wait("it to be down", lambda: not storage.is_up(osd))
+    (row,) = [r for r in lab.json("osd", "list", code=1) if r["id"] == osd]
+    assert row["proved"], row
+
+    other = next(t for t in ("kolla-ceph", "rdo-ceph", "ceph-volume") if t != style.type)
+    assert "is not of the type" in lab.bw("osd", "replace", str(osd), "--type", other, code=3).stderr.replace("\n", " ")
+    planned = lab.json("osd", "replace", str(osd), "--type", style.type, "--plan")
+    assert storage.flags() == flags, "a plan touches nothing"
+
+    view = lab.json("osd", "replace", str(osd), "--type", style.type, "--yes", code=4)
+    for answer in style.gates[:-1]:
+        view = lab.json("job", "answer", view["job"], answer, code=4)
+    lab.run("disk", "sto1", "pull", style.disk)
+    lab.run("disk", "sto1", "insert", style.disk, "--serial", f"LAB-NEW-{osd}")
+    view = lab.json("job", "answer", view["job"], style.gates[-1], code=0)
+
+    assert view["state"] == "done"
+    assert storage.node(osd) == before
+    assert storage.journal_guids() == slots
+    assert storage.flags() == flags
+    assert storage.clean()
+    assert storage.is_up(osd)
+    (told,) = view["report"]["osds"]
+    assert told["disk"]["serial"] == f"LAB-NEW-{osd}"
+    assert [s["args"].get("commands") for s in view["steps"]] == [s["args"].get("commands") for s in planned["steps"]]
+    left = storage.on("dmsetup ls; docker ps -a --format '{{.Names}}' 2>/dev/null; cat /etc/fstab")
+    assert "bootstrap_osd" not in left
+    assert left.count("KOLLA_CEPH_OSD_BOOTSTRAP") == 0
+    print(f"\n{name}: " + ", ".join(f"{k} {v:.0f} s" for k, v in told["phases"].items() if v))
