@@ -138,6 +138,9 @@ def _by_capture(case: Case, causes: list[Cause], seen: watched.Sightings) -> tup
     low, high = hops.index(first), hops.index(second)
 
     def near(cause: Cause) -> bool:
+        if second == "dhcp-server" and cause.hop.startswith("dhcp") and not cause.unknown:
+            # Whether the server did not get it, or its answer did not get out, no capture can tell.
+            return True
         at = {hops.index(h) for h in (cause.missing_from, cause.hop) if h in hops}
         # A device that is down takes the carrier of the one before it: one hop further is still there.
         return cause.direction is direction and not cause.unknown and any(low <= i <= high + 1 for i in at)

@@ -62,7 +62,7 @@ def parse_flows(text: str) -> list[Flow]:
 
 
 def parse_port_configs(text: str) -> dict[str, tuple[str, ...]]:
-    """``ovs-ofctl show`` or ``dump-ports-desc``: the flags of each port's ``config`` (``PORT_DOWN``, ``NO_FWD`` ...) by its name."""
+    """``ovs-ofctl show`` or ``dump-ports-desc``: the flags in each port's ``config`` (``NO_FWD`` ...) by its name."""
     found: dict[str, tuple[str, ...]] = {}
     name = ""
     for line in text.splitlines():

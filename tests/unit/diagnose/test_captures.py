@@ -81,6 +81,16 @@ def test_the_cause_in_the_segment_is_the_cause() -> None:
     assert [c.code for c in report.other_causes] == ["dhcp.server-down"]
 
 
+def test_a_reply_that_is_dropped_inside_of_the_namespace() -> None:
+    seen = Seen(HYBRID)
+    rule = "[1:328] -A OUTPUT -p udp -m udp --sport 67 -j DROP"
+    seen.dhcp["inside"]["iptables"]["out"] = f"*filter\n:OUTPUT ACCEPT [0:0]\n{rule}\nCOMMIT\n"
+    report = captured(seen, "1111111", "0000000")
+    assert report.cause is not None
+    assert (report.cause.code, report.direction) == ("dhcp.blocked", "reply")
+    assert report.lost_between == ("dhcp-server", "dhcp-port")
+
+
 def test_a_vlan_that_the_switch_does_not_carry() -> None:
     report = captured(Seen(TWO_PORTS), "1111100", "0000000")
     assert report.cause is not None
@@ -99,6 +109,16 @@ def test_a_hop_that_was_not_watched_is_unknown_and_never_lost(requests: str) -> 
 def test_nothing_is_said_to_be_lost_before_a_hop_that_saw_it() -> None:
     report = captured(Seen(HYBRID), "1111?11", "1111?11")
     assert report.verdict is Verdict.OK
+
+
+def test_a_request_that_comes_with_a_tag_has_not_arrived() -> None:
+    seen = Seen(HYBRID)
+    seen.set_row(seen.net, 1, f"tap{seen.dhcp_short}", tag=["set", []])
+    captured(seen, "1111111", "0000000")
+    seen.bundle.captures[seen.port["id"]]["hops"]["dhcp-port"]["vlans"] = [5]
+    report = seen.report()
+    assert report.cause is not None
+    assert (report.cause.code, report.lost_between) == ("ovs.no-tag", ("network-nic", "dhcp-port"))
 
 
 def test_the_way_back_alone() -> None:
