@@ -24,6 +24,8 @@ __all__ = ["follow", "points"]
 
 _FIRST_S = 1.2
 _SETTLE_S = 2.5
+# dnsmasq pings an address before it offers it, and waits 3 s for an answer: so late a stranger may come.
+_ROGUE_S = 3.3
 _ALL_S = 120.0
 
 OpenHost = Callable[[str], ssh.Host]
@@ -102,7 +104,7 @@ def _watch(case: Case, open_host: OpenHost, inject: bool, listen_s: float) -> di
             # Open vSwitch drops the first packet into a tunnel whose other end it has to ask for: one loss proves nothing.
             for settle_s in (_FIRST_S, _SETTLE_S):
                 way.send(dhcp.discover(path.mac, xid))
-                seen = capture.collect(xid, settle_s=settle_s)
+                seen = capture.collect(xid, settle_s=settle_s, linger_s=_ROGUE_S)
                 if any(s.point.hop == "tap" and s.replies for s in seen):
                     break
         found: dict[str, Any] = {"hops": _plain(seen)}

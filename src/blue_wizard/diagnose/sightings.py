@@ -31,10 +31,17 @@ class Sightings:
     note: str = ""
 
 
+_ACCESS = {"tap", "qbr", "qvb", "qvo", "dhcp-port"}
+
+
 def _states(hops: dict[str, Any], key: str) -> dict[str, State]:
-    return {
-        hop: State.SEEN if seen[key] else State.MISSING if seen["live"] else State.UNKNOWN for hop, seen in hops.items()
-    }
+    return {hop: _state(hop, seen, key) for hop, seen in hops.items()}
+
+
+def _state(hop: str, seen: dict[str, Any], key: str) -> State:
+    # With a tag it comes out of a port that is in no VLAN, and nobody behind it takes it in.
+    there = seen[key] and not (hop in _ACCESS and seen["vlans"])
+    return State.SEEN if there else State.MISSING if seen["live"] else State.UNKNOWN
 
 
 def _gap(order: tuple[str, ...], states: dict[str, State]) -> tuple[str, str] | None:

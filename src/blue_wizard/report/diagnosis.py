@@ -151,6 +151,8 @@ def _port(port: PortReport) -> Iterable[RenderableType]:
     yield _diagram(port)
     if port.cause is not None:
         yield from _steps(port, port.cause)
+    elif not any(h.seen_by.value == "capture" for h in port.hops):
+        yield _("The hosts are well. What lies between them was not tested: --inject sends a packet all the way.")
     for finding in port.findings:
         note = Text(f"! {finding.code} ", style="yellow")
         note.append(f"[{finding.host} {finding.object}] {finding.message} ", style="default")

@@ -101,6 +101,16 @@ def test_nothing_is_said_to_be_lost_before_a_hop_that_saw_it() -> None:
     assert report.verdict is Verdict.OK
 
 
+def test_a_request_that_comes_with_a_tag_has_not_arrived() -> None:
+    seen = Seen(HYBRID)
+    seen.set_row(seen.net, 1, f"tap{seen.dhcp_short}", tag=["set", []])
+    captured(seen, "1111111", "0000000")
+    seen.bundle.captures[seen.port["id"]]["hops"]["dhcp-port"]["vlans"] = [5]
+    report = seen.report()
+    assert report.cause is not None
+    assert (report.cause.code, report.lost_between) == ("ovs.no-tag", ("network-nic", "dhcp-port"))
+
+
 def test_the_way_back_alone() -> None:
     seen = Seen(OVSFW)
     report = captured(seen, "1100", "0000", reply={"hops": {"tap": hop(0, 1), "compute-nic": hop(0, 1)}})

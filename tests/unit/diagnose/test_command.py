@@ -27,6 +27,11 @@ def test_healthy(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(hop) == {"name", "host", "device", "expected", "actual", "request", "reply", "seen_by", "note"}
 
 
+def test_ok_says_what_was_not_tested(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["diagnose", "network", "--from", str(GOLDEN / "hybrid.json.gz")])
+    assert "--inject" in capsys.readouterr().out
+
+
 def test_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     seen = Seen(HYBRID)
     seen.link_down(seen.cmp, f"qvb{seen.short}")
