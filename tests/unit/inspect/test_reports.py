@@ -150,6 +150,7 @@ def test_reports_speak_both_languages(inspection: Inspection, lang: str, tmp_pat
         text.use(before)
     assert f'<html lang="{"zh-CN" if lang == "zh" else "en"}">' in page
     assert ("云主机" in page) == (lang == "zh")
+    assert ("docs/checks/host.unreachable.zh.md" in page) == (lang == "zh")
     assert ("覆盖率" in line) == (lang == "zh")
     book = openpyxl.load_workbook(tmp_path / "r.xlsx")
     names = {
