@@ -143,6 +143,17 @@ def _remedies(rows: Sequence[Row]) -> list[tuple[str, str]]:
     return list(found.items())
 
 
+class _Names(dict[str, str]):
+    """Stands for what only a finding would know."""
+
+    def __missing__(self, key: str) -> str:
+        return key.upper()
+
+
+def _remedy(check: Check) -> str:
+    return translated(check.remedy).format_map(_Names())
+
+
 def check_data(check: Check) -> dict[str, Any]:
     """A check as JSON data."""
     return {
@@ -150,7 +161,7 @@ def check_data(check: Check) -> dict[str, Any]:
         "title": translated(check.title),
         "severity": check.severity.value,
         "profile": check.profile.value,
-        "remedy": translated(check.remedy),
+        "remedy": _remedy(check),
         "under": list(check.under),
         "read_twice": check.reread,
         "runbook": check.runbook,
@@ -176,7 +187,7 @@ def explanation(check: Check) -> Iterable[RenderableType]:
         yield _("explained by: {checks}").format(checks=", ".join(check.under))
     if check.reread:
         yield _("It is read twice before it is told.")
-    yield _("What to do: {remedy}").format(remedy=translated(check.remedy))
+    yield _("What to do: {remedy}").format(remedy=_remedy(check))
     yield _("More: {page}").format(page=page(check))
 
 

@@ -130,6 +130,7 @@ def test_list_and_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "list", "-o", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {"id", "title", "severity", "profile", "remedy", "runbook"} <= set(rows[0])
+    assert not any("{" in row["remedy"] for row in rows)
     assert main(["inspect", "explain", "cross.server-twice"]) == 0
     assert "docs/checks/cross.server-twice.md" in capsys.readouterr().out
 
