@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 
-.PHONY: help setup lab lab-down demo check test test-all test-crash test-host test-netdiag bench
+.PHONY: help setup lab lab-down demo reports check test test-all test-crash test-host test-netdiag test-osd bench
 
 help:           ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -19,6 +19,9 @@ lab-down:       ## leave nothing of the lab behind (the cache of guest disks sta
 
 demo: lab       ## move three machines into the lab's cloud, for real
 	@lab/demo
+
+reports: lab    ## write what inspection and statistics say of the lab, in every format, in English and Chinese
+	@lab/reports
 
 check: setup    ## types, style, translations, documents
 	@.venv/bin/ruff check
@@ -36,6 +39,9 @@ test: setup     ## types and style, then every test; brings the lab up for those
 test-all: setup ## the same, with every matrix whole
 	@.venv/bin/ruff check -q && .venv/bin/ruff format --check -q && .venv/bin/mypy
 	@$(PY) -m pytest $(SIDE_BY_SIDE) --whole
+
+test-osd: setup ## fail, pull and replace disks of the storage host, in every way of deployment
+	@$(PY) -m pytest --whole -s tests/unit/disks tests/lab/test_osd.py
 
 test-crash: setup ## kill -9 at every point of every step, then resume, and roll back
 	@$(PY) -m pytest --whole tests/crash tests/lab/test_migrate_crash.py

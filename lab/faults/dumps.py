@@ -46,7 +46,7 @@ echo "# daemons"
 for f in /run/lab/*.pid; do echo "$(basename $f) $(sed -n 's/^State:.\([TZ]\).*/\1/p' /proc/$(cat $f)/status 2>&1)"; done
 for d in @STATE@/hosts/$(hostname)/neutron/dhcp/*; do
     [ -d $d ] || continue
-    echo "# $d"; cat $d/host; cat $d/opts
+    echo "# $d"; sort $d/host; sort $d/opts
     tr '\0' ' ' < /proc/$(cat $d/pid)/cmdline 2>&1; sed -n 's/^State:.\([TZ]\).*/\1/p' /proc/$(cat $d/pid)/status 2>&1
 done
 virsh list --all 2>/dev/null | sed -e 's/^ *[0-9-]* *//' | sort || true

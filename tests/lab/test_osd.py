@@ -1,11 +1,13 @@
 """Failed disks, really: the storage host's disk fails, is pulled, another one is put in, and the OSD is back as it was.
 
-`make test-osd` runs it. It takes the lab's own Ceph as the rest of the cluster; the storage host joins it with one OSD of each way of deployment.
+`make test-osd` runs it. It takes the lab's own Ceph as the rest of the cluster; the storage host joins it with one OSD of each
+way of deployment.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator
@@ -105,12 +107,16 @@ class Storage:
 
 
 @pytest.fixture(scope="module")
-def storage(lab_module: Lab) -> Iterator[Storage]:
-    lab_module.run("add", "storage-vm", timeout=1200)
-    found = Storage(lab_module)
+def storage(_lab_up: None, tmp_path_factory: pytest.TempPathFactory) -> Storage:
+    site = Lab(env={}, state=tmp_path_factory.mktemp("state"))
+    site.run("add", "storage-vm", timeout=1800)
+    # Only now the lab knows how the storage host is reached.
+    words = shlex.split(site.run("env").stdout)
+    site.env = dict(w.split("=", 1) for w in words if "=" in w)
+    found = Storage(site)
     if "ceph-db" not in found.on("vgs --noheadings -o vg_name || true"):
         found.on(SSD)
-    yield found
+    return found
 
 
 @pytest.fixture
@@ -118,7 +124,8 @@ def beats(storage: Storage, tmp_path: Path) -> Iterator[Path]:
     """A client that writes all the time; the longest pause between two writes is in the file."""
     log = tmp_path / "beats"
     conf = storage.lab.env["CEPH_CONF"]
-    script = f"head -c 4096 /dev/urandom > {log}.o; while timeout 60 rados -c {conf} -p volumes put beat {log}.o; do date +%s.%N >> {log}; done"
+    write = f"timeout 60 rados -c {conf} -p volumes put beat {log}.o"
+    script = f"head -c 4096 /dev/urandom > {log}.o; while {write}; do date +%s.%N >> {log}; done"
     client = subprocess.Popen(["bash", "-c", script])
     yield log
     ended = client.poll()
@@ -136,8 +143,8 @@ def _made(storage: Storage, style: Style) -> int:
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=() if n == "rdo" else pytest.mark.slow) for n in STYLES])
-def test_replace(storage: Storage, lab: Lab, beats: Path, name: str) -> None:
-    style = STYLES[name]
+def test_replace(storage: Storage, tmp_path: Path, beats: Path, name: str) -> None:
+    lab, style = Lab(env=storage.lab.env, state=tmp_path / "state"), STYLES[name]
     osd = _made(storage, style)
     before, slots, flags = storage.node(osd), storage.journal_guids(), storage.flags()
     lab.run("disk", "sto1", "fail", style.disk)

@@ -64,7 +64,11 @@ def _look(listings: Sequence[str], deadline: float, history: History | None) -> 
 def stats(
     *topics: str,
     report: Annotated[
-        Path | None, Parameter(help=_("Also write the report: .html, .xlsx, .csv, .json or .prom."))
+        list[Path] | None,
+        Parameter(
+            help=_("Also write a report: FILE.html, .xlsx, .csv, .json or .prom. May be said several times."),
+            negative=(),
+        ),
     ] = None,
     compare: Annotated[float | None, Parameter(help=_("Also what each number was so many days ago."))] = None,
     all_: Annotated[bool, Parameter(name="--all", help=_("All lines of all tables."), negative=())] = False,
@@ -88,13 +92,13 @@ def stats(
                 _("There are no statistics about {topic}.").format(topic=topic),
                 _("Known are: {names}").format(names=", ".join(known)),
             )
-    if report is not None:
-        formats.check(report)
+    for file in report or ():
+        formats.check(file)
     chosen = topics or tuple(known)
     history = _history()
     made = run.report(_look(run.needs(chosen), deadline, history), chosen, history, compare_days=compare)
-    if report is not None:
-        formats.write(made, report)
+    for file in report or ():
+        formats.write(made, file)
     emit(formats.as_data(made), output, lambda: stats_tables(made, every=all_))
     return 1 if made.partial else 0
 

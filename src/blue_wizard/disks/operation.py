@@ -33,7 +33,7 @@ def make(
 
     Raises InputError for an OSD that does not exist, Refused with everything that does not hold.
     """
-    cluster = survey.read_cluster(cloud)
+    cluster = survey.settled(cloud)
     hosts = survey.look_at(cluster)
     found: list[Finding] = []
     parts: list[Plan] = []

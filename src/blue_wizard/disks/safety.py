@@ -9,7 +9,7 @@ not tell).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from blue_wizard.facts.ceph import NONE, Cluster, Osd, Pg
@@ -22,11 +22,13 @@ __all__ = [
     "forecast",
     "ok_to_stop",
     "others_down",
+    "passing",
     "quorum",
     "safe_to_destroy",
 ]
 
 _UNKNOWN = frozenset({"unknown", "creating+unknown"})
+_AGREEING = frozenset({"peering", "activating", "creating"})
 _DEAD = frozenset({"down", "incomplete", "stale", "unknown", "inactive"})
 _SHOWN = 5
 
@@ -140,15 +142,22 @@ def quorum(cluster: Cluster) -> Verdict:
     return Verdict(False, text.format(quorum=cluster.quorum, mons=cluster.mons))
 
 
-def broken(cluster: Cluster, osds: Iterable[int], *, accepted: Iterable[int] = ()) -> str:
+def passing(cluster: Cluster) -> frozenset[str]:
+    """The PGs that only agree on who serves them (peering, activating): every change of the map makes some, for a moment."""
+    return frozenset(p.id for p in cluster.pgs if p.state & _AGREEING and not p.state & _DEAD)
+
+
+def broken(cluster: Cluster, osds: Iterable[int], *, accepted: Iterable[int] = (), young: Collection[str] = ()) -> str:
     """What must not be while OSDs are worked on: an inactive PG, one below min_size, another OSD down; "" when all is well.
 
-    `accepted` are OSDs that were down before.
+    `accepted` are OSDs that were down before, `young` are PGs of `passing` that have not been so for long.
     """
-    dead = [p.id for p in cluster.pgs if "active" not in p.state or p.state & _DEAD]
+    calm = frozenset(young) & passing(cluster)
+    dead = [p.id for p in cluster.pgs if p.id not in calm and ("active" not in p.state or p.state & _DEAD)]
     if dead:
         return _("{count} PGs are not active: {pgs}").format(count=len(dead), pgs=_named(dead))
-    few = [p.id for p in cluster.pgs if p.pool in cluster.pools and len(p.serving) < cluster.pools[p.pool].min_size]
+    settled = [p for p in cluster.pgs if p.id not in calm]
+    few = [p.id for p in settled if p.pool in cluster.pools and len(p.serving) < cluster.pools[p.pool].min_size]
     if few:
         return _("{count} PGs have fewer than min_size OSDs: {pgs}").format(count=len(few), pgs=_named(few))
     known = {*osds, *accepted}

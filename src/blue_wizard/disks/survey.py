@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from blue_wizard.disks import safety
 from blue_wizard.disks.identity import Identity, identify
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.facts import ceph as facts
@@ -17,7 +19,9 @@ from blue_wizard.reach.ceph_cli import Ceph
 from blue_wizard.reach.together import together
 from blue_wizard.text import _
 
-__all__ = ["Row", "host_of", "look_at", "read_cluster", "reasons", "rows"]
+__all__ = ["Row", "host_of", "look_at", "read_cluster", "reasons", "rows", "settled"]
+
+_LOOKS, _LOOK_EVERY_S = 4, 4.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,17 @@ def read_cluster(cloud: str, only: Collection[str] | None = None) -> Cluster:
         raise StepFailed(
             _("An answer of Ceph has a form that this version does not know: {error}").format(error=repr(e))
         ) from e
+
+
+def settled(cloud: str) -> Cluster:
+    """The cluster as soon as no PG is only agreeing on who serves it, but not later than after some looks."""
+    cluster = read_cluster(cloud)
+    for _look in range(_LOOKS):
+        if not safety.passing(cluster):
+            break
+        time.sleep(_LOOK_EVERY_S)
+        cluster = read_cluster(cloud)
+    return cluster
 
 
 def host_of(osd: Osd) -> str:

@@ -484,6 +484,12 @@ def no_base_flow(s: Seen) -> None:
     s.traced(s.cmp, "compute-request", unmatched("br-int", 94))
 
 
+@lost("ovsfw.base-flow", OVSFW, ("tap", "compute-br-int"))
+def no_flow_in_table_73(s: Seen) -> None:
+    s.flow_gone(s.cmp, "br-int", f"table=73,.*priority=80,reg5={s.ofport(s.cmp, f'tap{s.short}'):#x} ")
+    s.traced(s.cmp, "compute-request", dropped("br-int", 73))
+
+
 # --- tunnels ---
 
 

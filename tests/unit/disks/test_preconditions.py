@@ -129,6 +129,11 @@ def test_an_unrelated_warning_is_no_obstacle() -> None:
 def test_the_invariant() -> None:
     cluster = small(CLEAN_SIX, down=[3])
     assert invariant.judge(cluster, [3], [], []) == ""
+    peering = replace(cluster, pgs=(replace(cluster.pgs[0], state=frozenset({"peering"}), acting=()), cluster.pgs[1]))
+    assert "1.0" in invariant.judge(peering, [3], [], [])
+    assert invariant.judge(peering, [3], [], [], ["1.0"]) == "", "for a moment every change of the map does that"
+    down = replace(peering, pgs=(replace(peering.pgs[0], state=frozenset({"down", "peering"})), cluster.pgs[1]))
+    assert "1.0" in invariant.judge(down, [3], [], [], ["1.0"]), "down is never for a moment"
     assert "slow requests on osd.1" in invariant.judge(replace(cluster, slow=frozenset({1, 3})), [3], [], [])
     assert invariant.judge(replace(cluster, slow=frozenset({1})), [3], [], [1]) == ""
     assert "osd.5 went down" in invariant.judge(small(CLEAN_SIX, down=[3, 5]), [3], [], [])

@@ -119,8 +119,9 @@ def test_what_has_changed(looked: list[list[str]], tmp_path: Path, capsys: pytes
     found = json.loads(capsys.readouterr().out)["statistics"]
     assert found["hosts.vcpus.capacity"]["before"] == 60, "the newest of those that are old enough"
     assert found["hosts.count"]["before"] is None
-    for suffix in formats.suffixes():
-        assert main(["stats", "hosts", "--compare", "7", "--report", str(tmp_path / f"r{suffix}")]) == 0
+    files = [str(tmp_path / f"r{suffix}") for suffix in formats.suffixes()]
+    assert main(["stats", "hosts", "--compare", "7", *(w for file in files for w in ("--report", file))]) == 0
+    assert all(Path(file).exists() for file in files)
     assert "+4" in capsys.readouterr().out
     assert "+4" in (tmp_path / "r.html").read_text()
 

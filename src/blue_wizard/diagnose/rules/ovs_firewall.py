@@ -157,7 +157,12 @@ def base(case: Case) -> Iterable[Cause | Finding]:
     assert found is not None
     assert found.trace is not None
     for step in found.trace.steps:
-        if step.bridge == case.path.integration_bridge and step.priority is None and step.table in {71, 72, 73, 91, 94}:
+        if (
+            step.bridge == case.path.integration_bridge
+            and step.drops
+            and not step.priority
+            and step.table in {72, 73, 91, 94}
+        ):
             yield _cause(
                 case,
                 "ovsfw.base-flow",
