@@ -1,4 +1,4 @@
-"""Three ways of deployment on one storage host, as recorded on a virtual machine with Ceph 16.2.15 after disks had been replaced."""
+"""Three ways of deployment on one storage host: a virtual machine with Ceph 16.2.15, recorded after disks had been replaced."""
 
 from __future__ import annotations
 
