@@ -33,6 +33,7 @@ def busy() -> Iterator[None]:
             loop.wait()
 
 
+@pytest.mark.slow
 def test_four_busy_loops_make_no_hop_blind(hosts: Lan) -> None:
     with busy():
         for number in range(5):
