@@ -96,7 +96,10 @@ def run(
         )
     found = assemble(done, cloud=cloud, profile=profile, history=past)
     for file, write in writers:
-        write(found, file)
+        try:
+            write(found, file)
+        except OSError as e:
+            raise InputError(_("{file} can't be written: {error}").format(file=file, error=e.strerror or e)) from e
         errors().print(_("Written: {file}").format(file=file), markup=False)
     emit(found.data(), output, lambda: told.inspection_tables(found))
     if found.coverage < min_coverage:

@@ -51,6 +51,7 @@ _ERRORS = re.compile(
     r"|FAILED Result: .*(?:DID_BAD_TARGET|DID_NO_CONNECT)))"
     r"|(?:XFS \((?P<c>[a-z0-9-]+)\): .*(?:metadata I/O error|log I/O error|Shutting down|shutdown))"
 )
+_ATTACHED = re.compile(r"\[(sd[a-z]+)\] Attached SCSI (?:removable )?disk")
 _OSD_VOLUME = re.compile(r"^osd-(block|data)-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$")
 _PARTITION = re.compile(r"^(sd[a-z]+|vd[a-z]+|xvd[a-z]+|nvme\d+n\d+|loop\d+|mmcblk\d+)(?:p?\d+)?$")
 
@@ -279,12 +280,20 @@ def parse_lvs(text: str) -> tuple[Lv, ...]:
 
 
 def kernel_errors(text: str) -> dict[str, str]:
-    """Kernel name of each disk that the kernel log complains of, to the last complaint. Messages differ: see `_ERRORS`."""
+    """Kernel name of each disk that the kernel log complains of, to the last complaint. Messages differ: see `_ERRORS`.
+
+    What was said before a disk came does not count for it: the letter was another one's. Volumes are left out, since the disk
+    below them is named, too, and their numbers are given away again without a word.
+    """
     found: dict[str, str] = {}
     for line in text.splitlines():
+        came = _ATTACHED.search(line)
+        if came:
+            found.pop(came[1], None)
         match = _ERRORS.search(line)
         if match:
             name = next(g for g in match.groups() if g)
             whole = _PARTITION.match(name)
-            found[whole[1] if whole else name] = line.strip()[:200]
+            if whole:
+                found[whole[1]] = line.strip()[:200]
     return found

@@ -94,24 +94,31 @@ class History:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise self._unusable(e) from e
         with self._open() as db:
             db.executescript(_SCHEMA)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
+        """Raises InputError when the file can't be used."""
         try:
             db = sqlite3.connect(self._file, timeout=10, isolation_level=None)
+            try:
+                db.execute("pragma journal_mode=wal")
+                yield db
+            finally:
+                db.close()
         except sqlite3.Error as e:
-            raise InputError(
-                _("The history {file} can't be opened: {error}").format(file=self._file, error=e),
-                _("Make it writable, or choose another state_dir."),
-            ) from e
-        try:
-            db.execute("pragma journal_mode=wal")
-            yield db
-        finally:
-            db.close()
+            raise self._unusable(e) from e
+
+    def _unusable(self, error: Exception) -> InputError:
+        return InputError(
+            _("The history {file} can't be opened: {error}").format(file=self._file, error=error),
+            _("Make it writable, or choose another state_dir."),
+        )
 
     def record(
         self,

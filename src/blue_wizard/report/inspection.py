@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from blue_wizard import text
 from blue_wizard.report.out import table
 from blue_wizard.text import _, translated
 from blue_wizard.units import seconds_text
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from blue_wizard.inspect.model import Check
     from blue_wizard.inspect.result import Inspection, Row
 
-__all__ = ["check_data", "checks_table", "explanation", "inspection_tables", "marks", "reasons", "verdict", "waivers_table",
+__all__ = ["check_data", "checks_table", "explanation", "inspection_tables", "marks", "page", "reasons", "verdict", "waivers_table",
            "words"]  # fmt: skip
 
 _ENOUGH = 80.0
@@ -93,16 +94,21 @@ def reasons(found: Inspection) -> list[tuple[str, list[str]]]:
 
 
 def _some(checks: Sequence[str]) -> str:
-    text = ", ".join(checks[:_FEW])
-    return text if len(checks) <= _FEW else _("{checks} and {count} more").format(checks=text, count=len(checks) - _FEW)
+    some = ", ".join(checks[:_FEW])
+    return some if len(checks) <= _FEW else _("{checks} and {count} more").format(checks=some, count=len(checks) - _FEW)
+
+
+def page(check: Check) -> str:
+    """The check's page in the language in force."""
+    return check.runbook.replace(".md", ".zh.md") if text.current() == "zh" else check.runbook
 
 
 def verdict(found: Inspection) -> str:
     """The whole in one line. A score is not worth much where little could be looked at, and that is said."""
     names = words()
     counted = ", ".join(f"{names[s.value]} {n}" for s, n in found.counted().items() if n) or _("no finding")
-    text = _("Score of 100: {score} · coverage {coverage} % · {counted} · {checks} checks · {took}")
-    line = text.format(
+    form = _("Score of 100: {score} · coverage {coverage} % · {counted} · {checks} checks · {took}")
+    line = form.format(
         score=f"{found.score:g}{f' ({found.change:+g})' if found.change else ''}",
         coverage=f"{found.coverage:g}",
         counted=counted,
@@ -137,6 +143,17 @@ def _remedies(rows: Sequence[Row]) -> list[tuple[str, str]]:
     return list(found.items())
 
 
+class _Names(dict[str, str]):
+    """Stands for what only a finding would know."""
+
+    def __missing__(self, key: str) -> str:
+        return key.upper()
+
+
+def _remedy(check: Check) -> str:
+    return translated(check.remedy).format_map(_Names())
+
+
 def check_data(check: Check) -> dict[str, Any]:
     """A check as JSON data."""
     return {
@@ -144,7 +161,7 @@ def check_data(check: Check) -> dict[str, Any]:
         "title": translated(check.title),
         "severity": check.severity.value,
         "profile": check.profile.value,
-        "remedy": translated(check.remedy),
+        "remedy": _remedy(check),
         "under": list(check.under),
         "read_twice": check.reread,
         "runbook": check.runbook,
@@ -170,8 +187,8 @@ def explanation(check: Check) -> Iterable[RenderableType]:
         yield _("explained by: {checks}").format(checks=", ".join(check.under))
     if check.reread:
         yield _("It is read twice before it is told.")
-    yield _("What to do: {remedy}").format(remedy=translated(check.remedy))
-    yield _("More: {page}").format(page=check.runbook)
+    yield _("What to do: {remedy}").format(remedy=_remedy(check))
+    yield _("More: {page}").format(page=page(check))
 
 
 def waivers_table(rows: Sequence[Waiver]) -> RenderableType:

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from blue_wizard import text
-from blue_wizard.report.inspection import marks, reasons, verdict, words
+from blue_wizard.report.inspection import marks, page, reasons, verdict, words
 from blue_wizard.text import _, translated
 from blue_wizard.units import clock_text, seconds_text
 
@@ -27,9 +27,9 @@ def render(found: Inspection) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("blue_wizard", "report/templates")
-    page = Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(_TEMPLATE)
+    template = Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(_TEMPLATE)
     round_ = 2 * math.pi * _RADIUS
-    return page.render(
+    return template.render(
         found=found,
         t=_labels(),
         lang="zh-CN" if text.current() == "zh" else "en",
@@ -42,6 +42,7 @@ def render(found: Inspection) -> str:
         reasons=reasons(found),
         trend=_trend(found),
         marks=marks,
+        page=page,
         translated=translated,
         clock=clock_text,
         seconds=seconds_text,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blue_wizard.report.inspection import marks, words
+from blue_wizard.report.inspection import marks, page, words
 from blue_wizard.text import _, translated
 from blue_wizard.units import clock_text, seconds_text
 
@@ -166,7 +166,7 @@ def _checks(book: Any, formats: _Formats, found: Inspection) -> None:
             o.check.id,
             translated(o.check.title),
             len(o.findings),
-            o.check.runbook,
+            page(o.check),
         )
         for o in found.outcomes
     ]

@@ -117,11 +117,17 @@ def test_lvs() -> None:
         ("[12.1] XFS (sdb1): metadata I/O error in \"xfs_trans\" at daddr 0x1", "sdb"),
         ("[12.1] XFS (sdb1): Corruption of in-memory data detected.  Shutting down filesystem", "sdb"),
         ("[12.1] blk_update_request: I/O error, dev nvme0n1, sector 8", "nvme0n1"),
-        ("[12.1] Buffer I/O error on dev dm-3, logical block 1", "dm-3"),
     ],
 )  # fmt: skip
 def test_the_kernel_complains(line: str, name: str) -> None:
     assert list(kernel_errors(f"[1.0] sd 0:0:0:0: [sda] Attached SCSI disk\n{line}\n")) == [name]
+
+
+def test_a_new_disk_is_not_blamed_for_the_letter_of_the_old_one() -> None:
+    old = "[1.0] I/O error, dev sdb, sector 1\n[1.1] Buffer I/O error on dev dm-1, logical block 1\n"
+    assert list(kernel_errors(old)) == ["sdb"]
+    assert kernel_errors(old + "[9.0] sd 0:0:1:0: [sdb] Attached SCSI disk\n") == {}
+    assert list(kernel_errors(old + "[9.0] sd 0:0:1:0: [sdba] Attached SCSI disk\n")) == ["sdb"]
 
 
 def test_the_kernel_is_content() -> None:

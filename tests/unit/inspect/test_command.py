@@ -101,6 +101,15 @@ def test_reports_are_written(give: Give, tmp_path: Path) -> None:
     assert all((tmp_path / f"r.{e}").stat().st_size > 100 for e in endings)
 
 
+def test_a_report_that_can_not_be_written_is_named(
+    give: Give, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give()
+    (tmp_path / "r.html").mkdir()
+    assert _inspect("--report", str(tmp_path / "r.html")) == 2
+    assert "r.html" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("argv", "word"),
     [
@@ -130,6 +139,7 @@ def test_list_and_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "list", "-o", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {"id", "title", "severity", "profile", "remedy", "runbook"} <= set(rows[0])
+    assert not any("{" in row["remedy"] for row in rows)
     assert main(["inspect", "explain", "cross.server-twice"]) == 0
     assert "docs/checks/cross.server-twice.md" in capsys.readouterr().out
 

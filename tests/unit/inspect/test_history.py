@@ -93,3 +93,12 @@ def test_waivers(book: _Book) -> None:
 def test_a_waiver_needs_a_reason_and_an_end(book: _Book, reason: str, until: float) -> None:
     with pytest.raises(InputError):
         book.history.waive("nova.*", "*", reason, "me", now=100, until=until)
+
+
+def test_a_history_that_can_not_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match=r"inspections\.db"):
+        History(tmp_path / "file" / "inspections.db")
+    (tmp_path / "no.db").write_text("this is no database, whatever its name says, and it is long enough to tell" * 20)
+    with pytest.raises(InputError, match=r"no\.db"):
+        History(tmp_path / "no.db")

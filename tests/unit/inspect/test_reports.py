@@ -150,11 +150,12 @@ def test_reports_speak_both_languages(inspection: Inspection, lang: str, tmp_pat
         text.use(before)
     assert f'<html lang="{"zh-CN" if lang == "zh" else "en"}">' in page
     assert ("云主机" in page) == (lang == "zh")
+    assert ("docs/checks/host.unreachable.zh.md" in page) == (lang == "zh")
     assert ("覆盖率" in line) == (lang == "zh")
     book = openpyxl.load_workbook(tmp_path / "r.xlsx")
     names = {
         "en": ["Summary", "Abnormal items", "Details", "Could not look"],
-        "zh": ["概览", "异常汇总", "明细", "无法查看"],
+        "zh": ["汇总", "异常汇总", "明细", "无法查看"],
     }
     assert book.sheetnames == names[lang]
     abnormal = [[c.value for c in row] for row in book[names[lang][1]].iter_rows(min_row=2)]
