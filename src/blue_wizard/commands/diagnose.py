@@ -68,7 +68,7 @@ def network(
             _("For example: blue-wizard diagnose network web-1"),
         )
     if watch and from_ is None:
-        return _watch(str(server), port, watch, inject=inject, capture=capture)
+        return _watch(str(server), port, watch, output, inject=inject, capture=capture)
     seen = files.read(from_) if from_ is not None else _look(str(server), port, inject=inject, capture=capture)
     if bundle is not None:
         files.write(seen, bundle)
@@ -96,18 +96,21 @@ def _look(server: str, port: str | None, *, inject: bool, capture: float) -> Bun
     return seen
 
 
-def _watch(server: str, port: str | None, every_s: float, *, inject: bool, capture: float) -> int:
-    """Until interrupted. Ends with the last verdict."""
+def _watch(server: str, port: str | None, every_s: float, output: OutputOption, *, inject: bool, capture: float) -> int:
+    """Until interrupted; ends with the last verdict. As data each look is written whole, one document after the other."""
     from blue_wizard.diagnose.judge import judge
-    from blue_wizard.report.diagnosis import changes_text, diagnosis_text
+    from blue_wizard.report.diagnosis import changes_text, diagnosis_data, diagnosis_text
     from blue_wizard.report.out import console
 
     out, before = console(), None
     try:
         while True:
             report = judge(_look(server, port, inject=inject, capture=capture))
-            for part in diagnosis_text(report) if before is None else changes_text(before, report):
-                out.print(part, markup=False)
+            if output != "table":
+                emit(diagnosis_data(report), output, tuple)
+            else:
+                for part in diagnosis_text(report) if before is None else changes_text(before, report):
+                    out.print(part, markup=False)
             before = report
             time.sleep(every_s)
     except KeyboardInterrupt:

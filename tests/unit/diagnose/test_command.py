@@ -104,3 +104,26 @@ def test_a_server_without_ports() -> None:
     report = judge(seen.bundle)
     assert not report.healthy
     assert "no port" in _texts(diagnosis_text(report))
+
+
+@pytest.mark.parametrize(
+    ("output", "first", "second"), [("table", "diag-hybrid", "nothing changed"), ("json", '"ports"', '"ports"')]
+)
+def test_watching(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], output: str, first: str, second: str
+) -> None:
+    from blue_wizard.commands import diagnose
+
+    looks = iter([Seen(HYBRID).bundle, Seen(HYBRID).bundle])
+
+    def look(*_words: object, **_options: object) -> bundle.Bundle:
+        try:
+            return next(looks)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr(diagnose, "_look", look)
+    assert main(["diagnose", "network", "web-1", "--watch", "0.01", "-o", output]) == 0
+    text = capsys.readouterr().out
+    assert first in text
+    assert second in text.partition(first)[2]
