@@ -50,7 +50,7 @@ test-host: setup ## empty a compute host and give it back, in every way that can
 	@$(PY) -m pytest --whole tests/unit/maintain tests/lab/test_host.py
 
 test-netdiag: setup ## plant every network fault, diagnose and heal it, and print the table
-	@$(PY) -m pytest --whole -q -p no:xdist tests/lab/test_netdiag.py
+	@$(PY) -m pytest --whole -q tests/lab/test_netdiag.py
 
 bench: lab      ## measure what we claim, against the peers' commands, in one run
 	@$(PY) -m bench.transfer

@@ -59,8 +59,7 @@ def _(t: Target) -> list[Change]:
     hop="network-br-int",
     segment="network-ovs",
     object="{dhcp_tap}",
-    look="packet",
-    note="a port without a tag is in every VLAN: whether the request still arrives is for a packet to show",
+    note="a port without a tag is in every VLAN: the frame comes to it with its tag, which nobody there takes off",
 )
 def _(t: Target) -> list[Change]:
     return _tag(t, tag="[]")

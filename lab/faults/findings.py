@@ -82,7 +82,7 @@ ip netns add rogue
 ip link set bw-rogue netns rogue
 ip -n rogue link set bw-rogue up
 ip -n rogue address add 10.66.0.1/24 dev bw-rogue
-ip netns exec rogue dnsmasq --no-hosts --no-resolv --conf-file=/dev/null --pid-file={pid} --port=0 --user=root \
+ip netns exec rogue dnsmasq --no-hosts --no-resolv --conf-file=/dev/null --pid-file={pid} --port=0 --user=root --no-ping \
     --dhcp-leasefile=/run/lab/rogue.leases --bind-dynamic --interface=bw-rogue --dhcp-range=10.66.0.10,10.66.0.99,60s
 """
     undo = f"""

@@ -36,8 +36,13 @@ SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
 FAULTS = list(load().values())
 FAMILIES = sorted({f.family for f in FAULTS})
 _draw = random.Random(SEED)  # noqa: S311
-SAMPLE = {_draw.choice([f.name for f in FAULTS if f.family == family]) for family in FAMILIES}
 MODES = os.environ.get("BW_NETDIAG_MODES", "read,inject").split(",")
+# One fault a family, and of them two with a packet of our own: with the servers' start all must be over in four minutes.
+# What agents have to build anew takes too long for every day.
+TODAY = [_draw.choice([f.name for f in FAULTS if f.family == g and f.restores == "exact"]) for g in FAMILIES]
+BY_PACKET = _draw.sample(TODAY, 2)
+SAMPLE = {name: MODES[-1] if name in BY_PACKET else MODES[0] for name in TODAY}
+DAILY = _draw.choice(KINDS)
 HEALTHY = [(kind, mode, again) for again in range(3) for kind in KINDS for mode in ("read", "inject")][:20]
 SERVERS = {
     "netdiag-hybrid": ("cmp1", ("netdiag",)),
@@ -119,10 +124,11 @@ def _make(cloud: Any, folder: Path) -> None:
 
 
 def _remove(cloud: Any) -> None:
-    for name in SERVERS:
-        if server := cloud.compute.find_server(name):
-            cloud.compute.delete_server(server.id)
-            cloud.compute.wait_for_delete(server, wait=120)
+    servers = [s for s in map(cloud.compute.find_server, SERVERS) if s]
+    for server in servers:
+        cloud.compute.delete_server(server.id)
+    for server in servers:
+        cloud.compute.wait_for_delete(server, wait=120)
     for name in NETWORKS:
         if network := cloud.network.find_network(name):
             for port in cloud.network.ports(network_id=network.id):
@@ -172,10 +178,13 @@ def _healed() -> None:
 @pytest.mark.parametrize(
     "fault", [pytest.param(f, id=f.name, marks=() if f.name in SAMPLE else pytest.mark.slow) for f in FAULTS]
 )
-def test_fault(lab: Lab, ports: dict[str, str], matrix: list[Judged], fault: Fault) -> None:
+def test_fault(
+    lab: Lab, ports: dict[str, str], matrix: list[Judged], request: pytest.FixtureRequest, fault: Fault
+) -> None:
     server = ports[fault.on[0]]
     target = choose(fault, targets(connect(), server))
-    modes = [m for m in MODES if m == "inject" or fault.look == "state"] or ["inject"]
+    wanted = MODES if request.config.getoption("--whole") else [SAMPLE[fault.name]]
+    modes = [m for m in wanted if m == "inject" or fault.look == "state"] or ["inject"]
     rows = []
     journal.inject(fault, target)
     try:
@@ -192,14 +201,14 @@ def test_fault(lab: Lab, ports: dict[str, str], matrix: list[Judged], fault: Fau
 
 
 def test_nineteen_causes_of_twenty(matrix: list[Judged]) -> None:
-    if len(matrix) < 40:
-        assert sum(not r.right_cause for r in matrix) <= 1, table(matrix)
-    assert sum(r.right_cause for r in matrix) >= 0.95 * len(matrix), "\n".join(totals(matrix))
+    # Of the few of every day one may be wrong.
+    allowed = max(1, len(matrix) // 20)
+    assert sum(not r.right_cause for r in matrix) <= allowed, "\n".join(totals(matrix))
 
 
 @pytest.mark.parametrize(
     ("kind", "mode", "again"),
-    [pytest.param(*x, marks=() if i < 4 else pytest.mark.slow) for i, x in enumerate(HEALTHY)],
+    [pytest.param(*x, marks=() if (x[0], x[2]) == (DAILY, 0) else pytest.mark.slow) for x in HEALTHY],
 )
 def test_no_false_alarm(lab: Lab, ports: dict[str, str], kind: str, mode: str, again: int) -> None:
     document, _ = _diagnose(lab, ports[kind], mode)
@@ -219,7 +228,7 @@ def busy() -> Iterator[None]:
         loop.wait()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=() if k == DAILY else pytest.mark.slow) for k in KINDS])
 def test_a_busy_machine_loses_nothing(lab: Lab, ports: dict[str, str], busy: None, kind: str) -> None:
     for mode in ("read", "inject"):
         document, _ = _diagnose(lab, ports[kind], mode)
@@ -228,6 +237,7 @@ def test_a_busy_machine_loses_nothing(lab: Lab, ports: dict[str, str], busy: Non
             assert not [h for h in port["hops"] if "missing" in (h["request"], h["reply"])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["qvb-down", "tunnel-input-network", "ovsfw-reply-flow", "vlan-not-carried"])
 def test_a_fault_on_a_busy_machine_is_found_or_unknown(lab: Lab, ports: dict[str, str], busy: None, name: str) -> None:
     fault = load()[name]
@@ -254,8 +264,13 @@ def _left(lab: Lab) -> str:
     return "".join(lab.on(host, "sh", "-c", LEFT) for host in ("cmp1", "cmp2", "net1"))
 
 
-@pytest.mark.parametrize("kind", ["hybrid", "ovsfw", "vlan-hybrid"])
-@pytest.mark.parametrize("when", ["armed", "0.7", "2.0", "4.0"])
+KILLS = [(kind, when) for kind in ("hybrid", "ovsfw", "vlan-hybrid") for when in ("armed", "0.7", "2.0", "4.0")]
+KILLED_TODAY = _draw.choice([k for k in KILLS if k[1] == "armed"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "when"), [pytest.param(*k, marks=() if k == KILLED_TODAY else pytest.mark.slow) for k in KILLS]
+)
 def test_killed_while_a_packet_is_on_its_way(lab: Lab, ports: dict[str, str], kind: str, when: str) -> None:
     assert _left(lab) == ""
     before = dumps()
@@ -279,6 +294,7 @@ def test_killed_while_a_packet_is_on_its_way(lab: Lab, ports: dict[str, str], ki
     assert differences(before, dumps()) == []
 
 
+@pytest.mark.slow
 def test_somebody_elses_mirror_and_filter_stay(lab: Lab, ports: dict[str, str]) -> None:
     (target,) = targets(connect(), ports["hybrid"])
     fault = load()["tap-filter-reply"]
@@ -311,6 +327,7 @@ def test_a_fault_is_healed_when_who_planted_it_was_killed(lab: Lab, ports: dict[
     assert differences(before, dumps()) == []
 
 
+@pytest.mark.slow
 def test_two_faults_at_once_are_refused(lab: Lab, ports: dict[str, str]) -> None:
     (target,) = targets(connect(), ports["hybrid"])
     journal.inject(load()["qvb-down"], target)
