@@ -142,7 +142,7 @@ def _made(storage: Storage, style: Style) -> int:
     return int(osd)
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n == "rdo" else pytest.mark.slow) for n in STYLES])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) for n in STYLES])
 def test_replace(storage: Storage, tmp_path: Path, beats: Path, name: str) -> None:
     lab, style = Lab(env=storage.lab.env, state=tmp_path / "state"), STYLES[name]
     osd = _made(storage, style)
