@@ -25,8 +25,8 @@ _draw = random.Random(SEED)  # noqa: S311
 SAMPLE = {
     ("import.0", "during", "resume"),
     ("off", "during", "rollback"),
-    *_draw.sample([x for x in EVERY if x[2] == "resume"], 2),
-    *_draw.sample([x for x in EVERY if x[2] == "rollback"], 2),
+    *_draw.sample([x for x in EVERY if x[2] == "resume"], 1),
+    *_draw.sample([x for x in EVERY if x[2] == "rollback"], 1),
 }
 
 
