@@ -33,7 +33,7 @@ class Cloud:
         self.sdk = lab.connect()
         self.made: list[str] = []
 
-    def boot(self, *names: str, host: str = HOST, wait: bool = True, **more: Any) -> list[Any]:
+    def boot(self, *names: str, host: str = HOST, wait: bool = True) -> list[Any]:
         """Tiny guests on a host, in the network `private`, open to pings."""
         compute, network = self.sdk.compute, self.sdk.network
         asked = [
@@ -44,7 +44,6 @@ class Cloud:
                 networks=[{"uuid": network.find_network("private").id}],
                 security_groups=[{"name": "open"}],
                 availability_zone=f"nova:{host}",
-                **more,
             )
             for name in names
         ]
@@ -154,8 +153,7 @@ def _job(lab: Lab) -> str:
 
 
 def test_enter_and_leave(lab: Lab, cloud: Cloud) -> None:
-    web, off = cloud.boot("ht-web", "ht-off")
-    (db,) = cloud.boot("ht-db", config_drive=True)
+    web, db, off = cloud.boot("ht-web", "ht-db", "ht-off")
     cloud.act(off, "stop_server", "SHUTOFF")
     listener = Listener(cloud, web)
     planned = lab.json("host", "enter", HOST, "--reason", "reboot", "--plan")
@@ -205,6 +203,7 @@ def test_enter_and_leave(lab: Lab, cloud: Cloud) -> None:
     assert silence < 30
 
 
+@pytest.mark.slow
 def test_rolled_back_after_it_was_done(lab: Lab, cloud: Cloud) -> None:
     web, resting = cloud.boot("ht-web", "ht-rest")
     job = _enter(lab, "--stop", "ht-rest", "--parallel", "2")["job"]
@@ -231,7 +230,7 @@ def _locked(cloud: Cloud, server: Any) -> None:
 @pytest.mark.parametrize(
     ("bring", "words"),
     [
-        pytest.param(_suspended, "SUSPENDED", id="suspended"),
+        pytest.param(_suspended, "SUSPENDED", id="suspended", marks=pytest.mark.slow),
         pytest.param(_rescued, "RESCUE", id="rescued", marks=pytest.mark.slow),
         pytest.param(_locked, "locked", id="locked", marks=pytest.mark.slow),
     ],
@@ -270,6 +269,7 @@ def test_names_are_exact(lab: Lab, cloud: Cloud) -> None:
     cloud.in_service()
 
 
+@pytest.mark.slow
 def test_a_host_that_somebody_else_has_disabled(lab: Lab, cloud: Cloud) -> None:
     (web,) = cloud.boot("ht-web")
     cloud.disable(HOST, "ticket 4711")
@@ -296,6 +296,7 @@ def _step(lab: Lab, job: str, prefix: str) -> dict[str, Any]:
     return next(s for s in lab.json("job", "show", job)["steps"] if s["id"].startswith(prefix))
 
 
+@pytest.mark.slow
 def test_the_destination_is_closed_in_the_middle(lab: Lab, cloud: Cloud) -> None:
     one, two = cloud.boot("ht-one", "ht-two")
     job = lab.json("host", "enter", HOST, "--reason", "reboot", "--yes", "--detach")["job"]
@@ -308,7 +309,7 @@ def test_the_destination_is_closed_in_the_middle(lab: Lab, cloud: Cloud) -> None
     cloud.disable(OTHER, "somebody needs it")
     ended = lab.json("job", "watch", job, code=5)
     assert ended["state"] == "failed"
-    assert "ht-" in ended["error"]
+    assert "No valid host" in ended["error"]
     print(ended["error"])
     assert [cloud.place(s) for s in (one, two)] == [(HOST, "ACTIVE"), (HOST, "ACTIVE")]
     cloud.in_service()
@@ -422,8 +423,7 @@ def test_a_campaign_stops_at_the_first_failure(lab: Lab, cloud: Cloud) -> None:
 
 STEPS = ("cordon", "settle", "start", "move", "cold", "empty", "quiet")
 EVERY = [(s, p, e) for s in STEPS for p in ("before", "during", "after") for e in ("resume", "rollback")]
-_draw = random.Random(SEED)  # noqa: S311
-SAMPLE = {("move", "during", "resume"), *_draw.sample(EVERY, 2)}
+SAMPLE = set(random.Random(SEED).sample(EVERY, 1))  # noqa: S311
 
 
 @pytest.mark.parametrize(

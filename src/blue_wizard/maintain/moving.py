@@ -14,7 +14,7 @@ from blue_wizard.facts.servers import Migration, Server
 from blue_wizard.maintain import site
 from blue_wizard.maintain.model import Port
 from blue_wizard.reach import computes
-from blue_wizard.reach.openstack import Cloud
+from blue_wizard.reach.openstack import ApiError, Cloud
 from blue_wizard.text import _
 
 __all__ = ["disagreement", "failure_of", "in_flight", "look", "migrations_of", "server_now"]
@@ -49,9 +49,13 @@ def failure_of(cloud: Cloud, server: str) -> str:
             return ""
         last = max(actions, key=lambda a: str(a["start_time"]))
         path = f"/servers/{server}/os-instance-actions/{last['request_id']}"
-        found: Mapping[str, Any] = cloud.get("compute", path)["instanceAction"]
+        found = _action(cloud, path)
     except BlueWizardError:
         return ""
+    # Since 2.84 it is said in plain words; before, the last line of a trace may hold them.
+    plain = [str(e["details"]).strip() for e in found.get("events") or [] if e.get("details")]
+    if plain:
+        return plain[-1]
     lines = [
         line
         for event in found.get("events") or []
@@ -60,6 +64,14 @@ def failure_of(cloud: Cloud, server: str) -> str:
         if line and not line.startswith(" ")
     ]
     return lines[-1] if lines else str(found.get("message") or "")
+
+
+def _action(cloud: Cloud, path: str) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = cloud.get("compute", path, microversion="2.84")["instanceAction"]
+    except ApiError:
+        found = cloud.get("compute", path)["instanceAction"]
+    return found
 
 
 def look(cloud: Cloud, server: str, source: str, dest: str, migration: int | None) -> list[str]:

@@ -128,16 +128,21 @@ class Nova:
         self.migrations: list[dict[str, Any]] = []
         self.calls: list[tuple[str, str, Any]] = []
         self.looked = 0
+        self.plain = False
 
     def domains(self, _cloud: str, host: str, **_more: Any) -> dict[str, str]:
         return {s["id"]: "x" for s in self.servers.values() if s["OS-EXT-SRV-ATTR:host"] == host}
 
-    def get(self, service: str, path: str, *, missing_ok: bool = False) -> Any:
+    def get(self, service: str, path: str, *, missing_ok: bool = False, microversion: str = "") -> Any:
         if path.startswith("/os-services"):
             return {"services": list(self.services.values())}
         if path.endswith("/os-instance-actions"):
             return {"instanceActions": [{"start_time": "1", "request_id": "r"}]}
         if "/os-instance-actions/" in path:
+            if microversion and self.plain:
+                return {"instanceAction": {"events": [{"result": "Error", "details": "No valid host was found."}]}}
+            if microversion:
+                raise ApiError("compute", "GET", path, 406, "not acceptable")
             trace = "Traceback (most recent call last):\n  File\nNoValidHost: none\n"
             return {"instanceAction": {"events": [{"result": "Error", "traceback": trace}]}}
         if path.endswith("/dhcp-agents"):

@@ -147,6 +147,14 @@ def test_a_refusal_after_the_call_is_told_in_novas_words(use: Use, args: dict[st
     assert nova.servers["s1"]["OS-EXT-SRV-ATTR:host"] == "cmp1"
 
 
+def test_newer_clouds_say_it_in_plain_words(use: Use, args: dict[str, Any]) -> None:
+    nova, ctx = use(Nova(api_server(), fate="error")), Context()
+    nova.plain = True
+    arrive = _begin(args, ctx)
+    with pytest.raises(StepFailed, match="No valid host was found"):
+        Arrive().do(ctx, arrive)
+
+
 def test_a_move_that_was_begun_and_stopped_is_aborted(use: Use, args: dict[str, Any]) -> None:
     nova, ctx = use(Nova(api_server())), Context()
     _begin(args, ctx)
