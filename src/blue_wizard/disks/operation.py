@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from blue_wizard.disks import change, flags, invariant, keeping, preconditions, survey, swap, waiting
+from blue_wizard.disks import change, deployment, flags, invariant, keeping, preconditions, survey, swap, waiting
 from blue_wizard.disks.identity import identify
 from blue_wizard.disks.layouts import choose
 from blue_wizard.disks.preconditions import Finding
@@ -15,7 +15,6 @@ from blue_wizard.facts.blockdev import HostDisks
 from blue_wizard.facts.ceph import Cluster
 from blue_wizard.jobs.actions import planner, reporter
 from blue_wizard.jobs.model import Claim, Invariant, Json, Plan, Step
-from blue_wizard.reach import osd_host
 from blue_wizard.text import _
 
 __all__ = ["OPERATION", "actions", "failed", "make", "plan_again"]
@@ -74,7 +73,7 @@ def look(cloud: str, cluster: Cluster, hosts: Mapping[str, HostDisks], number: i
     name = survey.host_of(osd)
     disks = hosts[name]
     return View(
-        cloud, cluster, osd, name, disks, identify(cluster, osd, disks), osd_host.read(name, number), hosts, rebuild
+        cloud, cluster, osd, name, disks, identify(cluster, osd, disks), deployment.read(name, number), hosts, rebuild
     )
 
 
