@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from blue_wizard.commands.job import OutputOption, YesOption
-from blue_wizard.commands.running import run_plan
+from blue_wizard.commands.running import DetachOption, HoldOption, PlanOption, run_plan
 from blue_wizard.report.out import emit
 from blue_wizard.text import _
 
@@ -16,9 +16,6 @@ __all__ = ["app"]
 
 app = App(name="host", help=_("Empty a compute host, work on it, give it back."), result_action="return_value")
 
-PlanOption = Annotated[bool, Parameter(negative=(), help=_("Print the plan and stop."))]
-HoldOption = Annotated[bool, Parameter(negative=(), help=_("Write the job down, to be started by: job approve ID."))]
-DetachOption = Annotated[bool, Parameter(negative=(), help=_("Do not wait for the end."))]
 WindowOption = Annotated[str, Parameter(help=_("The maintenance window that risky steps begin in."))]
 SilenceOption = Annotated[
     float,

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from blue_wizard import config
 from blue_wizard.commands.job import OutputOption, YesOption, confirm
-from blue_wizard.commands.running import run_plan
+from blue_wizard.commands.running import DetachOption, HoldOption, PlanOption, run_plan
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.report.out import emit, plain
 from blue_wizard.text import _
@@ -136,15 +136,13 @@ def _look_inside(source: Source, machine: Machine) -> Guest:
 @app.command(help=_("Run waves: create each server, stop it, import its disks, start it."))
 def run(
     *waves: Annotated[Path, Parameter(help=_("Wave files."))],
-    plan: Annotated[bool, Parameter(negative=(), help=_("Print the plan and stop."))] = False,
+    plan: PlanOption = False,
     yes: YesOption = False,
-    hold: Annotated[
-        bool, Parameter(negative=(), help=_("Write the job down, to be started by: job approve ID."))
-    ] = False,
+    hold: HoldOption = False,
     window: Annotated[
         str, Parameter(help=_("The maintenance window that risky steps begin in, instead of the wave's."))
     ] = "",
-    detach: Annotated[bool, Parameter(negative=(), help=_("Do not wait for the end."))] = False,
+    detach: DetachOption = False,
     max_rate: MaxRateOption = None,
     match: MatchOption = "*",
     retry: Annotated[
@@ -161,8 +159,8 @@ def run(
     from blue_wizard.report.plans import plan_tables
 
     made = _compile(waves, window, max_rate, match=match, retry=retry)
-    windows.refuse_misfits(made, time.time())
     if plan:
+        windows.refuse_misfits(made, time.time())
         emit({**made.as_json(), "digest": made.digest}, output, lambda: plan_tables(made))
         return 0
     return run_plan(

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from blue_wizard.commands.job import OutputOption, YesOption
-from blue_wizard.commands.running import run_plan
+from blue_wizard.commands.running import DetachOption, HoldOption, PlanOption, run_plan
 from blue_wizard.errors import InputError
 from blue_wizard.report.out import Output, emit
 from blue_wizard.text import _
@@ -46,9 +46,6 @@ TypeOption = Annotated[
     ),
 ]
 DrainOption = Annotated[bool, Parameter(negative=(), help=_("Consent: an OSD that still serves is emptied first."))]
-PlanOption = Annotated[bool, Parameter(negative=(), help=_("Print the plan and stop."))]
-HoldOption = Annotated[bool, Parameter(negative=(), help=_("Write the job down, to be started by: job approve ID."))]
-DetachOption = Annotated[bool, Parameter(negative=(), help=_("Do not wait for the end."))]
 
 
 @app.command(help=_("Replace the disks of OSDs: drain, remove, swap (it asks), make them anew with the same id."))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from blue_wizard.commands.job import confirm, follow, second_person
 from blue_wizard.report.out import Output, emit
@@ -14,7 +16,11 @@ if TYPE_CHECKING:
 
     from blue_wizard.jobs.model import Plan
 
-__all__ = ["run_plan"]
+__all__ = ["DetachOption", "HoldOption", "PlanOption", "run_plan"]
+
+PlanOption = Annotated[bool, Parameter(negative=(), help=_("Print the plan and stop."))]
+HoldOption = Annotated[bool, Parameter(negative=(), help=_("Write the job down, to be started by: job approve ID."))]
+DetachOption = Annotated[bool, Parameter(negative=(), help=_("Do not wait for the end."))]
 
 
 def run_plan(
