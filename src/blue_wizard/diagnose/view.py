@@ -38,7 +38,25 @@ class TraceView:
         return self.trace.outputs if self.trace else ()
 
 
-class DhcpView:
+class _Namespace:
+    """What `ip` told of one network namespace; nothing where it told nothing."""
+
+    def raw(self, key: str) -> Answer:
+        """What a command wrote."""
+        raise NotImplementedError
+
+    @cached_property
+    def links(self) -> dict[str, iproute.Link]:
+        """Its devices by name."""
+        return iproute.parse_links(self.raw("link")["out"]) if self.raw("link")["rc"] == 0 else {}
+
+    @cached_property
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """Its addresses by device."""
+        return iproute.parse_addresses(self.raw("addr")["out"]) if self.raw("addr")["rc"] == 0 else {}
+
+
+class DhcpView(_Namespace):
     """The DHCP server of one network on its host."""
 
     def __init__(self, answer: Answer) -> None:
@@ -51,16 +69,6 @@ class DhcpView:
     def raw(self, key: str) -> Answer:
         """What a command inside of the namespace wrote."""
         return self._inside.get(key, _NOTHING)
-
-    @cached_property
-    def links(self) -> dict[str, iproute.Link]:
-        """The devices of the namespace."""
-        return iproute.parse_links(self.raw("link")["out"]) if self.raw("link")["rc"] == 0 else {}
-
-    @cached_property
-    def addresses(self) -> dict[str, tuple[str, ...]]:
-        """Its addresses by device."""
-        return iproute.parse_addresses(self.raw("addr")["out"]) if self.raw("addr")["rc"] == 0 else {}
 
     @cached_property
     def tables(self) -> iptables.Tables:
@@ -80,7 +88,7 @@ class DhcpView:
         return None if text is None else dnsmasq.parse_hosts(text)
 
 
-class HostView:
+class HostView(_Namespace):
     """One host. `reached` is False when it said nothing; `why` then tells in one sentence."""
 
     def __init__(self, name: str, answer: HostAnswer) -> None:
@@ -109,16 +117,6 @@ class HostView:
     def command(self, text: str) -> str:
         """A command of the switch as a person types it on this host."""
         return f"{self.wrap} {text}".strip()
-
-    @cached_property
-    def links(self) -> dict[str, iproute.Link]:
-        """The devices of the host's own namespace."""
-        return iproute.parse_links(self.raw("link")["out"]) if self.raw("link")["rc"] == 0 else {}
-
-    @cached_property
-    def addresses(self) -> dict[str, tuple[str, ...]]:
-        """Addresses by device."""
-        return iproute.parse_addresses(self.raw("addr")["out"]) if self.raw("addr")["rc"] == 0 else {}
 
     @cached_property
     def tables(self) -> iptables.Tables | None:

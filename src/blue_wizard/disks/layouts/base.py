@@ -24,6 +24,7 @@ __all__ = [
     "flags_on",
     "forget_key",
     "host",
+    "id_goes_elsewhere",
     "keep_key",
     "leave",
     "ready_gate",
@@ -218,6 +219,12 @@ def forget_key(view: View) -> Step:
     return special(
         view, "forget", "osd.key.forget", title, _("the new one has a key of its own"), {"rm": words_of(view)["rm"]}
     )
+
+
+def id_goes_elsewhere(view: View) -> list[str]:
+    """What stands in the way where ``ceph osd create`` gives out the id: it takes the smallest one that is free."""
+    free = sorted(set(range(view.osd.id)) - set(view.cluster.osds))
+    return [_("id {id} is free too, and the new OSD would get that one").format(id=free[0])] if free else []
 
 
 def at_place(view: View) -> Condition:

@@ -80,10 +80,7 @@ class Kolla:
         folder, _line = _mount(view)
         if not folder:
             found.append(_("nothing says where it is mounted"))
-        free = sorted(set(range(view.osd.id)) - set(view.cluster.osds))
-        if free:
-            text = _("id {id} is free too, and the new OSD would get that one")
-            found.append(text.format(id=free[0]))
+        found += b.id_goes_elsewhere(view)
         names = view.deployed.containers.get(container.runtime, ()) if container else ()
         stale = [n for n in names if n.startswith("bootstrap_osd_")]
         if stale:

@@ -77,9 +77,7 @@ class Rdo:
         if len(_journals(view)) != 1:
             names = ", ".join(p.path for p in _journals(view)) or "-"
             found.append(_("which partition is its journal can't be told: {found}").format(found=names))
-        free = sorted(set(range(view.osd.id)) - set(view.cluster.osds))
-        if free:
-            found.append(_("id {id} is free too, and the new OSD would get that one").format(id=free[0]))
+        found += b.id_goes_elsewhere(view)
         return found
 
     def steps(self, view: View) -> tuple[Step, ...]:
