@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from lab.guests import tiny
+from lab.parts.infra import sql
 
 from .conftest import ROOT, Lab, until
 
@@ -419,6 +420,38 @@ def test_a_campaign_stops_at_the_first_failure(lab: Lab, cloud: Cloud) -> None:
     assert cloud.place(web) == (HOST, "ACTIVE")
     cloud.in_service()
     assert cloud.service(OTHER).status == "enabled"
+
+
+@pytest.fixture
+def _no_good_end() -> Iterator[None]:
+    """Nova's database refuses to write that a migration is complete, when its guest has long gone over."""
+    sql(
+        "DELIMITER //\n"
+        "CREATE TRIGGER nova.no_good_end BEFORE UPDATE ON nova.migrations FOR EACH ROW "
+        "IF NEW.status = 'completed' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF //"
+    )
+    yield
+    sql("DROP TRIGGER nova.no_good_end")
+
+
+@pytest.mark.usefixtures("_no_good_end")
+def test_nova_calls_a_server_broken_that_has_gone_over(lab: Lab, cloud: Cloud) -> None:
+    (web,) = cloud.boot("ht-web")
+    listener = Listener(cloud, web)
+    view = _enter(lab)
+    _sent, _lost, silence = listener.stop()
+    (record,) = _migrations(cloud, web)
+    assert record["status"] == "error"
+    assert view["report"]["safe"] is True
+    assert {s["name"]: s["mended"] for s in view["report"]["servers"]}["ht-web"] is True
+    assert cloud.place(web) == (OTHER, "ACTIVE")
+    assert cloud.domains(HOST) == set()
+    assert silence < 30
+    assert "reset state of server" in lab.bw("job", "log", view["job"]).stdout
+    lab.bw("job", "rollback", view["job"], "--yes")
+    assert cloud.place(web) == (HOST, "ACTIVE")
+    until(lambda: cloud.answers(web), "ht-web to answer")
+    cloud.in_service()
 
 
 STEPS = ("cordon", "settle", "start", "move", "cold", "empty", "quiet")

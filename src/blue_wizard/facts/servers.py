@@ -44,6 +44,8 @@ class Migration:
     dest: str
     status: str
     kind: str
+    uuid: str = ""
+    """Its consumer in Placement, for as long as it holds what the server has on its source; "" when Nova is older than that."""
 
     @property
     def ended(self) -> bool:
@@ -98,6 +100,7 @@ def parse_migrations(listed: Iterable[Mapping[str, Any]]) -> tuple[Migration, ..
             dest=m["dest_compute"] or "",
             status=m["status"],
             kind=m.get("migration_type") or "",
+            uuid=m.get("uuid") or "",
         )
         for m in listed
     ]

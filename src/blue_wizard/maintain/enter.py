@@ -129,6 +129,7 @@ def report(view: Mapping[str, Json]) -> dict[str, Json]:
                 "took_s": outcome.get("took_s"),
                 "probe": outcome.get("probe"),
                 "note": outcome.get("note", ""),
+                "mended": bool(outcome.get("mended")),
                 "error": step["error"],
             }
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 
 from blue_wizard.facts import servers
@@ -14,10 +15,21 @@ __all__ = ["KEPT", "judge", "kept"]
 
 KEPT = "maintain.host.kept"
 
+_MEND_S = 15.0
+
 
 @invariant(KEPT)
 def kept(args: Args, begun: Collection[str]) -> str:
     """args: cloud, host, service, servers (those that are moved while they run)."""
+    broken = _look(args, begun)
+    if broken:
+        # Nova may call a server broken for a moment that has arrived well; its step sees to that.
+        time.sleep(_MEND_S)
+        broken = _look(args, begun)
+    return broken
+
+
+def _look(args: Args, begun: Collection[str]) -> str:
     cloud = openstack.connect(args["cloud"])
     enabled = any(s.enabled for s in site.services(cloud) if s.id == args["service"])
     states = {}

@@ -6,6 +6,7 @@ The action of moving is in `actions/`; here are the looks that it is made of, an
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from blue_wizard.errors import BlueWizardError
@@ -17,7 +18,7 @@ from blue_wizard.reach import computes
 from blue_wizard.reach.openstack import ApiError, Cloud
 from blue_wizard.text import _
 
-__all__ = ["disagreement", "failure_of", "in_flight", "look", "migrations_of", "server_now"]
+__all__ = ["disagreement", "doubts", "failure_of", "in_flight", "look", "migrations_of", "server_now"]
 
 _ARRIVED = frozenset({"completed", "confirmed", "done"})
 
@@ -86,6 +87,17 @@ def look(cloud: Cloud, server: str, source: str, dest: str, migration: int | Non
         return disagreement(now, record, there, {there: [server], source: []}, [])
     domains = {host: computes.domains(cloud.name, host) for host in {source, there}}
     return disagreement(now, record, there, domains, site.ports_of(cloud, server), source=source)
+
+
+def doubts(cloud: Cloud, server: Server, source: str) -> list[str]:
+    """What speaks against it that a server in ERROR runs well where Nova has it, and nowhere else."""
+    domains = {host: computes.domains(cloud.name, host) for host in {source, server.host}}
+    running = computes.running(cloud.name, server.host)
+    healthy = replace(server, vm_state="active")
+    found = disagreement(healthy, None, server.host, domains, site.ports_of(cloud, server.id), source=source)
+    if server.id not in running:
+        found.append(_("its guest does not run on {host}").format(host=server.host))
+    return found
 
 
 def disagreement(

@@ -95,7 +95,9 @@ def result_tables(view: Mapping[str, Any]) -> Iterable[RenderableType]:
             s["destination"],
             seconds_text(s["took_s"]),
             _probe_text(s["probe"]),
-            s["error"] or s["note"] or None,
+            s["error"]
+            or s["note"]
+            or (_("Nova called it broken after it had arrived; mended") if s.get("mended") else None),
         )
         for s in report["servers"]
     ]

@@ -18,6 +18,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Nova], Nova]:
     def install(nova: Nova) -> Nova:
         monkeypatch.setattr(openstack, "connect", lambda _name: nova)
         monkeypatch.setattr(computes, "domains", nova.domains)
+        monkeypatch.setattr(computes, "running", nova.running)
         monkeypatch.setattr("time.sleep", lambda _s: None)
         monkeypatch.setattr(probes, "_watches", {})
         return nova

@@ -115,7 +115,10 @@ def api_server(
 
 
 class Nova:
-    """Services, servers, migrations and ports. Its migrations end as `fate` says, as soon as they are looked at twice."""
+    """Services, servers, migrations and ports. Its migrations end as `fate` says, as soon as they are looked at twice.
+
+    `late`: something fails after the guest has gone over. The guests in `asleep` do not run.
+    """
 
     def __init__(self, *servers: dict[str, Any], fate: str = "completed") -> None:
         self.name = "lab"
@@ -129,9 +132,14 @@ class Nova:
         self.calls: list[tuple[str, str, Any]] = []
         self.looked = 0
         self.plain = False
+        self.held: dict[str, dict[str, Any]] = {}
+        self.asleep: set[str] = set()
 
     def domains(self, _cloud: str, host: str, **_more: Any) -> dict[str, str]:
         return {s["id"]: "x" for s in self.servers.values() if s["OS-EXT-SRV-ATTR:host"] == host}
+
+    def running(self, cloud: str, host: str, **_more: Any) -> frozenset[str]:
+        return frozenset(self.domains(cloud, host)) - self.asleep
 
     def get(self, service: str, path: str, *, missing_ok: bool = False, microversion: str = "") -> Any:
         if path.startswith("/os-services"):
@@ -149,6 +157,8 @@ class Nova:
             return {"agents": []}
         if m := re.fullmatch(r"/resource_providers/rp-(.*)/allocations", path):
             return {"allocations": {s: {} for s in self.domains("", m[1])}}
+        if m := re.fullmatch(r"/allocations/(.*)", path):
+            return {"allocations": self.held.get(m[1], {})}
         if m := re.fullmatch(r"/servers/([^/]+)", path):
             self._go_on(m[1])
             found = self.servers.get(m[1])
@@ -184,8 +194,11 @@ class Nova:
             if one is None:
                 continue
             one["OS-EXT-STS:task_state"] = None
-            if fate in {"completed", "finished", "done"}:
+            if fate in {"completed", "finished", "done", "late"}:
                 one["OS-EXT-SRV-ATTR:host"] = m["dest_compute"]
+            if fate == "late":
+                m["status"], one["OS-EXT-STS:vm_state"] = "error", "error"
+                self.held[m["uuid"]] = {f"rp-{m['source_compute']}": {}}
             if fate == "finished":
                 one["OS-EXT-STS:vm_state"] = "resized"
 
@@ -201,6 +214,7 @@ class Nova:
             self.migrations.append(
                 {
                     "id": len(self.migrations) + 1,
+                    "uuid": f"migration-{len(self.migrations) + 1}",
                     "instance_uuid": server["id"],
                     "source_compute": server["OS-EXT-SRV-ATTR:host"],
                     "dest_compute": body[action]["host"],
@@ -211,6 +225,8 @@ class Nova:
                 }
             )
             server["OS-EXT-STS:task_state"] = "migrating" if live else "resize_migrating"
+        elif action == "os-resetState":
+            server["OS-EXT-STS:vm_state"] = body[action]["state"]
         elif action == "confirmResize":
             server["OS-EXT-STS:vm_state"] = "stopped"
             self.migrations[-1]["status"] = "confirmed"
@@ -232,6 +248,9 @@ class Nova:
 
     def delete(self, service: str, path: str) -> None:
         self.calls.append(("DELETE", path, None))
+        if service == "placement":
+            del self.held[path.removeprefix("/allocations/")]
+            return
         number = int(path.rpartition("/")[2])
         for m in self.migrations:
             if m["id"] == number:

@@ -11,7 +11,7 @@ from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import poll
 from blue_wizard.maintain import moving, probes, site
-from blue_wizard.maintain.actions import cold, cordon
+from blue_wizard.maintain.actions import cold, cordon, mended
 from blue_wizard.reach import openstack
 from blue_wizard.reach.openstack import ApiError, Cloud, client_command
 from blue_wizard.text import _
@@ -142,14 +142,19 @@ class Arrive(Action):
         if host is None:
             return {"host": None, "note": _("was deleted meanwhile"), "probe": heard}
         took = round(time.time() - begun["asked"], 1) if begun.get("asked") else None
-        return {"host": host, "migration": begun.get("migration"), "took_s": took, "probe": heard}
+        migration = begun.get("migration")
+        record = next((m for m in moving.migrations_of(cloud, args["server"]) if m.id == migration), None)
+        failed = record is not None and record.failed
+        return {"host": host, "migration": migration, "took_s": took, "probe": heard, "mended": failed}
 
     def verify(self, ctx: Context, args: Args, outcome: Outcome) -> None:
         """Once more: record, host, task, libvirt on one side only, binding of each port."""
         if outcome["host"] is None or outcome.get("note"):
             return
         cloud = openstack.connect(args["cloud"])
-        found = moving.look(cloud, args["server"], args["source"], outcome["host"], outcome["migration"])
+        # What was mended has a record that stays `error`; everybody else has to agree.
+        record = None if outcome.get("mended") else outcome["migration"]
+        found = moving.look(cloud, args["server"], args["source"], outcome["host"], record)
         if found:
             raise _not_there(args, found)
 
@@ -174,7 +179,10 @@ def _arrival(
             return None
         record = next((m for m in moving.migrations_of(cloud, args["server"]) if m.id == migration), None)
         if record is not None and record.failed:
-            raise _failed(cloud, args, record)
+            host = _despite(ctx, cloud, args, record)
+            if host is None:
+                raise _failed(cloud, args, record)
+            return host
         if now.host != args["source"] and not now.task_state:
             arrived = arrived or time.monotonic()
             try:
@@ -183,6 +191,9 @@ def _arrival(
                 found = [e.message]
             if not found:
                 return now.host
+            if now.vm_state == "error" and (record is None or record.ended):
+                mended.mend(ctx, cloud, args, now, record)
+                continue
         ctx.check_stop()
         took = time.monotonic() - began
         ctx.progress(min(took, args["timeout_s"]), args["timeout_s"], unit="s", note=args["name"])
@@ -201,6 +212,15 @@ def _arrival(
             text = _("Server {name} did not arrive in {seconds} s; its migration was aborted.")
             raise StepFailed(text.format(name=args["name"], seconds=round(args["timeout_s"])))
         time.sleep(_EVERY_S)
+
+
+def _despite(ctx: Context, cloud: Cloud, args: Args, record: Migration) -> str | None:
+    """Where a server runs although its migration has failed; None when it has stayed. Raises StepFailed when it was harmed."""
+    now = _rested(ctx, cloud, args)
+    if now is None or now.host == args["source"]:
+        return None
+    mended.mend(ctx, cloud, args, now, record)
+    return now.host
 
 
 def _failed(cloud: Cloud, args: Args, record: Migration) -> StepFailed:
@@ -251,6 +271,9 @@ def come_home(ctx: Context, args: Args) -> None:
     now = _rested(ctx, cloud, args)
     if now is None or now.host == args["source"]:
         return
+    if now.vm_state == "error":
+        newest = next(iter(moving.migrations_of(cloud, args["server"])), None)
+        mended.mend(ctx, cloud, args, now, newest)
     cordon.open_again(ctx, args)
     if now.vm_state == "stopped":
         cold.carry(ctx, cloud, args, args["source"])
