@@ -52,6 +52,8 @@ class CephAccess(_Strict):
     client: str = "admin"
     """The cephx name without the leading ``client.``; its keyring is named by `conf`."""
     pool: str = "volumes"
+    servers_pool: str | None = None
+    """Where Nova keeps the local disks of its servers (``images_type = rbd``); unset: not in Ceph."""
     inspect_client: str | None = None
     """The cephx name that inspection asks with (``mon 'allow r'``, ``mgr 'allow r'``, ``osd 'allow r'``); unset: `client`."""
 

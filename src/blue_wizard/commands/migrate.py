@@ -133,6 +133,76 @@ def _look_inside(source: Source, machine: Machine) -> Guest:
         return convert.Guest("", None, (e.message,))
 
 
+@app.command(
+    help=_("Copy a project of another cloud: networks, routers, groups, flavors, keypairs, images and free volumes.")
+)
+def project(
+    source: str,
+    /,
+    *,
+    out: Annotated[
+        Path | None, Parameter(help=_("Write what stands for what to this file, for: migrate plan --map."))
+    ] = None,
+    map_file: Annotated[
+        Path | None, Parameter(name="--map", help=_("What stands for what: networks, flavors ..."))
+    ] = None,
+    only: Annotated[
+        list[Literal["networks", "routers", "groups", "flavors", "keypairs", "images", "volumes"]] | None,
+        Parameter(negative=(), help=_("Only these kinds of objects; once for each.")),
+    ] = None,
+    plan: PlanOption = False,
+    yes: YesOption = False,
+    hold: HoldOption = False,
+    detach: DetachOption = False,
+    max_rate: MaxRateOption = None,
+    output: OutputOption = "table",
+) -> int:
+    """Copy a project of another cloud."""
+    from blue_wizard.migrate import mapping
+    from blue_wizard.migrate.project import operation
+    from blue_wizard.migrate.project.inventory import KINDS
+    from blue_wizard.reach import openstack
+    from blue_wizard.report.out import errors
+    from blue_wizard.report.plans import plan_tables
+    from blue_wizard.report.project import objects_table
+
+    _check_rate(max_rate)
+    mapped = mapping.read_map(map_file)
+    params = operation.Params(
+        _source(source)[0], openstack.cloud_name(), tuple(only or KINDS), mapped, max_rate=max_rate or ""
+    )
+    looked = operation.look(params)
+    for remark in looked.copying.remarks:
+        errors().print(f"! {remark}", markup=False)
+    made = looked.plan
+    if plan:
+        data = {**made.as_json(), "digest": made.digest, "remarks": looked.copying.remarks}
+        emit(data, output, lambda: plan_tables(made))
+        return 0
+    code = 0
+    if looked.complete:
+        data = {"job": None, "report": {"objects": []}, "known": looked.copying.known}
+        emit(data, output, lambda: _("Everything is there already: {count} objects.").format(
+            count=len(looked.copying.known)
+        ))  # fmt: skip
+    else:
+        code = run_plan(
+            made,
+            lambda: operation.look(params).plan,
+            yes=yes,
+            hold=hold,
+            detach=detach,
+            output=output,
+            human=lambda view: objects_table(view),
+        )
+    if out is not None and code == 0:
+        again = looked if looked.complete else operation.look(params)
+        operation.write_mapping(again, mapped, out)
+        text = _("Written to {file}. Next: blue-wizard migrate plan {source} --map {file} --out wave.yaml")
+        errors().print(text.format(file=out, source=source), markup=False)
+    return code
+
+
 @app.command(help=_("Run waves: create each server, stop it, import its disks, start it."))
 def run(
     *waves: Annotated[Path, Parameter(help=_("Wave files."))],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -41,12 +42,18 @@ class Disk:
 
 @dataclass(frozen=True)
 class Nic:
-    """One network card. `network` is the source's name of the network; `addresses` are those known to be in use."""
+    """One network card. `network` is the source's name of the network; `addresses` are those known to be in use.
+
+    `shared` are further addresses that the source lets pass on it. `groups` are the source's names of its security groups; None
+    where it knows none.
+    """
 
     mac: str
     network: str
     model: str = ""
     addresses: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Machine:
     """One virtual machine. `memory` is in MiB. `warnings` say what will change for the guest, or can't be known.
 
     `blockers` say why it can't be moved; it can when there are none. `places` are what a copy of it loads, as ``KIND:NAME``
-    (a host, a datastore): limits by kind count them.
+    (a host, a datastore): limits by kind count them. `flavor`, `key` and `metadata` are those of a source that is a cloud.
     """
 
     id: str
@@ -70,3 +77,6 @@ class Machine:
     warnings: tuple[str, ...] = field(default=())
     blockers: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
+    flavor: str = ""
+    key: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)

@@ -39,7 +39,9 @@ class MapFile(BaseModel):
     networks: dict[str, str] = {}
     default_network: str | None = None
     flavors: dict[str, str] = {}
-    """Name of a machine to name of a flavor."""
+    """Name of a machine, or of its flavor at the source, to name of a flavor."""
+    groups: dict[str, str] = {}
+    """Security groups of a source that is a cloud; those that are not named here have the same name in both."""
     security_groups: list[str] = []
     availability_zone: str | None = None
     volume_type: str | None = None

@@ -18,10 +18,12 @@ from blue_wizard.migrate.invariant import SOURCE_OFF
 from blue_wizard.migrate.local import candidates
 from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.migrate.preconditions import Finding
-from blue_wizard.migrate.sources import PowerControl, Source, open_source
+from blue_wizard.migrate.project import operation as project
+from blue_wizard.migrate.sources import Exporting, PowerControl, Source, open_source
 from blue_wizard.migrate.steps import IMPORTS, flavor_steps, vm_steps
 from blue_wizard.migrate.targets import (
     disks,
+    exports,
     flavors,
     guest,
     images,
@@ -43,7 +45,21 @@ __all__ = ["OPERATION", "actions", "compile_waves", "plan_again", "staging_findi
 
 OPERATION = "migrate.wave"
 VM_OPERATION = "migrate.vm"
-actions = (disks, flavors, guest, images, local_disks, ports, power, servers, staging, verify, volumes)
+actions = (
+    disks,
+    exports,
+    flavors,
+    guest,
+    images,
+    local_disks,
+    ports,
+    power,
+    servers,
+    staging,
+    verify,
+    volumes,
+    project,
+)
 """The modules that register the actions of a migration."""
 
 
@@ -72,7 +88,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
                 title=vm.name,
                 operation=VM_OPERATION,
                 params={"source": wave.source, "machine": vm.id},
-                steps=vm_steps(wave, vm, found, power),
+                steps=vm_steps(wave, vm, found, power, exporting=isinstance(source, Exporting)),
                 target=source.target,
                 uses=(f"source-host:{source.target}", *machines[vm.id].places, f"cloud:{wave.cloud}"),
                 window=wave.window,

@@ -9,7 +9,7 @@ from blue_wizard.errors import InputError
 from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.local import room_of
 from blue_wizard.migrate.machine import Machine, Nic, Power
-from blue_wizard.migrate.mapping import MapFile, best_flavor, network_for
+from blue_wizard.migrate.mapping import Flavor, MapFile, best_flavor, network_for
 from blue_wizard.migrate.site import Site
 from blue_wizard.migrate.wave import DiskPlan, NicPlan, Storage, VmPlan, Wave
 from blue_wizard.text import _
@@ -101,7 +101,11 @@ def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: li
         )
         for d in machine.disks
     ]
-    chosen = mapped.flavors.get(machine.name)
+    chosen = mapped.flavors.get(machine.name) or mapped.flavors.get(machine.flavor)
+    same = site.flavor(machine.flavor) if machine.flavor and chosen is None else None
+    # Of the same name, but not of the same size, is another flavor.
+    if same and (same.vcpus, same.ram) == (machine.vcpus, machine.memory) and _holds(same, disks, wishes):
+        chosen = same.name
     if chosen is None:
         room = room_of(disks) if wishes.storage == "local" else None
         fitting = best_flavor(site.flavors, machine.vcpus, machine.memory, room)
@@ -118,9 +122,37 @@ def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: li
         disks=disks,
         nics=[_nic(machine, n, site, wishes, remarks) for n in machine.nics],
         availability_zone=mapped.availability_zone,
+        key=_key(machine, site, remarks),
+        metadata=dict(machine.metadata),
         convert=convert,
         shutdown=wishes.shutdown and machine.power is not Power.UNKNOWN,
     )
+
+
+def _holds(flavor: Flavor, disks: Sequence[DiskPlan], wishes: Wishes) -> bool:
+    return wishes.storage != "local" or room_of(disks).fits(flavor)
+
+
+def _key(machine: Machine, site: Site, remarks: list[str]) -> str | None:
+    if not machine.key:
+        return None
+    if machine.key not in site.keys:
+        text = _("{name}: the user of the cloud has no keypair {key}; the server names none.")
+        remarks.append(text.format(name=machine.name, key=machine.key))
+        return None
+    return machine.key
+
+
+def _groups(machine: Machine, nic: Nic, site: Site, wishes: Wishes, remarks: list[str]) -> list[str]:
+    """The groups of a card: those of the source where it has them, else the ones that were wished for."""
+    if nic.groups is None or wishes.mapped.security_groups:
+        return list(wishes.mapped.security_groups)
+    found = [wishes.mapped.groups.get(g, g) for g in nic.groups]
+    for group in found:
+        if group not in site.groups:
+            text = _("{name}: the project has no security group {group}; copy it with: blue-wizard migrate project")
+            remarks.append(text.format(name=machine.name, group=repr(group)))
+    return found
 
 
 def _nic(machine: Machine, nic: Nic, site: Site, wishes: Wishes, remarks: list[str]) -> NicPlan:
@@ -145,8 +177,8 @@ def _nic(machine: Machine, nic: Nic, site: Site, wishes: Wishes, remarks: list[s
         network=network,
         mac=(nic.mac or None) if wishes.keep_mac else None,
         fixed_ip=address,  # type: ignore[arg-type]
-        allowed_ips=others,  # type: ignore[arg-type]
-        security_groups=list(wishes.mapped.security_groups),
+        allowed_ips=[*others, *(nic.shared if wishes.keep_ip else ())],  # type: ignore[list-item]
+        security_groups=_groups(machine, nic, site, wishes, remarks),
         source_mac=nic.mac,
         source_network=nic.network,
     )

@@ -42,6 +42,7 @@ class Site:
     zones: frozenset[str] = frozenset()
     volume_types: frozenset[str] = frozenset()
     servers: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
     addresses: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Network id to the addresses and MACs that its ports have."""
     quotas: tuple[Quota, ...] = ()
@@ -90,6 +91,7 @@ def read(cloud: openstack.Cloud, access: CephAccess | None, *, local: bool = Fal
         groups={**{g["name"]: g["id"] for g in groups}, **{g["id"]: g["id"] for g in groups}},
         zones=frozenset(z["zoneName"] for z in zones if z["zoneState"]["available"]),
         volume_types=frozenset(t["name"] for t in types),
+        keys=frozenset(k["keypair"]["name"] for k in cloud.list("compute", "/os-keypairs", "keypairs")),
         servers=frozenset(s["name"] for s in cloud.list("compute", "/servers/detail", "servers")),
         addresses={k: frozenset(v) for k, v in addresses.items()},
         quotas=_quotas(cloud, volumes=access is not None),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from blue_wizard.jobs.model import Json, Risk, Step
 from blue_wizard.migrate import local, site
@@ -11,7 +11,7 @@ from blue_wizard.migrate.mapping import fitting_subnet, gib, new_flavor
 from blue_wizard.migrate.wave import DiskPlan, NicPlan, VmPlan, Wave
 from blue_wizard.text import _
 
-__all__ = ["IMPORTS", "flavor_steps", "vm_steps"]
+__all__ = ["IMPORTS", "around_export", "flavor_steps", "vm_steps"]
 
 IMPORTS = frozenset({"rbd.disk.import", "local.disk.import"})
 """The verbs of the steps that write a disk into its target."""
@@ -19,8 +19,8 @@ IMPORTS = frozenset({"rbd.disk.import", "local.disk.import"})
 _ASSUMED_RATE = 100 << 20  # bytes per second, for the estimate of a copy
 
 
-def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[Step, ...]:
-    """The steps that move one machine (pure)."""
+def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power, *, exporting: bool = False) -> tuple[Step, ...]:
+    """The steps that move one machine (pure). `exporting`: its source has to make something of a disk before it can be read."""
     cloud = {"cloud": wave.cloud}
     origin = {"source": wave.source, "machine": vm.id}
     steps = [_port_step(cloud, vm, i, nic, found) for i, nic in enumerate(vm.nics)]
@@ -45,6 +45,8 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[St
                 "availability_zone": vm.availability_zone,
                 "disks": disks,
                 **({"image": "image"} if is_local else {}),
+                **({"key": vm.key} if vm.key else {}),
+                **({"metadata": vm.metadata} if vm.metadata else {}),
             },
             _("create server {name} of {flavor}").format(
                 name=vm.name, flavor=chosen.name if chosen else _new_flavor(vm)
@@ -72,7 +74,8 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[St
             )
         )
     for i in range(len(vm.disks)):
-        steps += _disk_steps(wave, vm, i, found)
+        moved = _disk_steps(wave, vm, i, found)
+        steps += around_export(wave.source, vm.id, vm.disks[i].id, i, moved) if exporting else moved
     if vm.convert:
         every = [f"volume.{i}" for i in sorted(range(len(vm.disks)), key=lambda i: not vm.disks[i].boot)]
         args = {**cloud, "name": vm.name, "vcpus": vm.vcpus, "memory": vm.memory, "volumes": every}
@@ -94,6 +97,16 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[St
         title = _("see that it is up and answers")
         steps.append(Step("verify", "migrate.server.verify", args, title, "", Risk.NONE, 30))
     return tuple(steps)
+
+
+def around_export(source: str, machine: str, disk: str, i: int, moved: Sequence[Step]) -> list[Step]:
+    """The steps of a disk between those that make it readable at its source, and those that leave nothing there."""
+    args: dict[str, Json] = {"source": source, "machine": machine, "disk": disk}
+    why = _("a snapshot, and where Ceph is not reached an image of it; a rollback removes them too")
+    title = _("make disk {disk} readable at the source").format(disk=disk)
+    before = Step(f"export.{i}", "source.disk.export", args, title, why, Risk.LOW, 10)
+    title = _("remove what was made of disk {disk} at the source").format(disk=disk)
+    return [before, *moved, Step(f"release.{i}", "source.disk.release", args, title, seconds=5)]
 
 
 def flavor_steps(wave: Wave, found: site.Site) -> list[Step]:

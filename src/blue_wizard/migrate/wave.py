@@ -68,6 +68,9 @@ class VmPlan(_Strict):
     disks: list[DiskPlan] = Field(min_length=1)
     nics: list[NicPlan] = []
     availability_zone: str | None = None
+    key: str | None = None
+    """The keypair that the server names."""
+    metadata: dict[str, str] = {}
     convert: bool = False
     shutdown: bool = False
     """Consent that a machine that runs is shut down at the cut-over."""

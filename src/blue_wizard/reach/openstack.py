@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -86,29 +86,26 @@ class Cloud:
         service: str,
         method: str,
         path: str,
-        body: Mapping[str, Any] | bytes | None = None,
+        body: Mapping[str, Any] | bytes | Iterator[bytes] | None = None,
         *,
         missing_ok: bool = False,
         microversion: str | None = None,
         timeout_s: float = _TIMEOUT_S,
+        kind: str = "",
     ) -> Any:
         """One API call on the service's adapter; its JSON, or None for an empty answer (or a 404 with `missing_ok`).
 
-        A body of bytes is sent as it is, anything else as JSON. `microversion` is asked for instead of the adapter's own.
+        A body of bytes, or of pieces of bytes, is sent as it is, anything else as JSON. `microversion` is asked for instead of the
+        adapter's own; "" asks for none. `kind` is the media type of the body, where it is another one.
         """
         import keystoneauth1.exceptions
-        import openstack.exceptions
 
-        try:
-            adapter = getattr(self.sdk, service)
-        except openstack.exceptions.SDKException as e:
-            raise InputError(
-                _("Cloud {name} has no service {service} in its catalogue.").format(name=self.name, service=service),
-                _("Check: openstack catalog list"),
-            ) from e
-        data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
-        kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
+        adapter = self._adapter(service)
+        as_it_is = isinstance(body, bytes | Iterator)
+        data = body if body is None or as_it_is else orjson.dumps(body)
+        kind = kind or ("application/octet-stream" if as_it_is else "application/json")
         headers = {"Content-Type": kind} if body is not None else {}
+        version = adapter.default_microversion if microversion is None else microversion
         try:
             reply = adapter.request(
                 path,
@@ -117,7 +114,7 @@ class Cloud:
                 headers=headers,
                 raise_exc=False,
                 timeout=timeout_s,
-                **({"microversion": version} if (version := microversion or adapter.default_microversion) else {}),
+                **({"microversion": version} if version else {}),
             )
         except keystoneauth1.exceptions.ClientException as e:
             _told(self.name, service, method, path, type(e).__name__)
@@ -132,6 +129,39 @@ class Cloud:
         if reply.status_code >= 400:
             raise ApiError(service, method, path, reply.status_code, _fault(reply.text))
         return orjson.loads(reply.content) if reply.content and reply.content[:1] in b"{[" else None
+
+    def _adapter(self, service: str) -> Any:
+        import openstack.exceptions
+
+        try:
+            return getattr(self.sdk, service)
+        except openstack.exceptions.SDKException as e:
+            raise InputError(
+                _("Cloud {name} has no service {service} in its catalogue.").format(name=self.name, service=service),
+                _("Check: openstack catalog list"),
+            ) from e
+
+    def fetch(self, service: str, path: str, first: int | None = None, last: int | None = None) -> Any:
+        """GET of a body that is no JSON: a `requests.Response`, to be read piece by piece and closed by the caller.
+
+        With `first` and `last` these bytes alone are asked for; whether they came, status 206 and Content-Range say. Raises
+        StepFailed when nobody answers.
+        """
+        import keystoneauth1.exceptions
+
+        headers = {"Accept": "application/octet-stream"}
+        if first is not None:
+            headers["Range"] = f"bytes={first}-{'' if last is None else last}"
+        try:
+            return self._adapter(service).request(
+                path, "GET", headers=headers, raise_exc=False, stream=True, timeout=_TIMEOUT_S
+            )
+        except keystoneauth1.exceptions.ClientException as e:
+            raise StepFailed(
+                _("The API {service} of cloud {name} does not answer: {error}").format(
+                    service=service, name=self.name, error=str(e).splitlines()[0]
+                )
+            ) from e
 
     def get(
         self,
@@ -163,17 +193,22 @@ class Cloud:
             ) from e
         return None if found is None else str(found)
 
-    def post(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
-        """POST."""
-        return self._call(service, "POST", path, body)
+    def post(self, service: str, path: str, body: Mapping[str, Any], *, microversion: str | None = None) -> Any:
+        """POST. `microversion`: see `_call`."""
+        return self._call(service, "POST", path, body, microversion=microversion)
 
-    def put(self, service: str, path: str, body: Mapping[str, Any] | bytes) -> Any:
-        """PUT; bytes are sent as they are."""
+    def put(self, service: str, path: str, body: Mapping[str, Any] | bytes | Iterator[bytes] | None) -> Any:
+        """PUT; bytes, and pieces of bytes, are sent as they are."""
         return self._call(service, "PUT", path, body)
 
-    def delete(self, service: str, path: str) -> None:
-        """DELETE; something that is gone already is fine."""
-        self._call(service, "DELETE", path, missing_ok=True)
+    def patch_image(self, image: str, changes: Iterable[Mapping[str, Any]]) -> None:
+        """Change properties of a Glance image, by JSON patch."""
+        kind = "application/openstack-images-v2.1-json-patch"
+        self._call("image", "PATCH", f"/images/{image}", orjson.dumps(list(changes)), kind=kind)
+
+    def delete(self, service: str, path: str, *, microversion: str | None = None) -> None:
+        """DELETE; something that is gone already is fine. `microversion`: see `_call`."""
+        self._call(service, "DELETE", path, missing_ok=True, microversion=microversion)
 
     def list(self, service: str, path: str, key: str, *, microversion: str | None = None) -> list[dict[str, Any]]:
         """All entries of a listing, page after page (links named ``KEY_links`` with rel next). `microversion`: see `_call`."""

@@ -19,7 +19,7 @@ from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.text import _
 
-__all__ = ["Export", "PowerControl", "Source", "open_source", "source"]
+__all__ = ["Export", "Exporting", "PowerControl", "Source", "open_source", "source"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,20 @@ class PowerControl(Protocol):
 
     def start(self, machine_id: str) -> None:
         """Start the machine; nothing happens when it runs."""
+
+
+@runtime_checkable
+class Exporting(Protocol):
+    """An optional ability: sources that have to make something of a disk before it can be read (a snapshot, an image)."""
+
+    def export(self, machine_id: str, disk_id: str, owner: str, *, check_stop: Callable[[], None]) -> str:
+        """Make it, or find what a killed attempt of the same `owner` has made, and wait until it can be read; what it is, in words.
+
+        What other owners have left of this disk is removed: it shows an older state of it. Raises StepFailed.
+        """
+
+    def release(self, machine_id: str, disk_id: str) -> None:
+        """Remove all that `export` has made of this disk, whole or half. Nothing happens when there is nothing."""
 
 
 _S = TypeVar("_S", bound=type[Source])

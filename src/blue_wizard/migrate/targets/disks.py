@@ -34,20 +34,22 @@ def image_of(volume_id: str) -> str:
 def prove(ctx: Context, args: Args, pool: ceph.Pool) -> str:
     """The image that may be written, after two independent proofs that it is ours. Raises Refused when they disagree.
 
-    Cinder has to say that the volume carries this job's mark and belongs to our stopped server; Ceph has to say that an
-    image of its name and size exists and that nobody has it open.
+    Cinder has to say that the volume carries this job's mark and belongs to our stopped server, or with `alone` to nobody; Ceph
+    has to say that an image of its name and size exists and that nobody has it open.
     """
     wanted = ctx.outcome(args["volume"])
     volume_id = wanted["volume_id"]
     volume: dict[str, Any] = cloud_of(args).get("block_storage", f"/volumes/{volume_id}")["volume"]
-    server = server_of(ctx, args)
+    server = None if args.get("alone") else server_of(ctx, args)
     image = image_of(volume_id)
     size = pool.size(image)
     against = {
         _("the volume does not carry the mark of this job"): f"job={ctx.job_id} "
         not in volume["metadata"].get("blue_wizard", ""),
-        _("the volume is attached elsewhere"): any(a["server_id"] != server["id"] for a in volume["attachments"]),
-        _("the server is not stopped"): server["status"] != "SHUTOFF",
+        _("the volume is attached elsewhere"): any(
+            server is None or a["server_id"] != server["id"] for a in volume["attachments"]
+        ),
+        _("the server is not stopped"): server is not None and server["status"] != "SHUTOFF",
         _("Ceph has no such image"): size is None,
         _("the image has another size than the volume"): size is not None and size != volume["size"] * GIB,
         _("somebody has the image open"): size is not None and bool(pool.watchers(image)),
@@ -66,7 +68,7 @@ def prove(ctx: Context, args: Args, pool: ceph.Pool) -> str:
 @action("rbd.disk.import")
 class ImportDisk(Action):
     """args: cloud, source, machine, disk, size, volume (the id of the step that made it), staged? (likewise),
-    max_rate ("" or see `rates.parse`)."""
+    max_rate ("" or see `rates.parse`), alone? (the volume is no server's)."""
 
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
         """The very image that was written and read back whole by an attempt that could not say so any more."""

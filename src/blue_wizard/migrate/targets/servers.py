@@ -26,7 +26,7 @@ _TIMEOUT_S = 300
 
 @action("nova.server.create")
 class CreateServer(Action):
-    """args: cloud, name, flavor_id | flavor_name, disks, availability_zone?, image?.
+    """args: cloud, name, flavor_id | flavor_name, disks, availability_zone?, image?, key?, metadata?.
 
     With `image` (the id of the step that made it) the disks [{bus, boot, gib}] are local ones that Nova makes; without, they
     are the volumes of [{step, bus, boot}].
@@ -47,9 +47,11 @@ class CreateServer(Action):
                 "name": args["name"],
                 "flavorRef": flavor,
                 "networks": "none",
-                "metadata": {KEY: mark(ctx)},
+                "metadata": {**args.get("metadata", {}), KEY: mark(ctx)},
                 **(_from_image(ctx, args) if args.get("image") else _from_volumes(ctx, args)),
             }
+            if args.get("key"):
+                body["key_name"] = args["key"]
             if args.get("availability_zone"):
                 body["availability_zone"] = args["availability_zone"]
             ctx.event("effect", "create server", name=args["name"])

@@ -18,7 +18,8 @@ _TIMEOUT_S = 180
 
 @action("cinder.volume.create")
 class CreateVolume(Action):
-    """args: cloud, name, gib, volume_type?, availability_zone?, boot, image_metadata (of the boot volume)."""
+    """args: cloud, name, gib, volume_type?, availability_zone?, boot, image_metadata (of the boot volume), metadata?,
+    description?."""
 
     def _find(self, ctx: Context, args: Args) -> list[dict[str, Any]]:
         found = cloud_of(args).list("block_storage", f"/volumes/detail?name={quote(args['name'])}", "volumes")
@@ -39,7 +40,9 @@ class CreateVolume(Action):
         if found:
             volume_id = found[0]["id"]
         else:
-            body = {"name": args["name"], "size": args["gib"], "metadata": {KEY: mark(ctx)}}
+            body = {"name": args["name"], "size": args["gib"], "metadata": {**args.get("metadata", {}), KEY: mark(ctx)}}
+            if args.get("description"):
+                body["description"] = args["description"]
             if args.get("volume_type"):
                 body["volume_type"] = args["volume_type"]
             ctx.event("effect", "create volume", name=args["name"], gib=args["gib"])

@@ -23,6 +23,8 @@ class RbdImage:
     Writes are asynchronous; whoever calls bounds how many are in flight. Raises StepFailed.
     """
 
+    _fault = staticmethod(target_fault)
+
     def __init__(self, pool: Pool, image: str, *, read_only: bool = False) -> None:
         self.name = f"{pool.name}/{image}"
         self._flight = threading.Condition()
@@ -35,7 +37,7 @@ class RbdImage:
             self._size = int(self._image.size())
         except pool.error as e:
             self.close()
-            raise target_fault(self.name, _os_error(e)) from e
+            raise self._fault(self.name, _os_error(e)) from e
 
     @property
     def size(self) -> int:
@@ -101,7 +103,7 @@ class RbdImage:
             try:
                 self._image.diff_iterate(first, min(slice_, self._size - first), None, seen, whole_object=True)
             except self._error as e:
-                raise target_fault(self.name, _os_error(e)) from e
+                raise self._fault(self.name, _os_error(e)) from e
             for offset, length in found:
                 if offset > position:
                     yield Extent(position, offset - position, True)
@@ -117,7 +119,7 @@ class RbdImage:
         try:
             data: bytes = self._image.read(offset, length)
         except self._error as e:
-            raise target_fault(self.name, _os_error(e)) from e
+            raise self._fault(self.name, _os_error(e)) from e
         finally:
             self._landed()
         return data
