@@ -181,3 +181,55 @@ def test_machines_of_one_size_share_a_flavor_that_the_wave_makes() -> None:
         assert "nova.flavor.create" not in {s.verb for s in steps}
         assert next(s for s in steps if s.id == "server").args["flavor_name"] == "bw-1c-900m"
     assert flavor_steps(make(), SITE) == []
+
+
+def _cloudy(**more: object) -> Machine:
+    """A machine of a source that is a cloud."""
+    nic = replace(MACHINE.nics[0], groups=("web", "lost"), shared=("10.0.0.77",))
+    said: dict[str, object] = {"flavor": "small", "memory": 1024, "key": "k", "metadata": {"owner": "t"}, **more}
+    return replace(MACHINE, nics=(nic,), **said)  # type: ignore[arg-type]
+
+
+def test_a_server_keeps_what_its_cloud_said_of_it() -> None:
+    mapped = MapFile(groups={"lost": "default"})
+    site = replace(SITE, keys=frozenset({"k"}))
+    wishes = Wishes(mapped=mapped, keep_ip=True)
+    wave, remarks = make_wave("s", [_cloudy()], site, wishes, _look)
+    (vm,) = wave.vms
+    assert (vm.flavor, vm.key, vm.metadata) == ("small", "k", {"owner": "t"})
+    assert (vm.nics[0].security_groups, [str(a) for a in vm.nics[0].allowed_ips]) == (["web", "default"], ["10.0.0.77"])
+    assert not any("group" in r or "keypair" in r for r in remarks)
+    preconditions.judge(preconditions.check(wave, replace(site, addresses={})))
+    args = next(s.args for s in vm_steps(wave, vm, site, Power.OFF) if s.id == "server")
+    assert (args["key"], args["metadata"]) == ("k", {"owner": "t"})
+
+
+def test_what_the_target_lacks_is_said() -> None:
+    wave, remarks = make_wave("s", [_cloudy()], SITE, Wishes(mapped=MapFile()), _look)
+    assert wave.vms[0].key is None
+    assert any("keypair k" in r for r in remarks)
+    assert any("'lost'" in r for r in remarks)
+    with pytest.raises(InputError, match="lost"):
+        preconditions.judge(preconditions.check(wave, SITE))
+
+
+def test_a_flavor_of_the_same_name_and_another_size_is_another() -> None:
+    wave, _remarks = make_wave("s", [_cloudy(memory=2048)], SITE, Wishes(mapped=MapFile()), _look)
+    assert wave.vms[0].flavor != "small"
+    wave, _remarks = make_wave("s", [_cloudy(flavor="old")], SITE, Wishes(mapped=MapFile(flavors={"old": "x"})), _look)
+    assert wave.vms[0].flavor == "x"
+
+
+def test_groups_of_the_map_count_for_all_cards() -> None:
+    wave, _remarks = make_wave("s", [_cloudy()], SITE, Wishes(mapped=MapFile(security_groups=["web"])), _look)
+    assert wave.vms[0].nics[0].security_groups == ["web"]
+
+
+def test_a_source_that_exports_does_so_around_each_disk() -> None:
+    wave = make(shutdown=True)
+    steps = [s.id for s in vm_steps(wave, wave.vms[0], SITE, Power.ON, exporting=True)]
+    at = steps.index("off")
+    assert steps[at : at + 7] == ["off", "export.0", "import.0", "release.0", "export.1", "import.1", "release.1"]
+    staged = wave.model_copy(update={"staging": "/tmp"})
+    steps = [s.id for s in vm_steps(staged, staged.vms[0], SITE, Power.OFF, exporting=True)]
+    assert steps.index("export.0") < steps.index("stage.0") < steps.index("import.0") < steps.index("release.0")
