@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -15,6 +15,10 @@ from blue_wizard.report.out import emit, plain
 from blue_wizard.text import _
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import RenderableType
+
     from blue_wizard.jobs.model import Plan
     from blue_wizard.migrate.convert import Guest
     from blue_wizard.migrate.machine import Machine
@@ -294,15 +298,27 @@ def status(*names: Annotated[str, Parameter(help=_("Wave files or job ids."))], 
     from blue_wizard.jobs import client
     from blue_wizard.jobs.ledger import Ledger
     from blue_wizard.migrate import operation
-    from blue_wizard.report.migrate import result_tables
 
     if names:
         jobs = [j for n in names for j in _jobs_of(n, newest=True)]
     else:
         jobs = [j["id"] for j in Ledger().jobs() if j["operation"] == operation.OPERATION]
     views = [client.show(j, report=True) for j in dict.fromkeys(jobs)]
-    emit(views, output, lambda: result_tables(views))
+    emit(views, output, lambda: _tables(views))
     return max((client.exit_code(v) for v in views), default=0)
+
+
+def _tables(views: list[dict[str, Any]]) -> Iterable[RenderableType]:
+    """What became of jobs: waves in one table, the copy of each project in one of its own."""
+    from blue_wizard.report.migrate import result_tables
+    from blue_wizard.report.project import objects_table
+
+    waves = [v for v in views if "vms" in v["report"]]
+    if waves or not views:
+        yield from result_tables(waves)
+    for view in views:
+        if "vms" not in view["report"]:
+            yield from objects_table(view)
 
 
 @app.command(help=_("Undo waves or jobs: the target is gone, the source is as it was."))
@@ -314,7 +330,6 @@ def rollback(
     """Undo waves or jobs."""
     from blue_wizard.jobs import client
     from blue_wizard.report.jobs import Watcher
-    from blue_wizard.report.migrate import result_tables
 
     if not names:
         raise InputError(_("Neither a wave file nor a job was named."))
@@ -327,6 +342,6 @@ def rollback(
         with Watcher() as watcher:
             client.wait(job, watcher)
     views = [client.show(j, report=True) for j in jobs]
-    emit(views, output, lambda: result_tables(views) if views else _("There is nothing to undo."))
+    emit(views, output, lambda: _tables(views) if views else _("There is nothing to undo."))
     codes = [client.exit_code(v) for v in views]
     return 6 if 6 in codes else 0

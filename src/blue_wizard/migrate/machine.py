@@ -61,7 +61,8 @@ class Machine:
     """One virtual machine. `memory` is in MiB. `warnings` say what will change for the guest, or can't be known.
 
     `blockers` say why it can't be moved; it can when there are none. `places` are what a copy of it loads, as ``KIND:NAME``
-    (a host, a datastore): limits by kind count them. `flavor`, `key` and `metadata` are those of a source that is a cloud.
+    (a host, a datastore): limits by kind count them. `flavor`, `key`, `metadata` and
+    `properties` (of its image: the virtual hardware that its guest knows) are those of a source that is a cloud.
     """
 
     id: str
@@ -80,3 +81,4 @@ class Machine:
     flavor: str = ""
     key: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)

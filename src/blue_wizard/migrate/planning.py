@@ -90,7 +90,7 @@ def make_wave(
 def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: list[str]) -> VmPlan:
     mapped = wishes.mapped
     # Without a conversion, a guest that has no virtio drivers stays on the bus that it knows.
-    emulated = not convert and wishes.convert == "never"
+    emulated = not convert and (wishes.convert == "never" or bool(machine.flavor))
     disks = [
         DiskPlan(
             id=d.id,
@@ -124,6 +124,7 @@ def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: li
         availability_zone=mapped.availability_zone,
         key=_key(machine, site, remarks),
         metadata=dict(machine.metadata),
+        properties=dict(machine.properties),
         convert=convert,
         shutdown=wishes.shutdown and machine.power is not Power.UNKNOWN,
     )
@@ -190,7 +191,8 @@ def _needs_conversion(
     boot = next((d for d in machine.disks if d.boot), machine.disks[0])
     if wishes.convert != "auto":
         return wishes.convert == "always", []
-    if boot.bus == "virtio":
+    # What ran on another OpenStack keeps the virtual hardware that it knows.
+    if boot.bus == "virtio" or machine.flavor:
         return False, []
     guest = look_inside(machine)
     remarks = list(guest.warnings)

@@ -161,7 +161,7 @@ def _volume_step(cloud: Mapping[str, Json], vm: VmPlan, i: int, disk: DiskPlan) 
         "gib": gib(disk.size),
         "volume_type": disk.volume_type,
         "boot": disk.boot,
-        "image_metadata": _firmware(vm) if disk.boot else {},
+        "image_metadata": {**vm.properties, **_firmware(vm)} if disk.boot else {},
     }
     title = _("make a volume of {size} GiB for {disk}").format(size=gib(disk.size), disk=disk.id)
     return Step(f"volume.{i}", "cinder.volume.create", args, title, "", Risk.LOW, 3)
@@ -178,7 +178,7 @@ def _firmware(vm: VmPlan) -> dict[str, str]:
 def _image_step(cloud: Mapping[str, Json], vm: VmPlan) -> Step:
     # Nova takes the bus of a local root disk from its image alone.
     bus = next(d.bus for d in vm.disks if d.boot)
-    properties = {"hw_disk_bus": bus, **_firmware(vm)}
+    properties = {**vm.properties, "hw_disk_bus": bus, **_firmware(vm)}
     if bus == "scsi":
         properties["hw_scsi_model"] = "virtio-scsi"
     args: dict[str, Json] = {**cloud, "name": f"{vm.name}-blank", "properties": properties}

@@ -71,6 +71,8 @@ class VmPlan(_Strict):
     key: str | None = None
     """The keypair that the server names."""
     metadata: dict[str, str] = {}
+    properties: dict[str, str] = {}
+    """Properties of its image: the virtual hardware that the guest knows from its source."""
     convert: bool = False
     shutdown: bool = False
     """Consent that a machine that runs is shut down at the cut-over."""

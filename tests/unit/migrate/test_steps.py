@@ -204,6 +204,18 @@ def test_a_server_keeps_what_its_cloud_said_of_it() -> None:
     assert (args["key"], args["metadata"]) == ("k", {"owner": "t"})
 
 
+def test_a_server_keeps_the_hardware_that_its_guest_knows() -> None:
+    said = {"hw_disk_bus": "scsi", "hw_scsi_model": "virtio-scsi", "hw_vif_model": "e1000"}
+    disks = tuple(replace(d, bus="scsi") for d in MACHINE.disks)
+    # Nobody looks into it, and nobody puts drivers into it: `_look` would say so.
+    wishes = Wishes(mapped=MapFile(groups={"lost": "web"}))
+    wave, _remarks = make_wave("s", [_cloudy(properties=said, disks=disks)], SITE, wishes, _look)
+    (vm,) = wave.vms
+    assert (vm.convert, {d.bus for d in vm.disks}) == (False, {"scsi"})
+    steps = {s.id: s.args for s in vm_steps(wave, vm, SITE, Power.OFF)}
+    assert (steps["volume.0"]["image_metadata"], steps["volume.1"]["image_metadata"]) == (said, {})
+
+
 def test_what_the_target_lacks_is_said() -> None:
     wave, remarks = make_wave("s", [_cloudy()], SITE, Wishes(mapped=MapFile()), _look)
     assert wave.vms[0].key is None

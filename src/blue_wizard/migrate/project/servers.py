@@ -16,6 +16,7 @@ ROOT = "root"
 """The id of a root disk that is local; other disks have the id of their volume."""
 LOOSE = "volumes"
 """Stands for the machine of volumes that no server has."""
+_HARDWARE = ("hw_", "os_type", "os_distro", "os_version", "os_admin_user", "os_require_quiesce")
 _STILL = {"ACTIVE", "SHUTOFF"}
 
 
@@ -85,6 +86,7 @@ def machine_of(server: Mapping[str, Any], around: Around) -> Machine:
         flavor=size.name if size else "",
         key=server.get("key_name") or "",
         metadata={k: v for k, v in (server.get("metadata") or {}).items() if not k.startswith("blue_wizard")},
+        properties={k: v for k, v in image.items() if k.startswith(_HARDWARE) and isinstance(v, str)},
     )
 
 

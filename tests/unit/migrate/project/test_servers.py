@@ -76,6 +76,7 @@ def test_the_volume_that_a_server_boots_from(root: str | None) -> None:
     )
     assert [(d.id, d.boot, d.bus) for d in found.disks] == [("boot", True, "scsi"), ("data", False, "scsi")]
     assert (found.firmware, found.secure_boot) == (Firmware.UEFI, True)
+    assert found.properties == {"hw_firmware_type": "uefi", "hw_disk_bus": "scsi"}
 
 
 def test_cards_with_groups_and_shared_addresses() -> None:
