@@ -14,16 +14,20 @@ from lab.guests import cache
 
 from .conftest import Lab, until
 
-CIDR, ADDRESS, MAC = "10.77.0.0/24", "10.77.0.50", "fa:16:3e:77:00:50"
+CIDR = "10.77.0.0/24"
+ADDRESSES = {"old-web": "10.77.0.50", "old-local": "10.77.0.51"}
+"""The servers: the first boots from a volume, the second has a local disk."""
+MACS = {"old-web": "fa:16:3e:77:00:50", "old-local": "fa:16:3e:77:00:51"}
 CLOUD = "lab-demo"
 
 
 @dataclass
 class Source:
-    """What was made, by name; `undo` takes it away again, the newest first."""
+    """What was made: the servers by name, ids of other objects; `undo` takes it away again, the newest first."""
 
     cloud: Any
     servers: dict[str, Any] = field(default_factory=dict)
+    objects: dict[str, str] = field(default_factory=dict)
     undo: list[Callable[[], Any]] = field(default_factory=list)
 
 
@@ -47,17 +51,19 @@ def configured(lab: Lab, folder: Path, *, ceph: bool) -> None:
     lab.extra["BLUE_WIZARD_CONFIG"] = str(file)
 
 
-def build(lab: Lab, *, local: bool = False, volume: bool = True) -> Source:
-    """Network, subnet, router, groups that name each other, keypair, image, free volume, and a server that runs."""
+def build(lab: Lab, *names: str) -> Source:
+    """Network, subnet, router, groups that name each other, keypair, image, free volume, and these servers, which run."""
     cloud = connect(lab)
     made = Source(cloud)
     try:
         _objects(cloud, made)
-        if volume:
-            free = cloud.block_storage.create_volume(name="old-free", size=1, metadata={"owner": "tenant"})
-            made.undo.append(lambda: _delete_volume(cloud, free.id))
-            cloud.block_storage.wait_for_status(free, "available", wait=120)
-        _server(cloud, made, "old-web", local=local)
+        free = cloud.block_storage.create_volume(name="old-free", size=1, metadata={"owner": "tenant"})
+        made.undo.append(lambda: _delete_volume(cloud, free.id))
+        cloud.block_storage.wait_for_status(free, "available", wait=120)
+        for name in names:
+            _server(cloud, made, name)
+        for name in names:
+            cloud.compute.wait_for_server(made.servers[name], wait=180)
     except BaseException:
         remove(made)
         raise
@@ -102,32 +108,32 @@ def _objects(cloud: Any, made: Source) -> None:
         allow_duplicates=True, min_disk=1, my_property="kept",
     )  # fmt: skip
     made.undo.append(lambda: _delete_image(cloud, image.id))
-    port = network.create_port(name="old-port", network_id=net.id, mac_address=MAC, security_group_ids=[open_.id],
-                               fixed_ips=[{"subnet_id": subnet.id, "ip_address": ADDRESS}])  # fmt: skip
-    made.undo.append(lambda: network.delete_port(port.id))
-    made.servers |= {"image": image, "port": port, "net": net, "router": router}
+    made.objects |= {"image": image.id, "net": net.id, "subnet": subnet.id, "group": open_.id}
 
 
-def _server(cloud: Any, made: Source, name: str, *, local: bool) -> None:
+def _server(cloud: Any, made: Source, name: str) -> None:
+    fixed = [{"subnet_id": made.objects["subnet"], "ip_address": ADDRESSES[name]}]
+    port = cloud.network.create_port(name=name, network_id=made.objects["net"], mac_address=MACS[name], fixed_ips=fixed,
+                                     security_group_ids=[made.objects["group"]])  # fmt: skip
+    made.undo.append(lambda: cloud.network.delete_port(port.id))
     body: dict[str, Any] = {
         "name": name,
         "flavor_id": cloud.compute.find_flavor("m1.nano").id,
-        "networks": [{"port": made.servers["port"].id}],
+        "networks": [{"port": port.id}],
         "key_name": "old-key",
         "metadata": {"owner": "tenant"},
     }
-    if local:
-        body["image_id"] = made.servers["image"].id
+    if name == "old-local":
+        body["image_id"] = made.objects["image"]
     else:
-        volume = cloud.block_storage.create_volume(name=f"{name}-boot", size=1, image_id=made.servers["image"].id)
+        volume = cloud.block_storage.create_volume(name=f"{name}-boot", size=1, image_id=made.objects["image"])
         made.undo.append(lambda: _delete_volume(cloud, volume.id))
         cloud.block_storage.wait_for_status(volume, "available", wait=180)
-        body["block_device_mapping"] = [{"uuid": volume.id, "source_type": "volume", "destination_type": "volume",
-                                         "boot_index": 0}]  # fmt: skip
-        made.servers["boot"] = volume
+        boot = {"uuid": volume.id, "source_type": "volume", "destination_type": "volume", "boot_index": 0}
+        body["block_device_mapping"] = [boot]
+        made.objects["boot"] = volume.id
     server = cloud.compute.create_server(**body)
     made.undo.append(lambda: _delete_server(cloud, server.id))
-    cloud.compute.wait_for_server(server, wait=180)
     made.servers[name] = server
 
 

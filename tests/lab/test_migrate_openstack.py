@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from . import openstack_source
 from .conftest import Lab, until
-from .openstack_source import ADDRESS, CIDR, MAC, Source
+from .openstack_source import ADDRESSES, CIDR, MACS, Source
 
 pytestmark = pytest.mark.lab
 GIB = 1 << 30
@@ -25,32 +26,34 @@ def before(lab: Lab) -> Iterator[dict[str, set[str]]]:
 
 
 def _plan(lab: Lab, folder: Path, *options: str) -> Path:
-    """The wave of the server, by the mapping that the copy of its project has written."""
+    """The wave of the servers, by the mapping that the copy of its project has written."""
     wave = folder / "wave.yaml"
     keep = ("--keep-ip", "--keep-mac", "--shutdown")
-    lab.bw("migrate", "plan", "old", "--match", "old-web", "--map", folder / "map.yaml", *keep, *options, "--out", wave)
+    lab.bw("migrate", "plan", "old", "--match", "old-*", "--map", folder / "map.yaml", *keep, *options, "--out", wave)
     return wave
 
 
-def _answers(lab: Lab, server: str) -> None:
+def _answers(lab: Lab, vm: dict[str, Any]) -> None:
     """Our own eyes: its console tells its address, and a ping from the DHCP namespace returns."""
-    assert f"ip={ADDRESS};" in lab.run("guest", server, "wait", "--timeout", "90").stdout
-    until(lambda: lab.run("guest", server, "ping", code=None).returncode == 0, "the new server to answer")
+    assert (vm["state"], vm["addresses"]) == ("done", [ADDRESSES[vm["name"]]])
+    said = lab.run("guest", vm["server_id"], "wait", "--timeout", "90").stdout
+    assert f"ip={ADDRESSES[vm['name']]};" in said
+    until(lambda: lab.run("guest", vm["server_id"], "ping", code=None).returncode == 0, "the new server to answer")
 
 
 def _snapshots(lab: Lab, image: str) -> list[str]:
     return [s["name"] for s in json.loads(lab.rbd("snap", "ls", image, "--format", "json"))]
 
 
-def _source_runs(source: Source) -> bool:
-    return bool(source.cloud.compute.get_server(source.servers["old-web"].id).status == "ACTIVE")
+def _states(source: Source) -> set[str]:
+    return {source.cloud.compute.get_server(s.id).status for s in source.servers.values()}
 
 
 def test_a_project_and_its_server_by_ceph(lab: Lab, tmp_path: Path, before: dict[str, set[str]]) -> None:
     openstack_source.configured(lab, tmp_path, ceph=True)
-    source = openstack_source.build(lab)
+    source = openstack_source.build(lab, "old-web")
     try:
-        boot = f"volumes/volume-{source.servers['boot'].id}"
+        boot = f"volumes/volume-{source.objects['boot']}"
         own = openstack_source.inventory(lab)
 
         made = lab.json("migrate", "project", "old", "--out", tmp_path / "map.yaml", "--yes")
@@ -68,24 +71,23 @@ def test_a_project_and_its_server_by_ceph(lab: Lab, tmp_path: Path, before: dict
         wave = _plan(lab, tmp_path)
         (vm,) = lab.json("migrate", "run", wave, "--yes")["report"]["vms"]
 
-        assert (vm["state"], vm["addresses"]) == ("done", [ADDRESS])
+        _answers(lab, vm)
         cloud = lab.connect()
         server = cloud.compute.get_server(vm["server_id"])
         (port,) = cloud.network.ports(device_id=server.id)
-        assert (server.key_name, server.metadata["owner"], port.mac_address) == ("old-key", "tenant", MAC)
+        assert (server.key_name, server.metadata["owner"], port.mac_address) == ("old-key", "tenant", MACS["old-web"])
         assert [cloud.network.get_security_group(g).name for g in port.security_group_ids] == ["old-open"]
-        _answers(lab, server.id)
         (disk,) = vm["disks"]
         # The tiny guest never writes, so source and target can still be compared, by another program than the product.
         assert lab.rbd_sha256(boot, GIB) == lab.rbd_sha256(disk["target"].removeprefix("rbd:"), GIB) == disk["sha256"]
-        assert not _source_runs(source)
+        assert _states(source) == {"SHUTOFF"}
         assert not [s for s in _snapshots(lab, boot) if "blue-wizard" in s]
         assert vm["downtime_s"] > 0
         refused = lab.bw("migrate", "run", wave, "--yes", code=3)
         assert "old-web" in refused.stderr
 
         lab.bw("migrate", "rollback", wave, "--yes")
-        assert _source_runs(source)
+        assert _states(source) == {"ACTIVE"}
         lab.bw("migrate", "rollback", made["job"], "--yes")
         assert openstack_source.inventory(lab) == own
     finally:
@@ -117,53 +119,39 @@ def _project_is_the_same(lab: Lab) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("storage", ["rbd", "local"])
-def test_a_server_with_a_local_disk_through_the_api(
+def test_servers_of_both_kinds_through_the_api(
     lab: Lab, tmp_path: Path, before: dict[str, set[str]], storage: str
 ) -> None:
     openstack_source.configured(lab, tmp_path, ceph=False)
-    source = openstack_source.build(lab, local=True, volume=False)
+    source = openstack_source.build(lab, "old-web", "old-local")
     try:
+        boot = f"volumes/volume-{source.objects['boot']}"
         made = lab.json("migrate", "project", "old", "--out", tmp_path / "map.yaml", "--yes")
         own = openstack_source.inventory(lab)
         wave = _plan(lab, tmp_path, "--storage", storage)
 
-        (vm,) = lab.json("migrate", "run", wave, "--yes")["report"]["vms"]
+        vms = lab.json("migrate", "run", wave, "--yes")["report"]["vms"]
 
-        assert vm["state"] == "done"
-        _answers(lab, vm["server_id"])
-        (disk,) = vm["disks"]
-        assert disk["size"] == GIB
-        if storage == "rbd":
-            assert lab.rbd_sha256(disk["target"].removeprefix("rbd:"), GIB) == disk["sha256"]
-        # The image that its disk came through is gone from the source.
-        names = [i.name for i in source.cloud.image.images()]
-        assert not [n for n in names if n.startswith("blue-wizard-")]
-        assert not _source_runs(source)
+        assert {v["name"] for v in vms} == {"old-web", "old-local"}
+        for vm in vms:
+            _answers(lab, vm)
+            (disk,) = vm["disks"]
+            if vm["name"] == "old-web":
+                assert disk["sha256"] == lab.rbd_sha256(boot, GIB)
+            if storage == "rbd":
+                assert disk["sha256"] == lab.rbd_sha256(disk["target"].removeprefix("rbd:"), GIB)
+        # What the disks came through is gone from the source.
+        rest = [
+            *source.cloud.image.images(),
+            *source.cloud.block_storage.volumes(),
+            *source.cloud.block_storage.snapshots(),
+        ]
+        assert not [r.name for r in rest if r.name.startswith("blue-wizard-")]
+        assert _states(source) == {"SHUTOFF"}
 
         lab.bw("migrate", "rollback", wave, "--yes")
-        assert _source_runs(source)
+        assert _states(source) == {"ACTIVE"}
         assert openstack_source.inventory(lab) == own
-        lab.bw("migrate", "rollback", made["job"], "--yes")
-    finally:
-        openstack_source.remove(source)
-
-
-@pytest.mark.slow
-def test_volumes_through_the_api(lab: Lab, tmp_path: Path, before: dict[str, set[str]]) -> None:
-    openstack_source.configured(lab, tmp_path, ceph=False)
-    source = openstack_source.build(lab)
-    try:
-        boot = f"volumes/volume-{source.servers['boot'].id}"
-        made = lab.json("migrate", "project", "old", "--out", tmp_path / "map.yaml", "--yes")
-        own = openstack_source.inventory(lab)
-        wave = _plan(lab, tmp_path)
-        (vm,) = lab.json("migrate", "run", wave, "--yes")["report"]["vms"]
-        _answers(lab, vm["server_id"])
-        (disk,) = vm["disks"]
-        assert lab.rbd_sha256(boot, GIB) == lab.rbd_sha256(disk["target"].removeprefix("rbd:"), GIB) == disk["sha256"]
-        lab.bw("migrate", "rollback", wave, "--yes")
-        assert openstack_source.inventory(lab) == own
-        assert _source_runs(source)
         lab.bw("migrate", "rollback", made["job"], "--yes")
     finally:
         openstack_source.remove(source)
