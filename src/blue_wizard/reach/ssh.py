@@ -261,6 +261,17 @@ class Host:
         finally:
             _loop().call_soon_threadsafe(process.close)
 
+    async def open_pipe(
+        self, argv: Sequence[str], *, root: bool = False
+    ) -> asyncssh.SSHClientProcess[bytes]:
+        """A command whose input and output are bytes, for the loop's thread. It dies with its channel."""
+        opened = await self.open()
+        words = ["env", "LC_ALL=C", *argv]
+        if root and self.endpoint.sudo:
+            words = ["sudo", "-n", "--", *words]
+        tracing.tell("argv", self.name, shlex.join(argv))
+        return await opened.create_process(shlex.join(words), encoding=None)
+
     @contextmanager
     def forward(self, remote_path: str) -> Iterator[Path]:
         """A local unix socket that leads to a unix socket on the host."""
