@@ -11,7 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_interface
 
-__all__ = ["DRIVERS", "SCRIPT", "Block", "Card", "HostFacts", "LogicalVolume", "Mount", "PhysicalVolume", "Segment", "parse", "parse_drivers"]
+__all__ = [
+    "DRIVERS",
+    "SCRIPT",
+    "Block",
+    "Card",
+    "HostFacts",
+    "LogicalVolume",
+    "Mount",
+    "PhysicalVolume",
+    "Segment",
+    "parse",
+    "parse_drivers",
+]
 
 SCRIPT = r"""
 s() { echo "==$1"; }
@@ -26,7 +38,9 @@ s systemd; [ -d /run/systemd/system ] && echo yes
 s lsblk; lsblk -P -b -o NAME,KNAME,PKNAME,TYPE,SIZE,FSTYPE,RO,RM,TRAN,LOG-SEC,MODEL
 s pvs; pvs --noheadings --nosuffix --units b --separator '|' -o pv_name,vg_name,pe_start,pv_mda_count 2>/dev/null
 s vgs; vgs --noheadings --nosuffix --units b --separator '|' -o vg_name,vg_free,vg_extent_size,vg_attr 2>/dev/null
-s lvs; lvs --noheadings --nosuffix --units b --separator '|' -o vg_name,lv_name,lv_attr,segtype,seg_start,seg_size,devices 2>/dev/null
+exec 2>/dev/null
+s lvs
+lvs --noheadings --nosuffix --units b --separator '|' -o vg_name,lv_name,lv_attr,segtype,seg_start,seg_size,devices
 s mounts; cat /proc/mounts
 s swaps; tail -n +2 /proc/swaps
 s mdstat; cat /proc/mdstat 2>/dev/null
@@ -42,7 +56,8 @@ s end
 DRIVERS = r"""
 s() { echo "==$1"; }
 s config; grep -hE '^CONFIG_(VIRTIO_BLK|VIRTIO_PCI|SCSI_VIRTIO|VIRTIO_NET)=' /boot/config-$(uname -r) 2>/dev/null
-s initrd; f=; for i in /boot/initrd.img-$(uname -r) /boot/initramfs-$(uname -r).img /boot/initrd-$(uname -r); do [ -e $i ] && f=$i; done
+s initrd; f=
+for i in /boot/initrd.img-$(uname -r) /boot/initramfs-$(uname -r).img /boot/initrd-$(uname -r); do [ -e $i ] && f=$i; done
 [ -z "$f" ] || { lsinitramfs $f 2>/dev/null || lsinitrd $f 2>/dev/null; } | grep -oE '(kernel/|virtio_[a-z]+\.ko)' | sort -u
 s end
 """
@@ -233,7 +248,9 @@ def parse(text: str) -> HostFacts:
         mounts=mounts,
         swaps=tuple(x.split()[0] for x in lines("swaps")),
         arrays=_arrays(sections.get("mdstat", "")),
-        fstab_devices=tuple(re.findall(r"^(/dev/(?:[shv]d[a-z]+|nvme\d+n\d+p?)\d*)\s", sections.get("fstab", ""), re.M)),
+        fstab_devices=tuple(
+            re.findall(r"^(/dev/(?:[shv]d[a-z]+|nvme\d+n\d+p?)\d*)\s", sections.get("fstab", ""), re.M)
+        ),
         cards=cards,
         other_addresses=others,
         processes=frozenset(x.strip() for x in lines("processes")),

@@ -18,7 +18,9 @@ _KEPT = (
     r"|dm-event.*|mdmonitor.*|blk-availability|auditd|firewalld|nftables|iptables|ip6tables|sssd.*|nscd|nslcd|winbind"
     r"|chronyd?|ntpd?|haveged|rngd|rng-tools.*|qemu-guest-agent|vmtoolsd|open-vm-tools|rpcbind|-\.slice)\.?(service|socket|timer|path)?$"
 )
-_WRITABLE = r"""awk '$1 ~ "^/dev/" && $4 ~ /(^|,)rw(,|$)/ && $3 !~ /^(iso9660|squashfs|udf)$/ {print $2}' /proc/mounts"""
+_WRITABLE = (
+    r"""awk '$1 ~ "^/dev/" && $4 ~ /(^|,)rw(,|$)/ && $3 !~ /^(iso9660|squashfs|udf)$/ {print $2}' /proc/mounts"""
+)
 
 STATE = f"""
 if [ ! -e {FOLDER}/still ]; then echo on

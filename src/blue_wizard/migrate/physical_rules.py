@@ -16,7 +16,13 @@ __all__ = ["BLOCKERS", "WARNINGS", "blockers", "warnings"]
 Rule = Callable[[HostFacts], Iterator[str]]
 BLOCKERS: list[Rule] = []
 WARNINGS: list[Rule] = []
-_FIRMWARE_RAID = {"isw_raid_member", "ddf_raid_member", "adaptec_raid_member", "lsi_mega_raid_member", "silicon_medley_raid_member"}
+_FIRMWARE_RAID = {
+    "isw_raid_member",
+    "ddf_raid_member",
+    "adaptec_raid_member",
+    "lsi_mega_raid_member",
+    "silicon_medley_raid_member",
+}
 _CLUSTER = {"gfs2", "ocfs2", "lustre", "VMFS_volume_member", "drbd"}
 _NOT_HELD = {"zfs_member", "bcache"}
 _DATABASES = {
@@ -110,12 +116,14 @@ def raid_without_metadata(host: HostFacts) -> Iterator[str]:
     """An array that is put together by firmware, or by hand, is not put together anywhere else."""
     for name, version in sorted(host.arrays.items()):
         if version.startswith("external") or version == "non-persistent":
-            yield _("{device} is a RAID without metadata of its own ({version}): nothing puts it together at the target").format(
-                device=name, version=version
-            )
+            yield _(
+                "{device} is a RAID without metadata of its own ({version}): nothing puts it together at the target"
+            ).format(device=name, version=version)
     for block in host.blocks:
         if block.fstype in _FIRMWARE_RAID or block.type == "dmraid":
-            yield _("{device} belongs to a RAID of the firmware, which the target does not have").format(device=block.name)
+            yield _("{device} belongs to a RAID of the firmware, which the target does not have").format(
+                device=block.name
+            )
 
 
 @blocker
@@ -124,9 +132,9 @@ def encrypted_root(host: HostFacts) -> Iterator[str]:
     below = host.below(host.mounted("/"))
     for block in host.blocks:
         if block.fstype == "crypto_LUKS" and block.name in below:
-            yield _("its root is encrypted (LUKS on {device}): without its key it can be neither converted nor seen to start").format(
-                device=block.name
-            )
+            yield _(
+                "its root is encrypted (LUKS on {device}): without its key it is neither converted nor seen to start"
+            ).format(device=block.name)
 
 
 @blocker
@@ -146,7 +154,9 @@ def cannot_be_held(host: HostFacts) -> Iterator[str]:
     """What can't be made read-only can't be copied whole."""
     for block in host.blocks:
         if block.fstype in _NOT_HELD or block.type == "bcache":
-            yield _("{device} is {kind}, which can't be held still").format(device=block.name, kind=block.fstype or "bcache")
+            yield _("{device} is {kind}, which can't be held still").format(
+                device=block.name, kind=block.fstype or "bcache"
+            )
 
 
 @blocker
@@ -191,7 +201,9 @@ def arrays(host: HostFacts) -> Iterator[str]:
     """Every member becomes a volume, which Ceph keeps in copies by itself."""
     for name, version in sorted(host.arrays.items()):
         if not version.startswith("external") and version != "non-persistent":
-            yield _("{device} is a RAID: each of its members becomes a volume; break it up at the target").format(device=name)
+            yield _("{device} is a RAID: each of its members becomes a volume; break it up at the target").format(
+                device=name
+            )
 
 
 @warning
@@ -203,9 +215,9 @@ def names(host: HostFacts) -> Iterator[str]:
         )
     bonded = [c.name for c in host.cards if c.master]
     if bonded:
-        yield _("{cards} are parts of a bond or bridge: at the target each is a card of its own with another name").format(
-            cards=", ".join(bonded)
-        )
+        yield _(
+            "{cards} are parts of a bond or bridge: at the target each is a card of its own with another name"
+        ).format(cards=", ".join(bonded))
     if host.other_addresses:
         yield _("these addresses belong to no card of its own, and are not moved: {addresses}").format(
             addresses=", ".join(host.other_addresses)

@@ -29,7 +29,7 @@ _LOOKS_AT_ONCE = 16
 _LOCK = "/run/blue-wizard.lock"
 _BUSES = {"sata": "sata", "ata": "ide", "nvme": "nvme", "virtio": "virtio"}
 # What names a disk as it is now: it changes when the host was let go, or started anew, meanwhile.
-_STAMP = f"cat /proc/sys/kernel/random/boot_id; stat -c %y {physical_hold.FOLDER}/still; lsblk -dnb -o SIZE \"$1\""
+_STAMP = f'cat /proc/sys/kernel/random/boot_id; stat -c %y {physical_hold.FOLDER}/still; lsblk -dnb -o SIZE "$1"'
 
 
 @source
@@ -97,7 +97,9 @@ class Physical:
     def _script(self, machine_id: str, script: str, *args: str, timeout_s: float = 60) -> str:
         """Its output; a status other than 0 is for the caller's script to avoid. Raises InputError without root."""
         host = self._host(machine_id)
-        done = host.run(["sh", "-c", f'[ "$(id -u)" = 0 ] || exit 77\n{script}', "sh", *args], timeout_s=timeout_s, root=True)
+        done = host.run(
+            ["sh", "-c", f'[ "$(id -u)" = 0 ] || exit 77\n{script}', "sh", *args], timeout_s=timeout_s, root=True
+        )
         if done.status == 77:
             raise InputError(
                 _("{host} has to be reached as root.").format(host=host.name),
@@ -136,9 +138,7 @@ class Physical:
         size = host.run(["lsblk", "-dnb", "-o", "SIZE", path], root=True)
         if size.status != 0 or not size.stdout.strip().isdigit():
             raise StepFailed(
-                _("{name} on {host} has no disk {disk} any more.").format(
-                    name=machine_id, host=host.name, disk=disk_id
-                )
+                _("{name} on {host} has no disk {disk} any more.").format(name=machine_id, host=host.name, disk=disk_id)
             )
         length = int(size.stdout)
         with serving.serve(DiskReader(host, path, length)) as uri:
@@ -225,9 +225,7 @@ def machine_of(name: str, host: HostFacts, power: Power) -> Machine:
             )
             for i, d in enumerate(host.disks)
         ),
-        nics=tuple(
-            Nic(c.mac, c.network, "", tuple(str(ip_interface(a).ip) for a in c.addresses)) for c in host.cards
-        ),
+        nics=tuple(Nic(c.mac, c.network, "", tuple(str(ip_interface(a).ip) for a in c.addresses)) for c in host.cards),
         firmware=Firmware.UEFI if host.efi else Firmware.BIOS,
         secure_boot=host.secure_boot,
         power=power,
