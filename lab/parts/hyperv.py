@@ -1,4 +1,4 @@
-"""An extra part (`lab/lab add hyperv`): a Hyper-V host. Its disks are real, behind a real SMB server; its PowerShell is a record."""
+"""An extra part (`lab/lab add hyperv`): a Hyper-V host. Its disks are real, behind an SMB server; its PowerShell is a record."""
 
 from __future__ import annotations
 

@@ -84,9 +84,9 @@ class Block:
     alias: str = ""
 
     @property
-    def path(self) -> str:
-        """Its device file."""
-        return f"/dev/{self.name.replace('!', '/')}"
+    def title(self) -> str:
+        """What people call it."""
+        return self.alias or self.name
 
 
 @dataclass(frozen=True)

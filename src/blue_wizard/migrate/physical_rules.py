@@ -98,7 +98,7 @@ def multipath(host: HostFacts) -> Iterator[str]:
     for block in host.blocks:
         if block.type == "mpath":
             text = _("{device} is a multipath device: its LUN belongs to the storage, and would be copied once a path")
-            yield text.format(device=block.alias or block.name)
+            yield text.format(device=block.title)
 
 
 @blocker
@@ -122,7 +122,7 @@ def raid_without_metadata(host: HostFacts) -> Iterator[str]:
     for block in host.blocks:
         if block.fstype in _FIRMWARE_RAID or block.type == "dmraid":
             yield _("{device} belongs to a RAID of the firmware, which the target does not have").format(
-                device=block.name
+                device=block.title
             )
 
 
@@ -134,7 +134,7 @@ def encrypted_root(host: HostFacts) -> Iterator[str]:
         if block.fstype == "crypto_LUKS" and block.name in below:
             yield _(
                 "its root is encrypted (LUKS on {device}): without its key it is neither converted nor seen to start"
-            ).format(device=block.name)
+            ).format(device=block.title)
 
 
 @blocker
@@ -143,7 +143,7 @@ def shared_storage(host: HostFacts) -> Iterator[str]:
     for block in host.blocks:
         if block.fstype in _CLUSTER or block.name.startswith("drbd"):
             yield _("{device} holds {kind}, which other hosts use at the same time").format(
-                device=block.name, kind=block.fstype or "drbd"
+                device=block.title, kind=block.fstype or "drbd"
             )
     for group in sorted(host.shared_groups):
         yield _("volume group {name} is shared with other hosts").format(name=group)
@@ -155,7 +155,7 @@ def cannot_be_held(host: HostFacts) -> Iterator[str]:
     for block in host.blocks:
         if block.fstype in _NOT_HELD or block.type == "bcache":
             yield _("{device} is {kind}, which can't be held still").format(
-                device=block.name, kind=block.fstype or "bcache"
+                device=block.title, kind=block.fstype or "bcache"
             )
 
 
@@ -192,7 +192,7 @@ def data_encrypted(host: HostFacts) -> Iterator[str]:
     for block in host.blocks:
         if block.fstype == "crypto_LUKS" and block.name not in below:
             yield _("{device} is encrypted (LUKS): it goes as it is, and is unlocked there as it is here").format(
-                device=block.name
+                device=block.title
             )
 
 

@@ -18,6 +18,8 @@ __all__ = ["Files", "SftpFiles", "SmbFiles", "sftp_path", "unc_path"]
 
 _LANES = 3
 _PIECE = 1 << 20
+# STATUS_LOGON_FAILURE, account restriction, password expired or to be changed, disabled, locked out, no such kind of logon.
+_NOT_LET_IN = {0xC000006D, 0xC000006E, 0xC0000071, 0xC0000224, 0xC0000072, 0xC0000234, 0xC000015B}
 
 
 class RemoteFile(Protocol):
@@ -143,21 +145,27 @@ def _forget(options: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def _smb_errors(host: str) -> Iterator[None]:
     """The library's errors as the system's, or as what a person can mend."""
-    _smbclient()
-    from smbprotocol.exceptions import LogonFailure, SMBException
+    from smbprotocol.exceptions import LogonFailure, SMBException, SMBOSError
+
+    def refused(error: Exception) -> InputError:
+        return InputError(
+            _("{host} does not let us in over SMB: {error}").format(host=host, error=_short(error)),
+            _("Check the user and the password; an administrative share (C$) needs an administrator."),
+        )
 
     try:
         yield
     except LogonFailure as e:
-        raise InputError(
-            _("{host} does not let us in over SMB: {error}").format(host=host, error=_short(e)),
-            _("Check the user and the password; an administrative share (C$) needs an administrator."),
-        ) from e
+        raise refused(e) from e
+    except SMBOSError as e:
+        if e.ntstatus in _NOT_LET_IN:
+            raise refused(e) from e
+        raise OSError(e.errno or 0, e.strerror or _short(e)) from e
     except ValueError as e:
         # The library reports a connection that is refused, or not made in time, so.
         raise OSError(0, _short(e)) from e
     except SMBException as e:
-        raise OSError(getattr(e, "errno", 0) or 0, _short(e)) from e
+        raise OSError(0, _short(e)) from e
 
 
 def _short(error: Exception) -> str:
