@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import os
 import socket
 import subprocess
 import time
@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ def share(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Share]:
     (folder / "smb").mkdir()
     drive = folder / "c"
     (drive / "VMs" / "web").mkdir(parents=True)
-    content = random.Random(7).randbytes(SIZE)
+    content = os.urandom(SIZE)
     base = drive / "VMs" / "web" / "base.vhdx"
     base.write_bytes(vhdx({n: bytes([n]) * MIB for n in range(8)}, SIZE, written=uuid.UUID(int=77)))
     top = vhdx(
@@ -80,9 +81,8 @@ def share(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Share]:
         ["smbpasswd", "-c", conf, "-L", "-s", "-a", "root"], input="secret\nsecret\n", text=True, check=True, capture_output=True
     )  # fmt: skip
     # It ends its process group with itself, so it gets one of its own.
-    server = subprocess.Popen(
-        ["smbd", "--foreground", "--no-process-group", "--debug-stdout", "-s", conf], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )  # fmt: skip
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    server = subprocess.Popen(["smbd", "--foreground", "--no-process-group", "--debug-stdout", "-s", conf], **quiet)
     try:
         end = time.monotonic() + 20
         while time.monotonic() < end:
