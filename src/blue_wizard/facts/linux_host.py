@@ -36,6 +36,7 @@ s cpus; getconf _NPROCESSORS_CONF
 s memory; grep MemTotal /proc/meminfo
 s systemd; [ -d /run/systemd/system ] && echo yes
 s lsblk; lsblk -P -b -o NAME,KNAME,PKNAME,TYPE,SIZE,FSTYPE,RO,RM,TRAN,LOG-SEC,MODEL
+s starts; grep -H . /sys/class/block/*/start 2>/dev/null
 s pvs; pvs --noheadings --nosuffix --units b --separator '|' -o pv_name,vg_name,pe_start,pv_mda_count 2>/dev/null
 s vgs; vgs --noheadings --nosuffix --units b --separator '|' -o vg_name,vg_free,vg_extent_size,vg_attr 2>/dev/null
 exec 2>/dev/null
@@ -68,7 +69,7 @@ s end
 class Block:
     """A block device. `parents` are the kernel's names of what it lies on (several under RAID and multipath).
 
-    `alias` is the device mapper's name of it, ``GROUP-VOLUME`` for LVM's.
+    `alias` is the device mapper's name of it, ``GROUP-VOLUME`` for LVM's; `start` where a partition begins on its disk, in bytes.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Block:
     sector: int = 512
     model: str = ""
     alias: str = ""
+    start: int = 0
 
     @property
     def title(self) -> str:
@@ -235,7 +237,7 @@ def parse(text: str) -> HostFacts:
         # The kernel keeps some of what is built in for itself.
         memory=-(-kibibytes // (64 << 10)) * 64,
         systemd=word("systemd") == "yes",
-        blocks=_blocks(lines("lsblk")),
+        blocks=_blocks(lines("lsblk"), sections.get("starts", "")),
         physical_volumes=tuple(
             PhysicalVolume(p[0], p[1], int(p[2]), int(p[3]))
             for p in (x.strip().split("|") for x in lines("pvs"))
@@ -257,7 +259,8 @@ def parse(text: str) -> HostFacts:
     )
 
 
-def _blocks(lines: list[str]) -> tuple[Block, ...]:
+def _blocks(lines: list[str], starts: str) -> tuple[Block, ...]:
+    begin = {m[0]: int(m[1]) * 512 for m in re.findall(r"^/sys/class/block/([^/]+)/start:(\d+)$", starts, re.M)}
     found: dict[str, Block] = {}
     for line in lines:
         row = dict(word.partition("=")[::2] for word in shlex.split(line.replace("LOG-SEC", "LOG_SEC")))
@@ -276,6 +279,7 @@ def _blocks(lines: list[str]) -> tuple[Block, ...]:
             int(row["LOG_SEC"] or 512),
             row["MODEL"].strip(),
             row["NAME"] if row["NAME"] != name else "",
+            begin.get(name, 0),
         )
     return tuple(found.values())
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -14,13 +15,15 @@ from urllib.parse import urlsplit
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.facts import linux_host
 from blue_wizard.facts.linux_host import HostFacts
-from blue_wizard.migrate import physical_hold, physical_rules, serving
+from blue_wizard.jobs.model import Json
+from blue_wizard.migrate import physical_hold, physical_points, physical_rules, serving
 from blue_wizard.migrate.convert import Guest
-from blue_wizard.migrate.extents import Extent
+from blue_wizard.migrate.extents import Extent, Reader
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
 from blue_wizard.migrate.sources import Export, source
+from blue_wizard.migrate.warm.protocol import PointDisk, Terms
 from blue_wizard.reach import ssh
-from blue_wizard.reach.blocks import BlockDevice
+from blue_wizard.reach.blocks import BlockDevice, Piece
 from blue_wizard.text import _
 
 __all__ = ["Physical", "machine_of"]
@@ -132,7 +135,15 @@ class Physical:
             yield export
 
     @contextmanager
-    def _export(self, machine_id: str, disk_id: str, stamp: Callable[[], str] | None) -> Iterator[Export]:
+    def _export(
+        self,
+        machine_id: str,
+        disk_id: str,
+        stamp: Callable[[], str] | None,
+        *,
+        pieces: Sequence[Piece] = (),
+        live: bool = False,
+    ) -> Iterator[Export]:
         host = self._host(machine_id)
         path = f"/dev/{disk_id}"
         size = host.run(["lsblk", "-dnb", "-o", "SIZE", path], root=True)
@@ -141,11 +152,128 @@ class Physical:
                 _("{name} on {host} has no disk {disk} any more.").format(name=machine_id, host=host.name, disk=disk_id)
             )
         length = int(size.stdout)
-        with serving.serve(DiskReader(host, path, length)) as uri:
-            yield Export(uri, length, lambda: DiskReader(host, path, length), stamp)
+
+        def reader() -> Reader:
+            plain = DiskReader(host, path, length, pieces)
+            return physical_points.SpooledReader(plain) if live else plain
+
+        with serving.serve(DiskReader(host, path, length, pieces)) as uri:
+            yield Export(uri, length, reader, stamp)
 
     def _stamp(self, machine_id: str, disk_id: str) -> str:
         return " ".join(self._script(machine_id, _STAMP, f"/dev/{disk_id}").split())
+
+    def warm_terms(self, machine_id: str) -> Terms:
+        """What is read from snapshots, and what is not. Nothing has to be prepared."""
+        host = self._facts(machine_id)
+        disks = [d.name for d in host.disks]
+        made = physical_points.snapshots(host, disks, "x")
+        notes = [_("no host keeps a record of what changes: each round after the first compares all of its disks")]
+        notes += [
+            _("{disk}: {points} are read from snapshots of LVM").format(
+                disk=disk, points=", ".join(f"{s.group}/{s.volume}" for s in mine)
+            )
+            for disk in disks
+            if (
+                mine := [
+                    s for s in made if any(p.path.endswith(s.name) for p in physical_points.pieces(host, disk, [s]))
+                ]
+            )
+        ]
+        notes += [
+            _("{disk}: {points} have no snapshot; what is read of them while it runs is of no one moment").format(
+                disk=disk, points=", ".join(points)
+            )
+            for disk in disks
+            if (points := physical_points.uncovered(host, disk, made))
+        ]
+        return Terms(notes=tuple(notes))
+
+    def warm_state(self, machine_id: str) -> Json:
+        """Nothing is prepared, so there is nothing to put back."""
+        return None
+
+    def prepare(self, machine_id: str) -> None:
+        """Nothing."""
+
+    def begin_point(self, machine_id: str, owner: str, disks: Sequence[str], since: Json | None) -> Json:
+        """Snapshots where there can be some; with the machine held still, nothing. A dead attempt's are removed first."""
+        self.forget(machine_id, owner, None)
+        if self.power(machine_id) is Power.OFF:
+            return {"held": self._held(machine_id)}
+        host = self._facts(machine_id)
+        made = physical_points.snapshots(host, disks, owner)
+        # One after the other as fast as it goes: each is of one moment, all of them together nearly so.
+        script = "sync\n" + "".join(
+            f"lvcreate -q -y -s -n {s.name} -L {s.size}b {s.group}/{s.volume} >&2 || exit 0\n" for s in made
+        )
+        self._script(machine_id, script, timeout_s=300)
+        point = {"boot": self._boot(machine_id), "snapshots": [[s.group, s.volume, s.name, s.size] for s in made]}
+        if not self.point_stands(machine_id, point):
+            self.forget(machine_id, owner, None)
+            raise StepFailed(
+                _("{name}: its snapshots could not be made.").format(name=machine_id),
+                _("Look at its volume groups: lvs, vgs"),
+            )
+        return point
+
+    def point_stands(self, machine_id: str, point: Json) -> bool:
+        """Is it still held, or are all snapshots there and not overrun?"""
+        if "held" in point:
+            return bool(self._held(machine_id) == point["held"])
+        if self._boot(machine_id) != point["boot"]:
+            return False
+        text = self._script(machine_id, "lvs --noheadings --separator '|' -o lv_name,lv_attr 2>/dev/null")
+        rows = dict(line.strip().split("|") for line in text.splitlines() if "|" in line)
+        # The fifth letter is I for a snapshot that had no room for what was overwritten.
+        return all(rows.get(s[2], "----I")[4:5] == "a" for s in point["snapshots"])
+
+    @contextmanager
+    def open_point(self, machine_id: str, point: Json, disk_id: str, since: Json | None) -> Iterator[PointDisk]:
+        """The disk, its snapshots laid over it."""
+        why = _("no host keeps a record of what changes")
+        if "held" in point:
+            with self.open_disk(machine_id, disk_id) as export:
+                yield PointDisk(export, why=why)
+            return
+        host = self._facts(machine_id)
+        made = [physical_points.Snapshot(*s) for s in point["snapshots"]]
+        found = physical_points.pieces(host, disk_id, made)
+        live = bool(physical_points.uncovered(host, disk_id, made))
+        with self._export(machine_id, disk_id, None, pieces=found, live=live) as export:
+            yield PointDisk(export, why=why)
+
+    def end_point(self, machine_id: str, owner: str, point: Json) -> None:
+        """The snapshots go."""
+        self.forget(machine_id, owner, None)
+
+    def forget(self, machine_id: str, owner: str, was: Json | None) -> None:
+        """No snapshot of `owner` is left."""
+        name = re.escape(f"{physical_points.PREFIX}.{owner}.")
+        script = (
+            "command -v lvs >/dev/null || exit 0\n"
+            "lvs --noheadings --separator / -o vg_name,lv_name 2>/dev/null | sed 's/^ *//' | "
+            f'grep -E \'/{name}\' | while read -r lv; do lvremove -q -f "$lv" </dev/null >&2 || echo "$lv"; done'
+        )
+        left = self._script(machine_id, script, timeout_s=300).split()
+        if left:
+            raise StepFailed(
+                _("{name}: these snapshots could not be removed: {names}").format(
+                    name=machine_id, names=", ".join(left)
+                ),
+                _("Remove them there: lvremove"),
+            )
+
+    def _boot(self, machine_id: str) -> str:
+        return self._script(machine_id, "cat /proc/sys/kernel/random/boot_id").strip()
+
+    def _held(self, machine_id: str) -> str:
+        """What names this time of being held; "" when it is not."""
+        if self.power(machine_id) is not Power.OFF:
+            return ""
+        return self._script(
+            machine_id, f"stat -c %y {physical_hold.FOLDER}/still; cat /proc/sys/kernel/random/boot_id"
+        ).strip()
 
     def power(self, machine_id: str) -> Power:
         """OFF while it is held still; ON else, also when it was started anew since."""
@@ -185,8 +313,8 @@ def _locked(script: str) -> list[str]:
 class DiskReader:
     """A block device as a `Reader`: nothing is known of its holes, so all of it is one extent with data."""
 
-    def __init__(self, host: ssh.Host, path: str, size: int) -> None:
-        self._device = BlockDevice(host, path, size)
+    def __init__(self, host: ssh.Host, path: str, size: int, pieces: Sequence[Piece] = ()) -> None:
+        self._device = BlockDevice(host, path, size, pieces=pieces)
         self.name = self._device.name
         self.read, self.close = self._device.read, self._device.close
 
