@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.guests import debian, disk, tiny, windows
+from lab.guests import debian, disk, physical, tiny, windows
 from lab.run import run, say
 from lab.site import CACHE
 
@@ -15,9 +15,10 @@ RECIPES: dict[str, Callable[[Path], None]] = {
     "tiny": tiny.build,
     "debian": debian.build,
     "windows": windows.build,
+    "physical": physical.build,
     "debian-legacy": lambda out: debian.build(out, modules="legacy"),
 }
-MODULES = {"tiny": tiny, "windows": windows}
+MODULES = {"tiny": tiny, "windows": windows, "physical": physical}
 """The modules of the recipes that are not `debian`'s."""
 
 

@@ -46,7 +46,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     docker.chmod(0o755)
     path = f"SetEnv PATH={programs}:/usr/local/bin:/usr/bin:/bin"
     with (
-        serve(folder, path, name="main") as main,
+        serve(folder, path, "Subsystem sftp internal-sftp", name="main") as main,
         serve(folder, path, name="jump") as jump,
         serve(folder, AS_NOBODY, name="weak") as weak,
     ):

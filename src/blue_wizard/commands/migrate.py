@@ -126,6 +126,10 @@ def _look_inside(source: Source, machine: Machine) -> Guest:
     from blue_wizard.report.out import errors
 
     errors().print(_("{name}: looking for its drivers ...").format(name=machine.name), markup=False)
+    asker = getattr(source, "guest", None)
+    if asker is not None:
+        found: Guest = asker(machine.id)
+        return found
     boot = next((d for d in machine.disks if d.boot), machine.disks[0])
     # Sources whose machines run can show a disk that is in use; what is read then need not be consistent.
     opener = getattr(source, "peek_disk", source.open_disk)

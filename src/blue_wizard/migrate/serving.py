@@ -12,12 +12,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from blue_wizard.errors import BlueWizardError
-from blue_wizard.migrate.formats import Image
+from blue_wizard.migrate.extents import Extent
 from blue_wizard.reach.nbd import uri_of
 
-__all__ = ["serve"]
+__all__ = ["Servable", "serve"]
 
 _OPTION, _REPLY = 0x49484156454F5054, 0x3E889045565A9
 _EXPORT_NAME, _ABORT, _LIST, _INFO, _GO, _STRUCTURED, _LIST_META, _SET_META = 1, 2, 3, 6, 7, 8, 9, 10
@@ -31,8 +32,25 @@ _MAX_READ, _MAX_OPTION, _MAX_EXTENTS = 32 << 20, 1 << 16, 4096
 _CONTEXT = b"base:allocation"
 
 
+class Servable(Protocol):
+    """What can be served: a disk that several threads read at once (an `Image` is one)."""
+
+    @property
+    def size(self) -> int:
+        """The virtual size in bytes."""
+
+    def spans(self, offset: int, length: int) -> Iterator[Extent]:
+        """The range in order, without gaps."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes. Raises StepFailed when they can't be had."""
+
+    def close(self) -> None:
+        """Give back what it holds. May be called twice."""
+
+
 @contextmanager
-def serve(image: Image) -> Iterator[str]:
+def serve(image: Servable) -> Iterator[str]:
     """The image as an NBD export for as long as the context lasts; its URI. The image is closed with it."""
     with tempfile.TemporaryDirectory(prefix="bw-nbd-") as folder:
         path = Path(folder) / "socket"
@@ -49,7 +67,7 @@ def serve(image: Image) -> Iterator[str]:
 
 
 class _Server:
-    def __init__(self, listener: socket.socket, image: Image) -> None:
+    def __init__(self, listener: socket.socket, image: Servable) -> None:
         self._listener, self._image = listener, image
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -99,7 +117,7 @@ class _Server:
 
 
 class _Connection:
-    def __init__(self, connection: socket.socket, image: Image) -> None:
+    def __init__(self, connection: socket.socket, image: Servable) -> None:
         self._connection, self._image = connection, image
         self._structured = self._status = False
 

@@ -261,6 +261,34 @@ class Host:
         finally:
             _loop().call_soon_threadsafe(process.close)
 
+    async def open_pipe(self, argv: Sequence[str], *, root: bool = False) -> asyncssh.SSHClientProcess[bytes]:
+        """A command whose input and output are bytes, for the loop's thread. It dies with its channel."""
+        opened = await self.open()
+        words = ["env", "LC_ALL=C", *argv]
+        if root and self.endpoint.sudo:
+            words = ["sudo", "-n", "--", *words]
+        tracing.tell("argv", self.name, shlex.join(argv))
+        return await opened.create_process(shlex.join(words), encoding=None)
+
+    async def feed(
+        self, argv: Sequence[str], stdin: bytes, *, timeout_s: float, limit: int = MAX_OUTPUT
+    ) -> tuple[int, str, str]:
+        """Run a command of a host that is no Unix (nothing is put before it): status, stdout, stderr. For the loop's thread.
+
+        Raises TimeoutError, asyncssh.Error, OSError, and CommandFailed when it writes more than `limit` bytes.
+        """
+        opened = await self.open()
+        async with self._channels, asyncio.timeout(timeout_s):
+            done = await connection.execute(opened, shlex.join(argv), stdin=stdin.decode(), on_line=None, limit=limit)
+        if done.overflow:
+            raise CommandFailed(
+                Fault.OUTPUT,
+                _("{command} on {host} wrote more than {size} MiB, and was ended.").format(
+                    command=argv[0], host=self.name, size=limit >> 20
+                ),
+            )
+        return done.status if done.status is not None else -1, done.stdout, done.stderr
+
     @contextmanager
     def forward(self, remote_path: str) -> Iterator[Path]:
         """A local unix socket that leads to a unix socket on the host."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blue_wizard.errors import InputError
+from blue_wizard.migrate.formats.window import Window
 from blue_wizard.text import _
 
 __all__ = ["Family"]
@@ -62,6 +63,10 @@ class Family:
     def file(self) -> Path:
         """The image that is looked at."""
         return self.line[-1]
+
+    def window(self) -> Window:
+        """The file of the image, opened. Raises StepFailed."""
+        return Window(self.file)
 
     @staticmethod
     def _outside(file: str, name: str) -> InputError:

@@ -24,7 +24,7 @@ from blue_wizard.migrate.formats.raw import Raw
 from blue_wizard.migrate.formats.window import Tables, Window, believable, damaged
 from blue_wizard.text import _
 
-__all__ = ["FixedVhd", "Vhd"]
+__all__ = ["FixedVhd", "Vhd", "open_any_vhd"]
 
 _SECTOR = 512
 _FIXED, _DYNAMIC, _DIFFERENCING = 2, 3, 4
@@ -145,6 +145,12 @@ def open_vhd(window: Window, family: Family) -> Image | None:
     return _open(window, footer, family)
 
 
+def open_any_vhd(window: Window, family: Family) -> Image | None:
+    """As `open_vhd`, dynamic ones as well: for files that QEMU can't reach."""
+    footer = _footer(window)
+    return _open(window, footer, family) if footer and footer.kind in {_FIXED, _DYNAMIC, _DIFFERENCING} else None
+
+
 def _open(window: Window, footer: _Footer, family: Family) -> Image:
     if footer.kind == _FIXED:
         return FixedVhd(window, footer)
@@ -152,7 +158,7 @@ def _open(window: Window, footer: _Footer, family: Family) -> Image:
     if footer.kind == _DYNAMIC:
         return Vhd(window, footer, header, None)
     beside = _parent_file(header, family)
-    above = Window(beside.file)
+    above = beside.window()
     parent: Image | None = None
     try:
         found = _footer(above)

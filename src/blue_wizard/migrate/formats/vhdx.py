@@ -199,7 +199,7 @@ def open_vhdx(window: Window, family: Family) -> Image | None:
     if not layout.has_parent:
         return Vhdx(window, layout, None)
     beside = _parent_file(layout.locator, family)
-    above = Window(beside.file)
+    above = beside.window()
     parent: Image | None = None
     try:
         parent = open_vhdx(above, beside)

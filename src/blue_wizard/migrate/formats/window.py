@@ -7,13 +7,14 @@ import sys
 import threading
 from array import array
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from blue_wizard.errors import StepFailed
 from blue_wizard.text import _
 
-__all__ = ["MAX_SIZE", "Tables", "Window", "believable", "damaged"]
+__all__ = ["MAX_SIZE", "Handle", "Tables", "Window", "believable", "damaged"]
 
 MAX_SIZE = 64 << 40
 """The largest virtual size that is believed, in bytes: what VHDX allows, and more than ESXi does (62 TiB)."""
@@ -35,17 +36,69 @@ def believable(name: str, size: int) -> int:
     return size
 
 
+class Handle(Protocol):
+    """An open file that is read by position, from any thread: here, or at another place."""
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes; none only at its end. Raises OSError."""
+
+    def data_from(self, offset: int) -> tuple[int, int]:
+        """(begin, end) of the next piece at or behind `offset` that is no hole; all, if that can't be told. OSError: none."""
+
+    def close(self) -> None:
+        """Close it. May be called twice."""
+
+
+class _LocalFile:
+    """A file of this machine as a `Handle`."""
+
+    def __init__(self, file: Path) -> None:
+        self._fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self.size = os.lseek(self._fd, 0, os.SEEK_END)
+        except OSError:
+            self.close()
+            raise
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return os.pread(self._fd, length, offset)
+
+    def data_from(self, offset: int) -> tuple[int, int]:
+        begin = os.lseek(self._fd, offset, os.SEEK_DATA)
+        return begin, os.lseek(self._fd, begin, os.SEEK_HOLE)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
 class Window:
     """`size` bytes of a file from `start`, or all of it. Reads by several threads do not wait for each other."""
 
-    def __init__(self, file: Path, start: int = 0, size: int | None = None, name: str = "") -> None:
-        """Raises StepFailed when the file can't be opened, or is shorter than that."""
+    def __init__(
+        self,
+        file: Path,
+        start: int = 0,
+        size: int | None = None,
+        name: str = "",
+        *,
+        opener: Callable[[], Handle] | None = None,
+    ) -> None:
+        """`opener` opens a file that is not on this machine; `file` is only its name then.
+
+        Raises StepFailed when the file can't be opened, or is shorter than that.
+        """
         self.file, self.start, self.name = file, start, name or file.name
         try:
-            self._fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-            end = os.lseek(self._fd, 0, os.SEEK_END)
+            self._handle: Handle = opener() if opener else _LocalFile(file)
         except OSError as e:
-            raise StepFailed(_("{file} can't be read: {error}").format(file=self.name, error=e.strerror)) from e
+            raise StepFailed(_("{file} can't be read: {error}").format(file=self.name, error=e.strerror or e)) from e
+        end = self._handle.size
         self.size = end - start if size is None else size
         if self.size < 0 or start + self.size > end or self.size > 2 * MAX_SIZE:
             self.close()
@@ -60,11 +113,11 @@ class Window:
         parts = []
         while length > 0:
             try:
-                part = os.pread(self._fd, length, self.start + offset)
+                part = self._handle.read_at(self.start + offset, length)
             except OSError as e:
                 raise StepFailed(
                     _("{file} can't be read at {offset}: {error}").format(
-                        file=self.name, offset=offset, error=e.strerror
+                        file=self.name, offset=offset, error=e.strerror or e
                     )
                 ) from e
             if not part:
@@ -93,17 +146,14 @@ class Window:
     def data_from(self, offset: int) -> tuple[int, int]:
         """(begin, end) of the next piece of the file at or behind `offset` that is no hole; both `size` when none is."""
         try:
-            begin = os.lseek(self._fd, self.start + offset, os.SEEK_DATA) - self.start
-            end = os.lseek(self._fd, self.start + begin, os.SEEK_HOLE) - self.start
+            begin, end = self._handle.data_from(self.start + offset)
         except OSError:
             return self.size, self.size
-        return min(begin, self.size), min(end, self.size)
+        return min(begin - self.start, self.size), min(end - self.start, self.size)
 
     def close(self) -> None:
         """Close the file. May be called twice."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._handle.close()
 
 
 class Tables:
