@@ -7,6 +7,7 @@ so a repeated step does nothing twice; what already was so before we came is nev
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from blue_wizard.disks import safety
 from blue_wizard.disks.identity import osd_of_part
@@ -14,7 +15,7 @@ from blue_wizard.disks.survey import look_at, read_cluster
 from blue_wizard.disks.world import World, shown
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
-from blue_wizard.jobs.model import Outcome
+from blue_wizard.jobs.model import Json, Outcome
 from blue_wizard.text import _
 
 __all__ = ["Change", "guard"]
@@ -116,7 +117,10 @@ def guard(ctx: Context, args: Args) -> None:
     if not rule:
         return
     if rule == "lowest-id":
-        ids = {int(o["osd"]) for o in World(ctx, args).ceph.json("osd", "dump")["osds"]}
+        known = {int(o["osd"]): o for o in World(ctx, args).ceph.json("osd", "dump")["osds"]}
+        # Of an attempt of ours that was killed: the commands begin by taking it away.
+        half = {osd} if ctx.noted("began") and osd in known and _never_ran(known[osd], args["uuid"]) else set()
+        ids = known.keys() - half
         lowest = next(n for n in range(len(ids) + 1) if n not in ids)
         if lowest != osd:
             text = _("The next OSD would get id {lowest}, not {id}: another one was removed meanwhile.")
@@ -129,6 +133,11 @@ def guard(ctx: Context, args: Args) -> None:
     verdict = safety.safe_to_destroy(cluster, osd) if rule == "safe-to-destroy" else safety.ok_to_stop(cluster, [osd])
     if not verdict.ok:
         raise StepFailed(_("It is not safe any more: {why}").format(why=verdict.reason))
+
+
+def _never_ran(osd: Mapping[str, Json], old: str) -> bool:
+    """An OSD that was only registered: not the old one, and no daemon of it was ever up."""
+    return str(osd.get("uuid", "")) != old and not osd["up"] and not int(osd.get("up_from") or 0)
 
 
 def _no_labels(args: Args) -> None:

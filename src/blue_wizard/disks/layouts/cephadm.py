@@ -42,6 +42,7 @@ class Cephadm:
         n = str(view.osd.id)
         service = f"osd.{view.osd.metadata['osdspec_affinity']}" if view.osd.metadata.get("osdspec_affinity") else ""
         hold = service and view.cluster.number >= _REEF
+        mine = [lv for lv in view.disks.volumes if lv.tags.get("ceph.osd_fsid") == view.osd.uuid]
         found = []
         if hold:
             found.append(
@@ -71,6 +72,7 @@ class Cephadm:
                 seconds=300,
                 lost=lost,
             ),
+            *(x for lv in mine[:1] for x in b.release(view, lv)),
             *b.detach(view),
             *b.swap(view),
         ]
@@ -110,7 +112,7 @@ class Cephadm:
             found.append(
                 b.change(
                     view,
-                    "release",
+                    "manage",
                     _("let service {service} be managed again").format(service=service),
                     _("as it was before"),
                     [b.ceph("orch", "set-managed", service)],

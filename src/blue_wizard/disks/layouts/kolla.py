@@ -122,14 +122,35 @@ class Kolla:
             "stop",
             _("stop container {name}").format(name=name),
             _("it is started again otherwise, also at the next boot"),
-            [b.host(box.runtime, "stop", "-t", "60", name, ok="any", timeout_s=120)],
-            [b.run_check("sh", "-c", _RUNNING, "sh", box.runtime, name, status=[1]), {"is": "osd.down"}],
-            back=[b.host(box.runtime, "start", name)] if view.osd.up else [],
-            back_until=[{"is": "osd.up"}] if view.osd.up else [],
+            [
+                *self._restarts(box, name, "no"),
+                b.host(box.runtime, "stop", "-t", "60", name, ok="any", timeout_s=120),
+            ],
+            [
+                *([b.run_check(box.runtime, "inspect", "-f", _POLICY, name, out=["no", ""])] if _holds(box) else []),
+                b.run_check("sh", "-c", _RUNNING, "sh", box.runtime, name, status=[1]),
+                {"is": "osd.down"},
+            ],
+            back=[
+                *self._restarts(box, name, "unless-stopped"),
+                *([b.host(box.runtime, "start", name)] if view.osd.up else []),
+            ],
+            back_until=[
+                *(
+                    [b.run_check(box.runtime, "inspect", "-f", _POLICY, name, out=["unless-stopped"])]
+                    if _holds(box) and view.deployed.container
+                    else []
+                ),
+                *([{"is": "osd.up"}] if view.osd.up else []),
+            ],
             wait_s=90,
             guard="ok-to-stop" if view.osd.up else "",
             seconds=10,
         )
+
+    def _restarts(self, box: Container, name: str, policy: str) -> list[b.Command]:
+        """One that has exited by itself is not stopped for good by "stop": dockerd would try it again."""
+        return [b.host(box.runtime, "update", f"--restart={policy}", name, ok="any")] if _holds(box) else []
 
     def _remove(self, view: View) -> tuple[Step, ...]:
         if view.deployed.container is None:
@@ -165,8 +186,11 @@ class Kolla:
                     b.host("umount", "-l", folder, rest=True, ok="any", why=_("only if the first one was not enough")),
                 ],
                 [b.run_check("grep", "-qF", f" {folder} ", "/proc/mounts", status=[1])],
-                back=again,
-                back_until=[b.run_check("grep", "-qF", f" {folder} ", "/proc/mounts", status=[0])],
+                # What could not be read before can't be mounted again, and nothing is lost by that.
+                back=[{**c, **({} if view.osd.up else {"ok": "any"})} for c in again],
+                back_until=[b.run_check("grep", "-qF", f" {folder} ", "/proc/mounts", status=[0])]
+                if view.osd.up
+                else [],
             )
         ]
         if line:
@@ -295,6 +319,7 @@ class Kolla:
                 _("weight {weight} in bucket {bucket}, as before").format(weight=env["OSD_INITIAL_WEIGHT"], bucket=view.bucket),
                 [
                     b.host(box.runtime, "rm", "-f", name, ok="any", why=_("one that was killed would keep the name")),
+                    *b.half_made(view),
                     b.host(
                         box.runtime, "run", "--rm", "--name", name, "--net", "host", "--privileged", "--label", "BOOTSTRAP=",
                         *words, *binds, box.image, timeout_s=600,
@@ -341,9 +366,15 @@ class Kolla:
         )  # fmt: skip
 
 
+_POLICY = "{{.HostConfig.RestartPolicy.Name}}"
 _RUNNING = 'test "$("$1" inspect -f "{{.State.Running}}" "$2" 2>/dev/null)" = true'
 _LABEL = 'lsblk -nr -o PARTLABEL "$1" | grep -qxF "$2"'
 _NAMED = 'sgdisk -i "$1" "$2" | grep -qF "Partition name: \'$3\'"'
+
+
+def _holds(box: Container) -> bool:
+    """Whether the runtime has a daemon that starts containers again by itself; podman has none."""
+    return box.runtime == "docker"
 
 
 def _shared(box: Container) -> tuple[str, ...]:
