@@ -18,6 +18,8 @@ def ceph(state: State, words: list[str], stdin: str | None) -> tuple[int, str, s
         return 1, "", "[errno 110] RADOS timed out (error connecting to the cluster)"
     as_json = words[-2:] == ["-f", "json"]
     words = words[:-2] if as_json else words
+    if any(" ".join(words).startswith(w) for w in state["cluster"].get("mute", [])):
+        return 1, "", "Error EAGAIN: played: no answer"
     found = _read(state, words)
     if found is not None:
         return found

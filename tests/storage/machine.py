@@ -38,6 +38,8 @@ def shell(state: State, name: str, argv: list[str], stdin: str | None) -> Answer
     """Answer one command of a host. What is not known here is an error, so that nothing new goes by unseen."""
     del stdin
     tool = argv[0]
+    if any(" ".join(argv).startswith(w) for w in state["hosts"][name].get("broken", [])):
+        return 125, "", f"{tool}: played: broken"
     known = _TOOLS.get(tool)
     if known is None:
         return 127, "", f"{tool}: command not found"

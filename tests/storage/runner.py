@@ -6,7 +6,8 @@ the product then finds is what it finds after a kill -9.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ from blue_wizard.jobs.model import Plan, Step
 
 from . import seam
 from .build import FAILED, SSD
+from .cluster import placed
 from .site import Site, State, digests, disk, insert, pull, slots
 
 NEW = "SN-NEW"
+tally: Counter[str] = Counter()
+"""Over all tests of this process: sites, commands that changed something, and how often one touched another device."""
 
 
 class Killed(BaseException):
@@ -78,6 +82,7 @@ class Run:
         self.error = ""
         self.on: dict[str, Callable[[State], None]] = {}
         self.broken: list[str] = []
+        self.sampled = True
 
     def forward(self) -> str:
         """Run the steps that are not done: "done", "failed" (undone) or "stuck"; raises Killed and Waits."""
@@ -101,6 +106,8 @@ class Run:
     def _sample(self) -> None:
         said = self.plan.invariant
         assert said is not None
+        if not self.sampled:
+            return
         sampler = actions.sampler(said.check)
         assert sampler is not None
         found = sampler(said.args, self.begun)
@@ -138,14 +145,29 @@ class Bench:
         self.site = Site(folder)
         self.site.begin(state)
         self.first = self.site.state()
+        self.allowed: tuple[str, ...] = ()
         self.kill_at = -1
+        self.hooks: list[Callable[[dict[str, Any]], None]] = []
         self._count = 0
 
     def after(self, entry: dict[str, Any]) -> None:
+        for hook in self.hooks:
+            hook(entry)
         if entry["changes"]:
             self._count += 1
             if self._count == self.kill_at:
                 raise Killed
+
+    def settle(self) -> None:
+        """Let recovery end."""
+        with self.site.change() as state:
+            for _look in range(4):
+                placed(state)
+
+    def again(self) -> None:
+        """What was done to the site by now is where it begins."""
+        self.first = self.site.state()
+        self.site.log.write_text("")
 
     def plan(self, *osds: int, **more: Any) -> Plan:
         return operation.make("lab", list(osds or (3,)), **more)
@@ -184,8 +206,8 @@ def change_disk(state: State, one: State | None = None) -> None:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[State], Bench]:
-    """Makes a bench from a site's state."""
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[State], Bench]]:
+    """Makes a bench from a site's state. At the end no other device than its own may have been touched, on any of them."""
     file = tmp_path / "bw.yaml"
     file.write_text(seam.CONFIG)
     monkeypatch.setenv("BLUE_WIZARD_CONFIG", str(file))
@@ -204,14 +226,23 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[State], 
             monkeypatch.setattr(module, name, 0.0)
     invariant._since.clear()
 
+    made_all: list[Bench] = []
+
     def make(state: State) -> Bench:
         folder = tmp_path / f"site{len(list(tmp_path.glob('site*')))}"
         folder.mkdir()
         made = Bench(folder, state)
         seam.install(made.site, made.after)
+        made_all.append(made)
         return made
 
-    return make
+    yield make
+    for one in made_all:
+        tally["sites"] += 1
+        tally["commands"] += len(one.site.changes())
+        wrong = one.wrong(*one.allowed)
+        tally["wrong"] += len(wrong)
+        assert wrong == []
 
 
 def leftovers(before: State, now: State) -> list[str]:

@@ -22,6 +22,7 @@ from blue_wizard.jobs.actions import Args, Context
 from blue_wizard.jobs.model import Json
 from blue_wizard.reach import disks, ssh
 from blue_wizard.reach.ceph_cli import Ceph
+from blue_wizard.reach.faults import CommandFailed, Fault
 from blue_wizard.text import _
 
 __all__ = ["KEPT", "World", "close", "kept_name", "shown"]
@@ -72,8 +73,12 @@ class World:
         return survey.read_cluster(self._args["cloud"], _LIGHT)
 
     def disks(self) -> HostDisks:
-        """The disks of the host."""
-        return disks.read({self.host: ()})[self.host]
+        """The disks of the host. Raises StepFailed when they can't be looked at: that would be taken for none."""
+        found = disks.read({self.host: ()})[self.host]
+        if "disks" in found.failed:
+            text = _("the disks of {host} could not be looked at: {why}")
+            raise StepFailed(text.format(host=self.host, why=found.failed["disks"]))
+        return found
 
     def disk_key(self) -> str:
         """The key of the disk that the OSD is to be on: that of the swap, where there was one."""
@@ -162,8 +167,14 @@ class World:
             if command.get("rest") and done():
                 return
             self._ctx.check_stop()
-            status, out, error = self.run(command, changes=True)
             ok = command.get("ok")
+            try:
+                status, out, error = self.run(command, changes=True)
+            except CommandFailed as e:
+                # Whoever waits for a disk that never answers is ended by his time-out; what follows may be what helps.
+                if e.fault is not Fault.TIMEOUT or ok != "any":
+                    raise
+                continue
             if status != 0 and ok != "any" and status not in (ok or ()):
                 text = (error or out).strip()[-400:] or str(status)
                 raise StepFailed(_("{command} failed: {error}").format(command=shown(command, self.host), error=text))

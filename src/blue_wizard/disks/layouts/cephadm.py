@@ -76,24 +76,25 @@ class Cephadm:
             *b.detach(view),
             *b.swap(view),
         ]
-        if view.rebuild:
-            found.append(
-                b.change(
-                    view,
-                    "zap",
-                    _("empty the disk"),
-                    _("the OSD is made anew on the same disk"),
-                    [b.ceph("orch", "device", "zap", view.host, "<new-disk>", "--force", timeout_s=300)],
-                    [
-                        b.run_check(
-                            "sh", "-c", 'test -z "$(wipefs -n -p "$1" | grep -v "^#")"', "sh", "<new-disk>", status=[0]
-                        )
-                    ],
-                    guard="safe-to-destroy",
-                    risk=Risk.HIGH,
-                    lost=_("POINT OF NO RETURN: the data of osd.{id} is wiped here").format(id=n),
-                )
+        found.append(
+            b.change(
+                view,
+                "zap",
+                _("empty the disk"),
+                _("the OSD is made anew on the same disk")
+                if view.rebuild
+                else _("the orchestrator takes none that holds something; a blank one is left as it is"),
+                [b.ceph("orch", "device", "zap", view.host, "<new-disk>", "--force", timeout_s=300)],
+                [
+                    b.run_check(
+                        "sh", "-c", 'test -z "$(wipefs -n -p "$1" | grep -v "^#")"', "sh", "<new-disk>", status=[0]
+                    )
+                ],
+                guard="safe-to-destroy",
+                risk=Risk.HIGH,
+                lost=_("POINT OF NO RETURN: the data of osd.{id} is wiped here").format(id=n) if view.rebuild else "",
             )
+        )
         found.append(
             b.change(
                 view,

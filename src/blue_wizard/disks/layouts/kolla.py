@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from blue_wizard.disks.identity import osd_of_part
+from blue_wizard.disks.identity import osd_of_part, stray_text, strays
 from blue_wizard.disks.layouts import base as b
 from blue_wizard.disks.layouts import layout
 from blue_wizard.disks.view import View
@@ -81,11 +81,29 @@ class Kolla:
         if not folder:
             found.append(_("nothing says where it is mounted"))
         found += b.id_goes_elsewhere(view)
+        found += [stray_text(name, p) for name, h in view.hosts.items() for p in strays(h)]
+        found += self._journal_lost(view, container)
         names = view.deployed.containers.get(container.runtime, ()) if container else ()
         stale = [n for n in names if n.startswith("bootstrap_osd_")]
         if stale:
             found.append(_("container {name} of an earlier attempt is left").format(name=stale[0]))
         return found
+
+    def _journal_lost(self, view: View, container: Container | None) -> list[str]:
+        """FileStore has a journal somewhere: one that was not found would silently be made anew beside the data."""
+        if view.store == "bluestore" or "_J" in _parts(view):
+            return []
+        told = next(
+            (e.split("=", 1)[1] for e in (container.env if container else ()) if e.startswith("JOURNAL_PARTITION=")), ""
+        )
+        beside = told.rsplit("/", 1)[-1].lower()
+        there = any(beside in {p.uuid.lower(), p.name} for d in view.disks.disks for p in d.parts)
+        # On a disk that is gone the journal went with it.
+        if view.identity.gone and not there:
+            return []
+        return [
+            _("no partition has the label of its journal (its container names {device})").format(device=told or "-")
+        ]
 
     def steps(self, view: View) -> tuple[Step, ...]:
         """The twelve steps, in the order of the manual procedure."""

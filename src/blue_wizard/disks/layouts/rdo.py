@@ -74,7 +74,8 @@ class Rdo:
         found = []
         if view.store not in {"filestore", ""}:
             found.append(_("{store} of ceph-disk is not rebuilt by this version").format(store=view.store))
-        if len(_journals(view)) != 1:
+        # On a disk that is gone the journal went with it.
+        if len(_journals(view)) != 1 and not (view.identity.gone and not _journals(view)):
             names = ", ".join(p.path for p in _journals(view)) or "-"
             found.append(_("which partition is its journal can't be told: {found}").format(found=names))
         found += b.id_goes_elsewhere(view)
