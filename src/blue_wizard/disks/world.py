@@ -30,7 +30,7 @@ __all__ = ["KEPT", "World", "close", "kept_name", "shown"]
 KEPT = "blue-wizard/osd.{id}.keyring"
 """Where the monitors keep the keyring of an OSD while it is replaced: nothing secret leaves the cluster."""
 
-_TOKEN = re.compile(r"<(new-disk(?::\d+)?|fs-uuid|partuuid:\d+)>")
+_TOKEN = re.compile(r"<(new-disk(?::\d+)?|fs-uuid|partuuid:\d+|old-name|disk-of:[0-9A-Za-z-]+)>")
 _LIGHT = ("dump", "status", "pgs")
 _WEIGHT_MARGIN = 0.01
 _TIMEOUT_S = 120
@@ -116,13 +116,23 @@ class World:
         return not mine and not any(lv.tags.get("ceph.osd_fsid") == uuid for lv in host.volumes)
 
     def words(self, argv: Sequence[str]) -> list[str]:
-        """The argv, filled in: ``<new-disk>`` (its path now), ``<new-disk:1>`` (its first partition), ``<fs-uuid>`` (of that),
-        ``<partuuid:2>`` (the GUID of its second)."""
-        if not any(_TOKEN.search(w) for w in argv):
+        """The argv, filled in with what letters mean now: they move when a host reboots and when a disk is swapped.
+
+        ``<new-disk>`` (its path), ``<new-disk:1>`` (its first partition), ``<fs-uuid>`` (of that), ``<partuuid:2>`` (the GUID of its
+        second), ``<old-name>`` (the failed disk's kernel name), ``<disk-of:GUID>`` (the path of the disk with that partition).
+        """
+        tokens = {m[1] for w in argv for m in _TOKEN.finditer(w)}
+        if not tokens:
             return list(argv)
+        host = self.disks()
+        found = {t: self._elsewhere(host, t) for t in tokens if t == "old-name" or t.startswith("disk-of:")}
+        if found.keys() == tokens:
+            return [_TOKEN.sub(lambda m: found[m[1]], w) for w in argv]
         disk = self.new_disk()
 
         def fill(m: re.Match[str]) -> str:
+            if m[1] in found:
+                return found[m[1]]
             if m[1] == "new-disk":
                 return disk.path
             if m[1] == "fs-uuid":
@@ -136,6 +146,18 @@ class World:
             return f"{disk.path}p{number}" if disk.path[-1].isdigit() else f"{disk.path}{number}"
 
         return [_TOKEN.sub(fill, w) for w in argv]
+
+    def _elsewhere(self, host: HostDisks, token: str) -> str:
+        """What a token means that names another disk than the new one. Raises StepFailed unless exactly one disk fits."""
+        guid = token.partition(":")[2].lower()
+        if guid:
+            fits = [d.path for d in host.disks if any(p.uuid.lower() == guid for p in d.parts)]
+        else:
+            fits = [d.name for d in host.disks if d.key == self._args["disk"]]
+        if len(fits) != 1:
+            text = _("{count} disks of {host} are {what}.")
+            raise StepFailed(text.format(count=len(fits), host=self.host, what=guid or self._args["disk"]))
+        return fits[0]
 
     def run(self, command: Mapping[str, Json], *, changes: bool = False) -> tuple[int, str, str]:
         """Run a command: exit status, stdout, stderr. One that `changes` the host runs there when no other one does."""

@@ -358,7 +358,7 @@ def detach(view: View) -> tuple[Step, ...]:
             "detach",
             _("take {disk} out of the kernel of {host}").format(disk=disk.path, host=view.host),
             _("nobody holds it any more; its letter is free for the new one"),
-            [host("sh", "-c", 'echo 1 > "$1"', "sh", f"/sys/block/{disk.name}/device/delete")],
+            [host("sh", "-c", 'echo 1 > "$1"', "sh", "/sys/block/<old-name>/device/delete")],
             [{"is": "disk.absent", "disk": disk.key}],
             back=[host("sh", "-c", 'echo "- - -" > "$1"', "sh", f"/sys/class/scsi_host/host{number}/scan")],
             back_until=[{"is": "disk.present", "disk": disk.key}],

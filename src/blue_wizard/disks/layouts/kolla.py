@@ -191,7 +191,11 @@ class Kolla:
         folder, line = _mount(view)
         part = _parts(view).get("", (None, ""))[0]
         again = (
-            [b.host("mount", line.split()[0], folder)] if line else [b.host("mount", part.path, folder)] if part else []
+            [b.host("mount", line.split()[0], folder)]
+            if line
+            else [b.host("mount", f"/dev/disk/by-partuuid/{part.uuid}", folder)]
+            if part
+            else []
         )
         found = [
             b.change(
@@ -260,9 +264,8 @@ class Kolla:
             )
         ]
         if journal is not None:
-            disk = view.disks.disk_of(journal.path)
-            assert disk is not None, "the journal was found on it"
-            path, number = f"/dev/disk/by-partuuid/{journal.uuid}", journal.number
+            # By the GUID of the partition: its letter may be another disk's by then.
+            ssd, number = f"<disk-of:{journal.uuid}>", journal.number
             found.append(
                 b.change(
                     view,
@@ -270,30 +273,27 @@ class Kolla:
                     _("label its old journal partition {device} again").format(device=journal.path),
                     _("the same slot of the SSD is used; the journals of the others are not touched"),
                     [
-                        b.host("sgdisk", f"--change-name={number}:{label}_J", disk.path, ok="any"),
+                        b.host("sgdisk", f"--change-name={number}:{label}_J", ssd, ok="any"),
                         b.host(
                             "partx",
                             "-u",
                             "-n",
                             str(number),
-                            disk.path,
+                            ssd,
                             ok="any",
                             why=_("other journals on it are in use"),
                         ),
                         b.host("udevadm", "settle", "-t", "20", ok="any"),
                     ],
-                    [b.run_check("sh", "-c", _NAMED, "sh", str(number), disk.path, f"{label}_J", status=[0])],
+                    [b.run_check("sh", "-c", _NAMED, "sh", str(number), ssd, f"{label}_J", status=[0])],
                     back=[
-                        b.host("sgdisk", f"--change-name={number}:{journal.label}", disk.path, ok="any"),
-                        b.host("partx", "-u", "-n", str(number), disk.path, ok="any"),
+                        b.host("sgdisk", f"--change-name={number}:{journal.label}", ssd, ok="any"),
+                        b.host("partx", "-u", "-n", str(number), ssd, ok="any"),
                     ],
-                    back_until=[
-                        b.run_check("sh", "-c", _NAMED, "sh", str(number), disk.path, journal.label, status=[0])
-                    ],
+                    back_until=[b.run_check("sh", "-c", _NAMED, "sh", str(number), ssd, journal.label, status=[0])],
                     seconds=5,
                 )
             )
-            assert path, "a partition of GPT has a GUID"
         return tuple(found)
 
     def _deploy(self, view: View) -> tuple[Step, ...]:
@@ -303,14 +303,13 @@ class Kolla:
         journal = _aside(view, "_J")
         blue = view.store == "bluestore"
         label = f"{BOOTSTRAP}{'_BS' if blue else ''}{f'_r{n}' if journal else ''}"
-        jdisk = view.disks.disk_of(journal.path) if journal else None
         env = {
             "KOLLA_BOOTSTRAP": "",
             "KOLLA_CONFIG_STRATEGY": "COPY_ALWAYS",
             "OSD_DEV": "<new-disk>",
             "OSD_PARTITION": "<new-disk:1>",
             "OSD_PARTITION_NUM": "1",
-            "JOURNAL_DEV": jdisk.path if jdisk else "<new-disk>",
+            "JOURNAL_DEV": f"<disk-of:{journal.uuid}>" if journal else "<new-disk>",
             "JOURNAL_PARTITION": f"/dev/disk/by-partuuid/{journal.uuid}" if journal else "<new-disk:2>",
             "JOURNAL_PARTITION_NUM": str(journal.number) if journal else "2",
             "USE_EXTERNAL_JOURNAL": str(journal is not None),
