@@ -7,20 +7,40 @@ so a repeated step does nothing twice; what already was so before we came is nev
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 
 from blue_wizard.disks import safety
-from blue_wizard.disks.identity import osd_of_part
+from blue_wizard.disks.identity import stray_text, strays
 from blue_wizard.disks.survey import look_at, read_cluster
 from blue_wizard.disks.world import World, shown
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
-from blue_wizard.jobs.model import Outcome
+from blue_wizard.jobs.model import Json, Outcome
+from blue_wizard.reach.faults import Fault, NotReached
 from blue_wizard.text import _
 
 __all__ = ["Change", "guard"]
 
 _EVERY_S, _SELDOM_S = 1.0, 5.0
-_TRIES, _AGAIN_S = 3, 20.0
+_TRIES, _AGAIN_S, _PATIENCE_S = 3, 20.0, 900.0
+_PASSING = frozenset({Fault.UNREACHABLE, Fault.LOST})
+
+
+class NotYet(StepFailed):
+    """A safety rule says no as things are now."""
+
+
+def _no_way_back(ctx: Context, args: Args) -> bool:
+    """Whether the old OSD can't come back; also where its host can't be asked, and the swap was done."""
+    if args.get("lost"):
+        return True
+    try:
+        return World(ctx, args).past_return()
+    except (NotReached, StepFailed):
+        try:
+            return bool(ctx.outcome("swap"))
+        except KeyError:
+            return False
 
 
 @action("osd.change")
@@ -31,24 +51,40 @@ class Change(Action):
     """
 
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
-        """The condition holds."""
-        world = World(ctx, args)
-        return {"ours": bool(ctx.noted("began"))} if world.holds(args["until"]) else None
+        """The condition holds. A host that can't be asked says nothing: `do` waits for it where there is no way back."""
+        try:
+            held = World(ctx, args).holds(args["until"])
+        except (NotReached, StepFailed):
+            if not _no_way_back(ctx, args):
+                raise
+            return None
+        return {"ours": bool(ctx.noted("began"))} if held else None
 
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Judge once more what may be done, then run the commands and wait for the condition."""
-        tries = _TRIES if args.get("lost") else 1
-        for left in reversed(range(tries)):
+        self._patiently(ctx, args, lambda: self._once(ctx, args))
+        return {"ours": True}
+
+    def _patiently(self, ctx: Context, args: Args, work: Callable[[], None]) -> None:
+        """Where there is no way back the way on is tried again before a person is needed.
+
+        What others have to mend (a host that is away, a label somewhere else) is waited for, but not for ever: recovery is held
+        back meanwhile, and only the end of the job lets it go on.
+        """
+        left, end, said = _TRIES, time.monotonic() + _PATIENCE_S, ""
+        while True:
             try:
-                self._once(ctx, args)
-                return {"ours": True}
-            except StepFailed as e:
-                if not left:
+                return work()
+            except (NotReached, StepFailed) as e:
+                waits = isinstance(e, NotYet) or getattr(e, "fault", None) in _PASSING
+                left -= not waits
+                if not left or time.monotonic() >= end or not _no_way_back(ctx, args):
                     raise
-                # There is no way back from here, so the way on is tried again before a person is needed.
-                ctx.event("again", _("Tried again in {seconds} s: {why}").format(seconds=_AGAIN_S, why=e.message))
+                if e.message != said or not waits:
+                    ctx.event("again", _("Tried again in {seconds} s: {why}").format(seconds=_AGAIN_S, why=e.message))
+                said = e.message
+                ctx.progress(0, 1, unit="", note=e.message if waits else "")
                 self._rest(ctx, _AGAIN_S)
-        raise AssertionError("unreachable")
 
     def _once(self, ctx: Context, args: Args) -> None:
         world = World(ctx, args)
@@ -69,8 +105,12 @@ class Change(Action):
 
     def verify(self, ctx: Context, args: Args, outcome: Outcome) -> None:
         """The condition holds at a second look."""
-        if not World(ctx, args).holds(args["until"]):
-            raise StepFailed(_("It did not last: {title}").format(title=args["said"]))
+
+        def look() -> None:
+            if not World(ctx, args).holds(args["until"]):
+                raise StepFailed(_("It did not last: {title}").format(title=args["said"]))
+
+        self._patiently(ctx, args, look)
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
         """Run the commands that lead back, unless we never began."""
@@ -116,11 +156,14 @@ def guard(ctx: Context, args: Args) -> None:
     if not rule:
         return
     if rule == "lowest-id":
-        ids = {int(o["osd"]) for o in World(ctx, args).ceph.json("osd", "dump")["osds"]}
+        known = {int(o["osd"]): o for o in World(ctx, args).ceph.json("osd", "dump")["osds"]}
+        # Of an attempt of ours that was killed: the commands begin by taking it away.
+        half = {osd} if ctx.noted("began") and osd in known and _never_ran(known[osd], args["uuid"]) else set()
+        ids = known.keys() - half
         lowest = next(n for n in range(len(ids) + 1) if n not in ids)
         if lowest != osd:
             text = _("The next OSD would get id {lowest}, not {id}: another one was removed meanwhile.")
-            raise StepFailed(text.format(lowest=lowest, id=osd), _("Give that one back first."))
+            raise NotYet(text.format(lowest=lowest, id=osd), _("Give that one back first."))
         return
     if rule == "no-labels":
         _no_labels(args)
@@ -128,7 +171,12 @@ def guard(ctx: Context, args: Args) -> None:
     cluster = read_cluster(args["cloud"])
     verdict = safety.safe_to_destroy(cluster, osd) if rule == "safe-to-destroy" else safety.ok_to_stop(cluster, [osd])
     if not verdict.ok:
-        raise StepFailed(_("It is not safe any more: {why}").format(why=verdict.reason))
+        raise NotYet(_("It is not safe any more: {why}").format(why=verdict.reason))
+
+
+def _never_ran(osd: Mapping[str, Json], old: str) -> bool:
+    """An OSD that was only registered: not the old one, and no daemon of it was ever up."""
+    return str(osd.get("uuid", "")) != old and not osd["up"] and not int(osd.get("up_from") or 0)
 
 
 def _no_labels(args: Args) -> None:
@@ -136,13 +184,6 @@ def _no_labels(args: Args) -> None:
     cluster = read_cluster(args["cloud"])
     for name, host in look_at(cluster).items():
         if "disks" in host.failed:
-            raise StepFailed(_("The labels of {host} can't be read: {why}").format(host=name, why=host.failed["disks"]))
-        for disk in host.disks:
-            for part in disk.parts:
-                if "_BOOTSTRAP" in part.label and part.label.startswith("KOLLA_CEPH_") and not osd_of_part(part):
-                    raise StepFailed(
-                        _("{device} on {host} still has the label {label}: the next deployment would wipe it.").format(
-                            device=part.path, host=name, label=part.label
-                        ),
-                        _("Remove the label if the disk is in use, and run the plan again."),
-                    )
+            raise NotYet(_("The labels of {host} can't be read: {why}").format(host=name, why=host.failed["disks"]))
+        for part in strays(host):
+            raise NotYet(stray_text(name, part), _("Remove the label: sgdisk --change-name"))

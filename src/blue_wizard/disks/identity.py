@@ -16,7 +16,7 @@ from blue_wizard.facts.blockdev import Disk, HostDisks, Part
 from blue_wizard.facts.ceph import Cluster, Osd
 from blue_wizard.text import _
 
-__all__ = ["Identity", "Proof", "Source", "identify", "osd_of_part", "part_of_osd"]
+__all__ = ["Identity", "Proof", "Source", "identify", "osd_of_part", "part_of_osd", "stray_text", "strays"]
 
 _KOLLA = re.compile(r"^KOLLA_CEPH_DATA_(?:BS_)?(\d+)(_[JBDW])?$")
 _CEPH_MOUNT = re.compile(r"/ceph-(\d+)$")
@@ -65,6 +65,22 @@ def osd_of_part(part: Part) -> tuple[int, str] | None:
     """The OSD that a Kolla label names, and the part of it: "" for data, "_J", "_B", "_D", "_W"; None for any other label."""
     found = _KOLLA.match(part.label)
     return (int(found[1]), found[2] or "") if found else None
+
+
+def strays(host: HostDisks) -> list[Part]:
+    """The partitions that Kolla's next deployment would make an OSD of, and wipe."""
+    return [
+        p
+        for d in host.disks
+        for p in d.parts
+        if p.label.startswith("KOLLA_CEPH_") and "_BOOTSTRAP" in p.label and not osd_of_part(p)
+    ]
+
+
+def stray_text(host: str, part: Part) -> str:
+    """What is wrong with one of them."""
+    text = _("{device} on {host} still has the label {label}: the next deployment would wipe it.")
+    return text.format(device=part.path, host=host, label=part.label)
 
 
 def part_of_osd(host: HostDisks, osd: Osd) -> Part | None:

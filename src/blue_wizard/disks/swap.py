@@ -12,6 +12,7 @@ from blue_wizard.facts.blockdev import Disk
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Json, Outcome
 from blue_wizard.reach import ssh
+from blue_wizard.reach.faults import NotReached
 from blue_wizard.text import _
 from blue_wizard.units import bytes_text
 
@@ -41,12 +42,12 @@ def judge(
     that a look at their content found something on. `word` is what the person answered: ``wipe KEY`` allows such a disk.
     """
     keys = {d.key for d in now}
-    if old in keys:
-        return None, _("the failed disk {key} is still in").format(key=old)
     missing = sorted(k for k in known if k not in keys and k != old)
     if missing:
         told = ", ".join(f"{k} ({known[k]})" for k in missing)
         return None, _("WRONG DISK PULLED: put {disks} back into its place").format(disks=told)
+    if old in keys:
+        return None, _("the failed disk {key} is still in").format(key=old)
     new = [d for d in now if d.key not in known]
     if not new:
         return None, _("no new disk is there yet")
@@ -87,7 +88,10 @@ class Swap(Action):
         found = ctx.noted("found")
         if found is None:
             return None
-        there = any(d.key == found["disk"] for d in World(ctx, args).disks().disks)
+        try:
+            there = any(d.key == found["disk"] for d in World(ctx, args).disks().disks)
+        except (NotReached, StepFailed):
+            return None
         return dict(found) if there else None
 
     def do(self, ctx: Context, args: Args) -> Outcome:
@@ -96,10 +100,7 @@ class Swap(Action):
         wishes = Wishes(**args["wishes"])
         said = ""
         while True:
-            _scan(world.host)
-            disks = [d for d in world.disks().disks if d.size]
-            dirty = {d.key for d in disks if d.key not in args["known"] and _dirty(world.host, d)}
-            disk, wrong = judge(args["disk"], args["known"], disks, wishes, dirty, ctx.answer() or "")
+            disk, dirty, wrong = self._look(world, args, wishes, ctx.answer() or "")
             if disk is not None:
                 found: dict[str, Json] = {
                     "disk": disk.key,
@@ -118,6 +119,17 @@ class Swap(Action):
                 said = wrong
             ctx.progress(0, 1, unit="", note=wrong)
             _rest(ctx)
+
+    def _look(self, world: World, args: Args, wishes: Wishes, word: str) -> tuple[Disk | None, set[str], str]:
+        """The new disk, the keys of those that hold something, and what is wrong. A host that is away is waited for, too."""
+        try:
+            _scan(world.host)
+            disks = [d for d in world.disks().disks if d.size]
+            dirty = {d.key for d in disks if d.key not in args["known"] and _dirty(world.host, d)}
+        except (NotReached, StepFailed) as e:
+            return None, set(), e.message
+        disk, wrong = judge(args["disk"], args["known"], disks, wishes, dirty, word)
+        return disk, dirty, wrong
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
         """The failed disk has to be back in for what comes next."""

@@ -10,6 +10,7 @@ from blue_wizard.errors import StepFailed
 from blue_wizard.facts.ceph import Cluster
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
+from blue_wizard.reach.faults import NotReached
 from blue_wizard.text import _
 
 __all__ = ["Refilled", "SafeToDestroy", "settled"]
@@ -30,14 +31,19 @@ class _Wait(Action):
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Wait. Raises StepFailed when nothing has moved for long."""
         began = last = time.monotonic()
-        best, agreed, told = -1, 0, False
+        best, agreed, told, clean, all_ = -1, 0, False, 0, 0
         while True:
-            cluster = read_cluster(args["cloud"], ("dump", "status", "pgs", "osd_stats", "df"))
-            missing = self._ready(cluster, args["osd"])
-            clean = sum(p.clean for p in cluster.pgs)
-            ctx.progress(clean, len(cluster.pgs), unit="PG", note=missing)
+            cluster: Cluster | None = None
+            try:
+                cluster = read_cluster(args["cloud"], ("dump", "status", "pgs", "osd_stats", "df"))
+                missing = self._ready(cluster, args["osd"])
+                clean, all_ = sum(p.clean for p in cluster.pgs), len(cluster.pgs)
+            except (NotReached, StepFailed) as e:
+                # Monitors that are away for a while are no reason to begin moving everything back.
+                missing = e.message
+            ctx.progress(clean, all_, unit="PG", note=missing)
             agreed = 0 if missing else agreed + 1
-            if agreed >= _POLLS:
+            if agreed >= _POLLS and cluster is not None:
                 return {"seconds": round(time.monotonic() - began, 1), "epoch": cluster.epoch}
             now = time.monotonic()
             if clean > best or not missing:

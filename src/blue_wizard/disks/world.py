@@ -22,6 +22,7 @@ from blue_wizard.jobs.actions import Args, Context
 from blue_wizard.jobs.model import Json
 from blue_wizard.reach import disks, ssh
 from blue_wizard.reach.ceph_cli import Ceph
+from blue_wizard.reach.faults import CommandFailed, Fault
 from blue_wizard.text import _
 
 __all__ = ["KEPT", "World", "close", "kept_name", "shown"]
@@ -29,7 +30,7 @@ __all__ = ["KEPT", "World", "close", "kept_name", "shown"]
 KEPT = "blue-wizard/osd.{id}.keyring"
 """Where the monitors keep the keyring of an OSD while it is replaced: nothing secret leaves the cluster."""
 
-_TOKEN = re.compile(r"<(new-disk(?::\d+)?|fs-uuid|partuuid:\d+)>")
+_TOKEN = re.compile(r"<(new-disk(?::\d+)?|fs-uuid|partuuid:\d+|old-name|disk-of:[0-9A-Za-z-]+)>")
 _LIGHT = ("dump", "status", "pgs")
 _WEIGHT_MARGIN = 0.01
 _TIMEOUT_S = 120
@@ -72,8 +73,12 @@ class World:
         return survey.read_cluster(self._args["cloud"], _LIGHT)
 
     def disks(self) -> HostDisks:
-        """The disks of the host."""
-        return disks.read({self.host: ()})[self.host]
+        """The disks of the host. Raises StepFailed when they can't be looked at: that would be taken for none."""
+        found = disks.read({self.host: ()})[self.host]
+        if "disks" in found.failed:
+            text = _("the disks of {host} could not be looked at: {why}")
+            raise StepFailed(text.format(host=self.host, why=found.failed["disks"]))
+        return found
 
     def disk_key(self) -> str:
         """The key of the disk that the OSD is to be on: that of the swap, where there was one."""
@@ -111,13 +116,23 @@ class World:
         return not mine and not any(lv.tags.get("ceph.osd_fsid") == uuid for lv in host.volumes)
 
     def words(self, argv: Sequence[str]) -> list[str]:
-        """The argv, filled in: ``<new-disk>`` (its path now), ``<new-disk:1>`` (its first partition), ``<fs-uuid>`` (of that),
-        ``<partuuid:2>`` (the GUID of its second)."""
-        if not any(_TOKEN.search(w) for w in argv):
+        """The argv, filled in with what letters mean now: they move when a host reboots and when a disk is swapped.
+
+        ``<new-disk>`` (its path), ``<new-disk:1>`` (its first partition), ``<fs-uuid>`` (of that), ``<partuuid:2>`` (the GUID of its
+        second), ``<old-name>`` (the failed disk's kernel name), ``<disk-of:GUID>`` (the path of the disk with that partition).
+        """
+        tokens = {m[1] for w in argv for m in _TOKEN.finditer(w)}
+        if not tokens:
             return list(argv)
+        host = self.disks()
+        found = {t: self._elsewhere(host, t) for t in tokens if t == "old-name" or t.startswith("disk-of:")}
+        if found.keys() == tokens:
+            return [_TOKEN.sub(lambda m: found[m[1]], w) for w in argv]
         disk = self.new_disk()
 
         def fill(m: re.Match[str]) -> str:
+            if m[1] in found:
+                return found[m[1]]
             if m[1] == "new-disk":
                 return disk.path
             if m[1] == "fs-uuid":
@@ -131,6 +146,18 @@ class World:
             return f"{disk.path}p{number}" if disk.path[-1].isdigit() else f"{disk.path}{number}"
 
         return [_TOKEN.sub(fill, w) for w in argv]
+
+    def _elsewhere(self, host: HostDisks, token: str) -> str:
+        """What a token means that names another disk than the new one. Raises StepFailed unless exactly one disk fits."""
+        guid = token.partition(":")[2].lower()
+        if guid:
+            fits = [d.path for d in host.disks if any(p.uuid.lower() == guid for p in d.parts)]
+        else:
+            fits = [d.name for d in host.disks if d.key == self._args["disk"]]
+        if len(fits) != 1:
+            text = _("{count} disks of {host} are {what}.")
+            raise StepFailed(text.format(count=len(fits), host=self.host, what=guid or self._args["disk"]))
+        return fits[0]
 
     def run(self, command: Mapping[str, Json], *, changes: bool = False) -> tuple[int, str, str]:
         """Run a command: exit status, stdout, stderr. One that `changes` the host runs there when no other one does."""
@@ -162,8 +189,14 @@ class World:
             if command.get("rest") and done():
                 return
             self._ctx.check_stop()
-            status, out, error = self.run(command, changes=True)
             ok = command.get("ok")
+            try:
+                status, out, error = self.run(command, changes=True)
+            except CommandFailed as e:
+                # Whoever waits for a disk that never answers is ended by his time-out; what follows may be what helps.
+                if e.fault is not Fault.TIMEOUT or ok != "any":
+                    raise
+                continue
             if status != 0 and ok != "any" and status not in (ok or ()):
                 text = (error or out).strip()[-400:] or str(status)
                 raise StepFailed(_("{command} failed: {error}").format(command=shown(command, self.host), error=text))

@@ -162,7 +162,8 @@ class HostDisks:
     def volumes(self) -> tuple[Lv, ...]:
         """The volumes that LVM tells of, and those of ceph-volume on disks that LVM can't read any more.
 
-        These are still in the device mapper, and ceph-volume names a volume by the uuid of its OSD (``osd-block-UUID``).
+        These are still in the device mapper, and ceph-volume names a volume by the uuid of its OSD (``osd-block-UUID``). Of a disk
+        that was pulled only the link in the OSD's folder is left.
         """
         told = {(lv.vg, lv.name) for lv in self.lvs}
         found = list(self.lvs)
@@ -173,6 +174,12 @@ class HostDisks:
                 if names and match and names not in told:
                     tags = {"ceph.type": match[1], "ceph.osd_fsid": match[2]}
                     found.append(Lv(names[1], names[0], f"/dev/{names[0]}/{names[1]}", tags, (disk.path,)))
+        known = {lv.path for lv in found}
+        for target in sorted(set(self.folders.values()) - known):
+            words = target.removeprefix("/dev/").split("/")
+            match = _OSD_VOLUME.match(words[1]) if len(words) == 2 else None
+            if match:
+                found.append(Lv(words[1], words[0], target, {"ceph.type": match[1], "ceph.osd_fsid": match[2]}, ()))
         return tuple(found)
 
     def by_key(self, key: str) -> Disk | None:

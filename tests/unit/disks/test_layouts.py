@@ -184,7 +184,7 @@ def test_cephadm_holds_the_service_back_that_would_take_the_failed_disk() -> Non
     made = choose(reef)[0]
     ids = [s.id for s in made.steps(reef)]
     assert ids[0] == "hold"
-    assert ids.index("create") < ids.index("release")
+    assert ids.index("create") < ids.index("manage")
     assert "hold" not in [s.id for s in made.steps(view)], "Pacific has no such command"
 
 

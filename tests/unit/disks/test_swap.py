@@ -43,7 +43,7 @@ def test_letters_are_no_matter() -> None:
         ([OLD, OTHER, SSD], "still in"),  # a5, a32: nothing was done, or the same one came back
         ([OLD, OTHER, SSD, NEW], "still in"),  # the new one went into a free slot
         ([OTHER, SSD], "no new disk"),
-        ([OLD, SSD, NEW], "still in"),
+        ([OLD, SSD, NEW], "WRONG DISK PULLED: put SN-C"),  # a1: that comes first, since another OSD is without its disk
         ([SSD, NEW], "WRONG DISK PULLED: put SN-C"),  # a1: both are out
         ([OTHER, NEW], "WRONG DISK PULLED: put SN-D"),  # a1: the journal SSD
         ([OTHER, SSD, NEW, replace(NEW, serial="SN-NEW2")], "several new disks"),

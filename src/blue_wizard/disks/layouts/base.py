@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from blue_wizard.disks.flags import FLAGS
 from blue_wizard.disks.view import View
 from blue_wizard.disks.world import kept_name
+from blue_wizard.facts.blockdev import Lv
 from blue_wizard.jobs.model import Gate, Json, Risk, Step
 from blue_wizard.text import _
 from blue_wizard.units import bytes_text
@@ -19,19 +20,24 @@ __all__ = [
     "change",
     "compare",
     "detach",
+    "enabled",
     "fetch_in",
     "flags_off",
     "flags_on",
     "forget_key",
+    "half_made",
     "host",
     "id_goes_elsewhere",
     "keep_key",
+    "killed",
     "leave",
     "ready_gate",
     "refill",
+    "release",
     "run_check",
     "safe",
     "special",
+    "stopped",
     "swap",
     "unregister",
 ]
@@ -291,6 +297,55 @@ def unregister(view: View) -> tuple[Step, ...]:
     )
 
 
+def enabled(unit: str) -> Condition:
+    """A service is started at the next boot."""
+    return run_check("systemctl", "is-enabled", unit, out=["enabled"])
+
+
+def stopped(unit: str, at_boot: str) -> list[Condition]:
+    """A service does not run now, and `at_boot` is not started at the next boot."""
+    return [
+        run_check("systemctl", "is-active", unit, out=["inactive", "failed", "unknown"]),
+        {**enabled(at_boot), "not": True},
+    ]
+
+
+def killed() -> str:
+    """Why a command is there that finds nothing to do as a rule."""
+    return _("what an attempt that was killed has left")
+
+
+def half_made(view: View) -> list[Command]:
+    """Take out of the cluster what an attempt that was killed has put there, or the next one would get another id."""
+    n, name = view.osd.id, f"osd.{view.osd.id}"
+    return [
+        ceph("auth", "del", name, ok="any", rest=True, why=killed()),
+        ceph("osd", "crush", "remove", name, ok="any", rest=True, why=killed()),
+        ceph("osd", "rm", str(n), ok="any", rest=True, why=killed()),
+    ]
+
+
+def release(view: View, main: Lv) -> tuple[Step, ...]:
+    """A volume on a dead disk stays in the device mapper, and would keep its name and its disk."""
+    if view.rebuild:
+        return ()
+    name = f"{main.vg.replace('-', '--')}-{main.name.replace('-', '--')}"
+    return (
+        change(
+            view,
+            "release",
+            _("release volume {name} in the device mapper").format(name=name),
+            _("it would keep the failed disk and its letter"),
+            [
+                host("dmsetup", "remove", "--retry", name, ok="any", timeout_s=30),
+                host("dmsetup", "remove", "--force", name, ok="any", rest=True, timeout_s=30),
+            ],
+            [run_check("test", "-e", f"/dev/mapper/{name}", status=[1])],
+            back=[host("vgchange", "-ay", main.vg, ok="any", timeout_s=60)],
+        ),
+    )
+
+
 def detach(view: View) -> tuple[Step, ...]:
     """Take the failed disk out of the kernel, so that its letter and its errors are gone before the new one comes."""
     disk = view.identity.disk
@@ -303,7 +358,7 @@ def detach(view: View) -> tuple[Step, ...]:
             "detach",
             _("take {disk} out of the kernel of {host}").format(disk=disk.path, host=view.host),
             _("nobody holds it any more; its letter is free for the new one"),
-            [host("sh", "-c", 'echo 1 > "$1"', "sh", f"/sys/block/{disk.name}/device/delete")],
+            [host("sh", "-c", 'echo 1 > "$1"', "sh", "/sys/block/<old-name>/device/delete")],
             [{"is": "disk.absent", "disk": disk.key}],
             back=[host("sh", "-c", 'echo "- - -" > "$1"', "sh", f"/sys/class/scsi_host/host{number}/scan")],
             back_until=[{"is": "disk.present", "disk": disk.key}],

@@ -92,7 +92,7 @@ class CephVolume:
                 risk=Risk.HIGH,
             ),
             self._unmount(view, uuid),
-            *self._release(view, main),
+            *b.release(view, main),
             *b.detach(view),
             *b.swap(view),
             *self._wipe(view),
@@ -122,12 +122,12 @@ class CephVolume:
                 ),
                 b.host("systemctl", "reset-failed", unit, ok="any"),
             ],
-            [b.run_check("systemctl", "is-active", unit, out=["inactive", "failed", "unknown"]), {"is": "osd.down"}],
+            [*b.stopped(unit, link), {"is": "osd.down"}],
             back=[
                 b.host("systemctl", "enable", link, ok="any"),
                 *([b.host("ceph-volume", "lvm", "activate", str(view.osd.id), uuid, timeout_s=300)] if was_up else []),
             ],
-            back_until=[{"is": "osd.up"}] if was_up else [],
+            back_until=[b.enabled(link), *([{"is": "osd.up"}] if was_up else [])],
             wait_s=90,
             guard="ok-to-stop" if was_up else "",
             risk=Risk.LOW,
@@ -146,26 +146,6 @@ class CephVolume:
                 b.host("umount", "-l", folder, rest=True, why=_("only if the first one was not enough")),
             ],
             [b.run_check("grep", "-qF", f" {folder} ", "/proc/mounts", status=[1])],
-        )
-
-    def _release(self, view: View, main: Lv) -> tuple[Step, ...]:
-        """A volume on a dead disk stays in the device mapper, and would keep its name and its disk."""
-        if view.rebuild:
-            return ()
-        name = f"{main.vg.replace('-', '--')}-{main.name.replace('-', '--')}"
-        return (
-            b.change(
-                view,
-                "release",
-                _("release volume {name} in the device mapper").format(name=name),
-                _("it would keep the failed disk and its letter"),
-                [
-                    b.host("dmsetup", "remove", "--retry", name, ok="any", timeout_s=30),
-                    b.host("dmsetup", "remove", "--force", name, ok="any", rest=True, timeout_s=30),
-                ],
-                [b.run_check("test", "-e", f"/dev/mapper/{name}", status=[1])],
-                back=[b.host("vgchange", "-ay", main.vg, ok="any", timeout_s=60)],
-            ),
         )
 
     def _wipe(self, view: View) -> tuple[Step, ...]:
@@ -220,6 +200,8 @@ class CephVolume:
         store = ["--filestore"] if view.store == "filestore" else ["--bluestore"]
         cls = ["--crush-device-class", view.osd.device_class] if view.osd.device_class else []
         argv = ["ceph-volume", "lvm", "create", *store, "--osd-id", n, "--data", "<new-disk>", *slots, *cls]
+        zaps = [["ceph-volume", "lvm", "zap", "--destroy", "<new-disk>"]]
+        zaps += [["ceph-volume", "lvm", "zap", slot] for slot in slots[1::2]]
         lost = _("the OSD is a new one from here on")
         return (
             b.change(
@@ -227,7 +209,12 @@ class CephVolume:
                 "create",
                 _("make osd.{id} anew on the new disk").format(id=n),
                 _("with the same id, DB and class"),
-                [b.host(*argv, timeout_s=600)],
+                [
+                    b.host("udevadm", "settle", "-t", "20", ok="any"),
+                    *(b.host(*zap, ok="any", rest=True, timeout_s=300, why=b.killed()) for zap in zaps),
+                    b.ceph("osd", "destroy", n, "--yes-i-really-mean-it", ok="any", rest=True, why=b.killed()),
+                    b.host(*argv, timeout_s=600),
+                ],
                 [{"is": "osd.up", "not_uuid": uuid}],
                 wait_s=120,
                 risk=Risk.LOW,

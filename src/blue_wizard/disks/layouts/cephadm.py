@@ -42,6 +42,7 @@ class Cephadm:
         n = str(view.osd.id)
         service = f"osd.{view.osd.metadata['osdspec_affinity']}" if view.osd.metadata.get("osdspec_affinity") else ""
         hold = service and view.cluster.number >= _REEF
+        mine = [lv for lv in view.disks.volumes if lv.tags.get("ceph.osd_fsid") == view.osd.uuid]
         found = []
         if hold:
             found.append(
@@ -71,27 +72,29 @@ class Cephadm:
                 seconds=300,
                 lost=lost,
             ),
+            *(x for lv in mine[:1] for x in b.release(view, lv)),
             *b.detach(view),
             *b.swap(view),
         ]
-        if view.rebuild:
-            found.append(
-                b.change(
-                    view,
-                    "zap",
-                    _("empty the disk"),
-                    _("the OSD is made anew on the same disk"),
-                    [b.ceph("orch", "device", "zap", view.host, "<new-disk>", "--force", timeout_s=300)],
-                    [
-                        b.run_check(
-                            "sh", "-c", 'test -z "$(wipefs -n -p "$1" | grep -v "^#")"', "sh", "<new-disk>", status=[0]
-                        )
-                    ],
-                    guard="safe-to-destroy",
-                    risk=Risk.HIGH,
-                    lost=_("POINT OF NO RETURN: the data of osd.{id} is wiped here").format(id=n),
-                )
+        found.append(
+            b.change(
+                view,
+                "zap",
+                _("empty the disk"),
+                _("the OSD is made anew on the same disk")
+                if view.rebuild
+                else _("the orchestrator takes none that holds something; a blank one is left as it is"),
+                [b.ceph("orch", "device", "zap", view.host, "<new-disk>", "--force", timeout_s=300)],
+                [
+                    b.run_check(
+                        "sh", "-c", 'test -z "$(wipefs -n -p "$1" | grep -v "^#")"', "sh", "<new-disk>", status=[0]
+                    )
+                ],
+                guard="safe-to-destroy",
+                risk=Risk.HIGH,
+                lost=_("POINT OF NO RETURN: the data of osd.{id} is wiped here").format(id=n) if view.rebuild else "",
             )
+        )
         found.append(
             b.change(
                 view,
@@ -110,7 +113,7 @@ class Cephadm:
             found.append(
                 b.change(
                     view,
-                    "release",
+                    "manage",
                     _("let service {service} be managed again").format(service=service),
                     _("as it was before"),
                     [b.ceph("orch", "set-managed", service)],

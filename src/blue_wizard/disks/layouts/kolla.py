@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from blue_wizard.disks.identity import osd_of_part
+from blue_wizard.disks.identity import osd_of_part, stray_text, strays
 from blue_wizard.disks.layouts import base as b
 from blue_wizard.disks.layouts import layout
 from blue_wizard.disks.view import View
@@ -81,11 +81,29 @@ class Kolla:
         if not folder:
             found.append(_("nothing says where it is mounted"))
         found += b.id_goes_elsewhere(view)
+        found += [stray_text(name, p) for name, h in view.hosts.items() for p in strays(h)]
+        found += self._journal_lost(view, container)
         names = view.deployed.containers.get(container.runtime, ()) if container else ()
         stale = [n for n in names if n.startswith("bootstrap_osd_")]
         if stale:
             found.append(_("container {name} of an earlier attempt is left").format(name=stale[0]))
         return found
+
+    def _journal_lost(self, view: View, container: Container | None) -> list[str]:
+        """FileStore has a journal somewhere: one that was not found would silently be made anew beside the data."""
+        if view.store == "bluestore" or "_J" in _parts(view):
+            return []
+        told = next(
+            (e.split("=", 1)[1] for e in (container.env if container else ()) if e.startswith("JOURNAL_PARTITION=")), ""
+        )
+        beside = told.rsplit("/", 1)[-1].lower()
+        there = any(beside in {p.uuid.lower(), p.name} for d in view.disks.disks for p in d.parts)
+        # On a disk that is gone the journal went with it.
+        if view.identity.gone and not there:
+            return []
+        return [
+            _("no partition has the label of its journal (its container names {device})").format(device=told or "-")
+        ]
 
     def steps(self, view: View) -> tuple[Step, ...]:
         """The twelve steps, in the order of the manual procedure."""
@@ -122,14 +140,35 @@ class Kolla:
             "stop",
             _("stop container {name}").format(name=name),
             _("it is started again otherwise, also at the next boot"),
-            [b.host(box.runtime, "stop", "-t", "60", name, ok="any", timeout_s=120)],
-            [b.run_check("sh", "-c", _RUNNING, "sh", box.runtime, name, status=[1]), {"is": "osd.down"}],
-            back=[b.host(box.runtime, "start", name)] if view.osd.up else [],
-            back_until=[{"is": "osd.up"}] if view.osd.up else [],
+            [
+                *self._restarts(box, name, "no"),
+                b.host(box.runtime, "stop", "-t", "60", name, ok="any", timeout_s=120),
+            ],
+            [
+                *([b.run_check(box.runtime, "inspect", "-f", _POLICY, name, out=["no", ""])] if _holds(box) else []),
+                b.run_check("sh", "-c", _RUNNING, "sh", box.runtime, name, status=[1]),
+                {"is": "osd.down"},
+            ],
+            back=[
+                *self._restarts(box, name, "unless-stopped"),
+                *([b.host(box.runtime, "start", name)] if view.osd.up else []),
+            ],
+            back_until=[
+                *(
+                    [b.run_check(box.runtime, "inspect", "-f", _POLICY, name, out=["unless-stopped"])]
+                    if _holds(box) and view.deployed.container
+                    else []
+                ),
+                *([{"is": "osd.up"}] if view.osd.up else []),
+            ],
             wait_s=90,
             guard="ok-to-stop" if view.osd.up else "",
             seconds=10,
         )
+
+    def _restarts(self, box: Container, name: str, policy: str) -> list[b.Command]:
+        """One that has exited by itself is not stopped for good by "stop": dockerd would try it again."""
+        return [b.host(box.runtime, "update", f"--restart={policy}", name, ok="any")] if _holds(box) else []
 
     def _remove(self, view: View) -> tuple[Step, ...]:
         if view.deployed.container is None:
@@ -152,7 +191,11 @@ class Kolla:
         folder, line = _mount(view)
         part = _parts(view).get("", (None, ""))[0]
         again = (
-            [b.host("mount", line.split()[0], folder)] if line else [b.host("mount", part.path, folder)] if part else []
+            [b.host("mount", line.split()[0], folder)]
+            if line
+            else [b.host("mount", f"/dev/disk/by-partuuid/{part.uuid}", folder)]
+            if part
+            else []
         )
         found = [
             b.change(
@@ -165,8 +208,11 @@ class Kolla:
                     b.host("umount", "-l", folder, rest=True, ok="any", why=_("only if the first one was not enough")),
                 ],
                 [b.run_check("grep", "-qF", f" {folder} ", "/proc/mounts", status=[1])],
-                back=again,
-                back_until=[b.run_check("grep", "-qF", f" {folder} ", "/proc/mounts", status=[0])],
+                # What could not be read before can't be mounted again, and nothing is lost by that.
+                back=[{**c, **({} if view.osd.up else {"ok": "any"})} for c in again],
+                back_until=[b.run_check("grep", "-qF", f" {folder} ", "/proc/mounts", status=[0])]
+                if view.osd.up
+                else [],
             )
         ]
         if line:
@@ -218,9 +264,8 @@ class Kolla:
             )
         ]
         if journal is not None:
-            disk = view.disks.disk_of(journal.path)
-            assert disk is not None, "the journal was found on it"
-            path, number = f"/dev/disk/by-partuuid/{journal.uuid}", journal.number
+            # By the GUID of the partition: its letter may be another disk's by then.
+            ssd, number = f"<disk-of:{journal.uuid}>", journal.number
             found.append(
                 b.change(
                     view,
@@ -228,30 +273,27 @@ class Kolla:
                     _("label its old journal partition {device} again").format(device=journal.path),
                     _("the same slot of the SSD is used; the journals of the others are not touched"),
                     [
-                        b.host("sgdisk", f"--change-name={number}:{label}_J", disk.path, ok="any"),
+                        b.host("sgdisk", f"--change-name={number}:{label}_J", ssd, ok="any"),
                         b.host(
                             "partx",
                             "-u",
                             "-n",
                             str(number),
-                            disk.path,
+                            ssd,
                             ok="any",
                             why=_("other journals on it are in use"),
                         ),
                         b.host("udevadm", "settle", "-t", "20", ok="any"),
                     ],
-                    [b.run_check("sh", "-c", _NAMED, "sh", str(number), disk.path, f"{label}_J", status=[0])],
+                    [b.run_check("sh", "-c", _NAMED, "sh", str(number), ssd, f"{label}_J", status=[0])],
                     back=[
-                        b.host("sgdisk", f"--change-name={number}:{journal.label}", disk.path, ok="any"),
-                        b.host("partx", "-u", "-n", str(number), disk.path, ok="any"),
+                        b.host("sgdisk", f"--change-name={number}:{journal.label}", ssd, ok="any"),
+                        b.host("partx", "-u", "-n", str(number), ssd, ok="any"),
                     ],
-                    back_until=[
-                        b.run_check("sh", "-c", _NAMED, "sh", str(number), disk.path, journal.label, status=[0])
-                    ],
+                    back_until=[b.run_check("sh", "-c", _NAMED, "sh", str(number), ssd, journal.label, status=[0])],
                     seconds=5,
                 )
             )
-            assert path, "a partition of GPT has a GUID"
         return tuple(found)
 
     def _deploy(self, view: View) -> tuple[Step, ...]:
@@ -261,14 +303,13 @@ class Kolla:
         journal = _aside(view, "_J")
         blue = view.store == "bluestore"
         label = f"{BOOTSTRAP}{'_BS' if blue else ''}{f'_r{n}' if journal else ''}"
-        jdisk = view.disks.disk_of(journal.path) if journal else None
         env = {
             "KOLLA_BOOTSTRAP": "",
             "KOLLA_CONFIG_STRATEGY": "COPY_ALWAYS",
             "OSD_DEV": "<new-disk>",
             "OSD_PARTITION": "<new-disk:1>",
             "OSD_PARTITION_NUM": "1",
-            "JOURNAL_DEV": jdisk.path if jdisk else "<new-disk>",
+            "JOURNAL_DEV": f"<disk-of:{journal.uuid}>" if journal else "<new-disk>",
             "JOURNAL_PARTITION": f"/dev/disk/by-partuuid/{journal.uuid}" if journal else "<new-disk:2>",
             "JOURNAL_PARTITION_NUM": str(journal.number) if journal else "2",
             "USE_EXTERNAL_JOURNAL": str(journal is not None),
@@ -295,6 +336,7 @@ class Kolla:
                 _("weight {weight} in bucket {bucket}, as before").format(weight=env["OSD_INITIAL_WEIGHT"], bucket=view.bucket),
                 [
                     b.host(box.runtime, "rm", "-f", name, ok="any", why=_("one that was killed would keep the name")),
+                    *b.half_made(view),
                     b.host(
                         box.runtime, "run", "--rm", "--name", name, "--net", "host", "--privileged", "--label", "BOOTSTRAP=",
                         *words, *binds, box.image, timeout_s=600,
@@ -341,9 +383,15 @@ class Kolla:
         )  # fmt: skip
 
 
+_POLICY = "{{.HostConfig.RestartPolicy.Name}}"
 _RUNNING = 'test "$("$1" inspect -f "{{.State.Running}}" "$2" 2>/dev/null)" = true'
 _LABEL = 'lsblk -nr -o PARTLABEL "$1" | grep -qxF "$2"'
 _NAMED = 'sgdisk -i "$1" "$2" | grep -qF "Partition name: \'$3\'"'
+
+
+def _holds(box: Container) -> bool:
+    """Whether the runtime has a daemon that starts containers again by itself; podman has none."""
+    return box.runtime == "docker"
 
 
 def _shared(box: Container) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from blue_wizard.disks.layouts import base as b
 from blue_wizard.disks.layouts import layout
 from blue_wizard.disks.view import View
 from blue_wizard.facts.blockdev import Part
-from blue_wizard.jobs.model import Risk, Step
+from blue_wizard.jobs.model import Json, Risk, Step
 from blue_wizard.text import _
 
 _DATA = "4fbd7e29-9d25-41b8-afd0-062c0ceff05d"
@@ -74,7 +74,8 @@ class Rdo:
         found = []
         if view.store not in {"filestore", ""}:
             found.append(_("{store} of ceph-disk is not rebuilt by this version").format(store=view.store))
-        if len(_journals(view)) != 1:
+        # On a disk that is gone the journal went with it.
+        if len(_journals(view)) != 1 and not (view.identity.gone and not _journals(view)):
             names = ", ".join(p.path for p in _journals(view)) or "-"
             found.append(_("which partition is its journal can't be told: {found}").format(found=names))
         found += b.id_goes_elsewhere(view)
@@ -114,12 +115,12 @@ class Rdo:
                 b.host("systemctl", "stop", unit, ok="any", timeout_s=100),
                 b.host("systemctl", "reset-failed", unit, ok="any"),
             ],
-            [b.run_check("systemctl", "is-active", unit, out=["inactive", "failed", "unknown"]), {"is": "osd.down"}],
+            [*b.stopped(unit, unit), {"is": "osd.down"}],
             back=[
                 b.host("systemctl", "enable", unit, ok="any"),
                 *([b.host("systemctl", "start", unit)] if view.osd.up else []),
             ],
-            back_until=[{"is": "osd.up"}] if view.osd.up else [],
+            back_until=[b.enabled(unit), *([{"is": "osd.up"}] if view.osd.up else [])],
             wait_s=90,
             guard="ok-to-stop" if view.osd.up else "",
             seconds=5,
@@ -161,6 +162,7 @@ class Rdo:
     def _unmount(self, view: View) -> Step:
         folder = _folder(view)
         part = _data(view)
+        tried: dict[str, Json] = {} if view.osd.up else {"ok": "any"}
         return b.change(
             view,
             "unmount",
@@ -171,8 +173,13 @@ class Rdo:
                 b.host("umount", "-l", folder, rest=True, ok="any", why=_("only if the first one was not enough")),
             ],
             [b.run_check("grep", "-qF", f" {folder} ", "/proc/mounts", status=[1])],
-            back=[b.host("mount", "-o", "noatime", f"/dev/disk/by-partuuid/{part.uuid}", folder)] if part else [],
-            back_until=[b.run_check("grep", "-qF", f" {folder} ", "/proc/mounts", status=[0])] if part else [],
+            # What could not be read before can't be mounted again, and nothing is lost by that.
+            back=[b.host("mount", "-o", "noatime", f"/dev/disk/by-partuuid/{part.uuid}", folder, **tried)]
+            if part
+            else [],
+            back_until=[b.run_check("grep", "-qF", f" {folder} ", "/proc/mounts", status=[0])]
+            if part and view.osd.up
+            else [],
         )
 
     def _prepare(self, view: View) -> tuple[Step, ...]:
@@ -200,6 +207,8 @@ class Rdo:
                 _("prepare the disk, with the old journal partition {journal}").format(journal=journal.path if journal else "-"),
                 _("its type makes ceph-disk use it again: nothing leaks on the SSD"),
                 [
+                    b.host("udevadm", "settle", "-t", "20", ok="any"),
+                    b.host("ceph-disk", "zap", "<new-disk>", ok="any", rest=True, timeout_s=120, why=b.killed()),
                     b.host(
                         "ceph-disk", "prepare", "--cluster-uuid", view.cluster.fsid, "--fs-type", "xfs", "<new-disk>", *slot,
                         timeout_s=300,
