@@ -61,3 +61,4 @@ bench: lab      ## measure what we claim, against the peers' commands, in one ru
 	@$(PY) -m bench.fanout
 	@$(PY) -m bench.formats
 	@$(PY) -m bench.stats
+	@$(PY) -m bench.inspect
