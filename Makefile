@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 
-.PHONY: help setup lab lab-down demo reports check test test-all test-crash test-host test-netdiag test-osd bench
+.PHONY: help setup lab lab-down demo reports check test test-all test-crash test-host test-netdiag test-inspect test-osd bench
 
 help:           ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -52,9 +52,13 @@ test-host: setup ## empty a compute host and give it back, in every way that can
 test-netdiag: setup ## plant every network fault, diagnose and heal it, and print the table
 	@$(PY) -m pytest --whole -q tests/lab/test_netdiag.py
 
+test-inspect: setup ## plant every fault of the platform's health, inspect and heal it, and print the table
+	@$(PY) -m pytest --whole -q tests/lab/test_inspection.py tests/lab/test_inspect_faults.py
+
 bench: lab      ## measure what we claim, against the peers' commands, in one run
 	@$(PY) -m bench.transfer
 	@$(PY) -m bench.jobs
 	@$(PY) -m bench.fanout
 	@$(PY) -m bench.formats
 	@$(PY) -m bench.stats
+	@$(PY) -m bench.inspect

@@ -16,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.sshd import Server, serve
 
@@ -37,7 +38,8 @@ class Cost:
     server: float
 
 
-def _ansible() -> Path:
+def ansible() -> Path:
+    """The peer's command, in a venv of its own that is made once."""
     if not (ANSIBLE / "bin" / "ansible").exists():
         ANSIBLE.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, "-m", "venv", str(ANSIBLE)], check=True)
@@ -46,7 +48,7 @@ def _ansible() -> Path:
     return ANSIBLE / "bin" / "ansible"
 
 
-def _files(folder: Path, server: Server, hosts: int) -> None:
+def files(folder: Path, server: Server, hosts: int) -> None:
     """Both read the same SSH configuration; every name is a host of its own to both."""
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{server.port} {server.host_key}\n")
     (folder / "ssh_config").write_text(
@@ -55,7 +57,9 @@ def _files(folder: Path, server: Server, hosts: int) -> None:
     )
     names = [f"node{i}" for i in range(hosts)]
     # JSON is YAML.
-    ours = {"ssh": {"config": str(folder / "ssh_config")}, "hosts": {n: {} for n in names}}
+    ours: dict[str, Any] = {"ssh": {"config": str(folder / "ssh_config")}, "hosts": {n: {} for n in names}}
+    # A cloud is not asked: hosts alone are measured.
+    ours |= {"cloud": "none", "inventory": {"nova": False}}
     (folder / "config.yaml").write_text(json.dumps(ours))
     common = f"[all:vars]\nansible_ssh_common_args='-F {folder / 'ssh_config'}'\n"
     (folder / "hosts.ini").write_text("\n".join(["[all]", *names, common]))
@@ -96,7 +100,10 @@ def _end_leftovers(server: Server) -> None:
         time.sleep(0.01)
 
 
-def _measure(server: Server, argv: Sequence[str], environment: Mapping[str, str], expected: int) -> Cost:
+def measure(
+    server: Server, argv: Sequence[str], environment: Mapping[str, str], expected: int, count: Callable[[str], int]
+) -> Cost:
+    """What one run costs. `count` tells from its stdout how many hosts have answered: all of them must have."""
     with _bill(server) as bill:
         done = subprocess.run(
             argv,
@@ -107,7 +114,7 @@ def _measure(server: Server, argv: Sequence[str], environment: Mapping[str, str]
             stdin=subprocess.DEVNULL,
         )
     assert done.returncode == 0, f"{argv[0]} ended with {done.returncode}: {done.stderr[-2000:]}"
-    answered = int(done.stdout) if done.stdout.strip().isdigit() else done.stdout.count("| CHANGED | rc=0")
+    answered = count(done.stdout)
     assert answered == expected, f"{argv[0]}: {answered} of {expected} answered"
     return bill[0]
 
@@ -115,34 +122,38 @@ def _measure(server: Server, argv: Sequence[str], environment: Mapping[str, str]
 def main() -> None:
     """Measure and print."""
     hosts, rounds = (int(a) for a in (sys.argv[1:] + ["200", "3"][len(sys.argv) - 1 :])[:2])
-    ansible = _ansible()
+    peers = ansible()
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     with tempfile.TemporaryDirectory(prefix="bw-fanout-") as scratch:
         folder = Path(scratch)
         with serve(folder) as server:
-            _files(folder, server, hosts)
+            files(folder, server, hosts)
             ours = [sys.executable, "-m", "bench.peers.our_fanout", str(FORKS)]
-            peer = [str(ansible), "-i", str(folder / "hosts.ini"), "all", "-m", "raw", "-a", "true", "-f", str(FORKS)]
+            peer = [str(peers), "-i", str(folder / "hosts.ini"), "all", "-m", "raw", "-a", "true", "-f", str(FORKS)]
             ways = {
                 "ours": (ours, {"BLUE_WIZARD_CONFIG": str(folder / "config.yaml")}),
-                "ansible": (peer, _quiet(folder)),
+                "ansible": (peer, quiet(folder)),
             }
             costs: dict[str, list[Cost]] = {name: [] for name in ways}
             for _round in range(rounds):
                 for name, (argv, environment) in ways.items():
-                    costs[name].append(_measure(server, argv, environment, hosts))
-    _print(costs, hosts)
+                    costs[name].append(measure(server, argv, environment, hosts, _answered))
+    show(costs, f"{hosts} hosts, one command each, {FORKS} at once")
 
 
-def _quiet(folder: Path) -> dict[str, str]:
+def _answered(text: str) -> int:
+    return int(text) if text.strip().isdigit() else text.count("| CHANGED | rc=0")
+
+
+def quiet(folder: Path) -> dict[str, str]:
+    """The environment of the peer."""
     # Its defaults, with its files in our folder; it takes /etc/ansible/ansible.cfg or ./ansible.cfg if there is one.
     return {"ANSIBLE_HOME": str(folder / "ansible"), "ANSIBLE_NOCOLOR": "1"}
 
 
-def _print(costs: Mapping[str, Sequence[Cost]], hosts: int) -> None:
-    print(
-        f"{hosts} hosts, one command each, {FORKS} at once; medians of {len(costs['ours'])} rounds; every host answered"
-    )
+def show(costs: Mapping[str, Sequence[Cost]], what: str) -> None:
+    """Medians and ratios."""
+    print(f"{what}; medians of {len(costs['ours'])} rounds; every host answered")
     medians = {
         name: [statistics.median(getattr(c, field) for c in found) for field in ("wall", "client", "server")]
         for name, found in costs.items()

@@ -37,16 +37,18 @@ def main() -> int:
     vcenter = commands.add_parser("vcenter", help="the vCenter's machines as at first, or a fault of its own")
     vcenter.add_argument("what", choices=("reset", "expire", "faults", "state"))
     vcenter.add_argument("json", nargs="?", default="{}", help="for faults: Truncate, ExpireAfter, NoRange, DelayMs")
-    fault = commands.add_parser("fault", help="planted network faults: list, inject, heal")
+    fault = commands.add_parser("fault", help="planted faults: list, inject, heal; stage, unstage")
     what = fault.add_subparsers(dest="what", required=True)
     listing = what.add_parser("list", help="all faults, and what must be found for each")
     listing.add_argument("-o", choices=("table", "json"), default="table")
-    planting = what.add_parser("inject", help="plant a fault on a server's port")
+    planting = what.add_parser("inject", help="plant a fault; one of the network on a server's port")
     planting.add_argument("name")
-    planting.add_argument("--server", required=True, help="name or id")
+    planting.add_argument("--server", default="", help="name or id, for a fault of the network")
     planting.add_argument("--port", default="", help="the beginning of its id; else the first port that fits")
     healing = what.add_parser("heal", help="undo what is planted, also by a process that was killed")
     healing.add_argument("name", nargs="?")
+    what.add_parser("stage", help="make the server, volume, image and port that health faults are planted on")
+    what.add_parser("unstage", help="remove them")
     disk = commands.add_parser("disk", help="the disks of the storage host: list, fail, heal, slow, fast, pull, insert")
     disk.add_argument("host", choices=("sto1",))
     disk.add_argument("what", choices=("list", "fail", "heal", "slow", "fast", "pull", "insert", "reset"))
@@ -149,6 +151,10 @@ def _fault(args: argparse.Namespace) -> None:
         command.show(args.o)
     elif args.what == "inject":
         command.plant(args.name, args.server, args.port)
+    elif args.what in {"stage", "unstage"}:
+        from lab.health import stage
+
+        stage.make() if args.what == "stage" else stage.remove()
     else:
         command.heal(args.name)
 

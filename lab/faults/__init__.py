@@ -32,7 +32,7 @@ class Change:
 
     `place` is a lab host, or `machine` (the wires between the hosts), where `do` and `undo` are shell scripts; `api`,
     where they are JSON lists of [service, method, arguments, options] of openstacksdk; `sql`, where they are
-    statements for Neutron's database. `lab` (start a host's switch), `lab-agent` and `lab-port` (wait for an agent's
+    statements for the services' databases. `lab` (start a host's switch), `lab-agent` and `lab-port` (wait for an agent's
     report, for a port to be active) only have an `undo`, a name. `undo` can be run at any time and any number of
     times, also when `do` was never run or only half. `settled` and `healed` are scripts for `place` (for `api`: for
     the host `settle_on`) that exit 0 once the change, or its undoing, has come through.

@@ -14,13 +14,22 @@ SHOWN = ("name", "family", "on", "verdict", "code", "hop", "segments", "directio
 
 
 def show(form: str) -> None:
-    """All faults, and what must be found."""
+    """All faults, and what must be found: those of the network, then those of the platform's health."""
+    from lab.health import command as health
+
     planted = journal.planted()
     if form == "json":
-        print(json.dumps([_document(f) | {"planted": f.name in planted} for f in load().values()], indent=2))
+        network = [_document(f) | {"kind": "network"} for f in load().values()]
+        others = [d | {"kind": "health"} for d in health.documents()]
+        print(json.dumps([d | {"planted": d["name"] in planted} for d in (*network, *others)], indent=2))
         return
-    rows = [SHOWN, *([_word(getattr(f, n)) for n in SHOWN] for f in load().values())]
-    widths = [max(len(r[i]) for r in rows) for i in range(len(SHOWN))]
+    _table([SHOWN, *(tuple(_word(getattr(f, n)) for n in SHOWN) for f in load().values())], planted)
+    print()
+    _table(health.rows(), planted)
+
+
+def _table(rows: list[tuple[str, ...]], planted: list[str]) -> None:
+    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
     for row in rows:
         mark = "* " if row[0] in planted else "  "
         print(mark + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
@@ -35,8 +44,18 @@ def _document(f: Fault) -> dict[str, Any]:
 
 
 def plant(name: str, server: str, port: str = "") -> None:
-    """Plant a fault on the server's first port that fits, or on the one that is named. Raises LabError when none fits."""
+    """Plant a fault: one of the network on the server's first port that fits, or on the one that is named. Raises LabError
+    when none fits."""
+    from lab import health
+
+    if name in health.load():
+        from lab.health import command
+
+        command.inject(name)
+        return
     fault = named(name)
+    if not server:
+        raise LabError(f"{name} is planted on a server's port: say --server")
     target = choose(fault, targets(connect(), server), port)
     journal.inject(fault, target)
     print(f"{name} is planted on port {target.port} of {server}; undo it: lab/lab fault heal {name}")

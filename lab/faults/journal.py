@@ -6,16 +6,17 @@ What will be done is written down, with its undoing and the dumps from before, b
 from __future__ import annotations
 
 import fcntl
+import importlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab.faults import Change, Fault, named
+from lab.faults import Change, Fault
 from lab.faults.dumps import differences, dumps
 from lab.faults.places import run as _run
 from lab.faults.places import until as _until
@@ -24,6 +25,7 @@ from lab.run import LabError
 from lab.site import STATE
 
 FOLDER = STATE / "faults"
+NETWORK = "lab.faults.dumps"
 _COMES_THROUGH = 90.0
 _COMES_BACK = 120.0
 
@@ -43,35 +45,54 @@ def _alone() -> Iterator[None]:
 
 
 def inject(fault: Fault, target: Target) -> None:
-    """Plant a fault.
+    """Plant a network fault on a port.
 
-    Raises LabError when another one is in, when the port is of a wrong kind, or when a change fails; what was done is
-    undone then.
+    Raises LabError when something is planted already, when the port is of a wrong kind, or when a change fails; what was
+    done is undone then.
+    """
+    if target.kind not in fault.on:
+        raise LabError(f"{fault.name} is for a port of the kind {' or '.join(fault.on)}, and this one is {target.kind}")
+    plant(
+        fault.name,
+        lambda: fault.plan(target),
+        {"server": target.server, "port": target.port},
+        restores=fault.restores,
+    )
+
+
+def plant(
+    name: str, plan: Callable[[], list[Change]], about: dict[str, str], *, restores: str, look: str = NETWORK
+) -> None:
+    """Do what `plan` gives, once it is written down. `look` names the module whose `dumps` show what may have changed.
+
+    Raises LabError when something is planted already, or when a change fails; what was done is undone then.
     """
     with _alone():
         if planted():
             raise LabError(f"{', '.join(planted())} is planted: lab/lab fault heal")
-        if target.kind not in fault.on:
-            raise LabError(
-                f"{fault.name} is for a port of the kind {' or '.join(fault.on)}, and this one is {target.kind}"
-            )
-        changes = fault.plan(target)
+        changes = plan()
         record = {
-            "fault": fault.name,
-            "server": target.server,
-            "port": target.port,
+            "fault": name,
+            **about,
+            "restores": restores,
+            "look": look,
             "changes": [asdict(c) for c in changes],
-            "before": dumps() if fault.restores != "function" else {},
+            "before": _look(look) if restores != "function" else {},
         }
-        _write(FOLDER / f"{fault.name}.json", record)
+        _write(FOLDER / f"{name}.json", record)
         try:
             for change in changes:
                 _run(change.place, change.do)
                 if change.settled:
                     _until(change.settle_on or change.place, change.settled, _COMES_THROUGH)
         except LabError as e:
-            _heal(fault.name)
-            raise LabError(f"{fault.name} could not be planted: {e}") from e
+            _heal(name)
+            raise LabError(f"{name} could not be planted: {e}") from e
+
+
+def _look(module: str) -> dict[str, str]:
+    found: dict[str, str] = dumps() if module == NETWORK else importlib.import_module(module).dumps()
+    return found
 
 
 def heal(name: str | None = None) -> list[str]:
@@ -106,17 +127,16 @@ def _heal(name: str) -> None:
         if change.healed:
             _until(change.settle_on or change.place, change.healed, _COMES_BACK)
     if record["before"]:
-        _as_before(name, record["before"])
+        _as_before(name, record["before"], record["look"], exact=record["restores"] == "exact")
     elif changes:
         _at_rest()
     file.unlink()
 
 
-def _as_before(name: str, before: dict[str, str]) -> None:
-    exact = named(name).restores == "exact"
+def _as_before(name: str, before: dict[str, str], look: str, *, exact: bool) -> None:
     # Agents and the switch put the last things right by themselves, a moment later.
     end = time.monotonic() + (30.0 if exact else _COMES_BACK)
-    while found := differences(before, dumps(), exact=exact):
+    while found := differences(before, _look(look), exact=exact):
         if time.monotonic() > end:
             # Undone it is; a second healing could do nothing more.
             (FOLDER / f"{name}.json").unlink()

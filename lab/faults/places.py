@@ -1,4 +1,4 @@
-"""Where changes are done: on a host, between the hosts, in the API, in Neutron's database, or by waiting for somebody."""
+"""Where changes are done: on a host, between the hosts, in the API, in the services' databases, or by waiting for somebody."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ __all__ = [
     "Config",
     "HostAccess",
     "InventoryConfig",
+    "KubernetesAccess",
     "Limits",
     "Rate",
     "SourceConfig",
@@ -71,6 +72,14 @@ class CephAdmin(_Strict):
     """The cephx name without the leading ``client.``."""
 
 
+class KubernetesAccess(_Strict):
+    """A Kubernetes cluster on the cloud, for inspections; unset fields are kubectl's own."""
+
+    name: str
+    kubeconfig: Path | None = None
+    context: str = ""
+
+
 class CloudConfig(_Strict):
     """What clouds.yaml does not say about a cloud."""
 
@@ -81,6 +90,8 @@ class CloudConfig(_Strict):
     compute_exec: list[str] = []
     """The words before every command on a compute host whose libvirt and QEMU live in a container
     (``[docker, exec, -i, nova_libvirt]``)."""
+    kubernetes: list[KubernetesAccess] = []
+    """Clusters that are inspected, through kubectl."""
 
 
 class HostAccess(_Strict):

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 __all__ = ["CephCrashes", "CephHealth", "CephMap", "CephOsdPerf", "CephOsdUse", "CephRules", "CephStatus", "CephTree", "CephUse",
-           "CephVersions", "HealthCode", "Node", "OsdUse", "Pool", "PoolUse", "RbdImages", "RbdSizes", "Rule"]  # fmt: skip
+           "CephVersions", "HealthCode", "Node", "OsdUse", "Pool", "PoolUse", "RbdImages", "RbdSizes", "RbdSnapshots",
+           "Rule"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -361,3 +362,10 @@ class RbdSizes:
     """The sizes (bytes) of the images that volumes lie in, by image name."""
 
     sizes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RbdSnapshots:
+    """The names of the snapshots of the images that volumes lie in, by image name; those of the trash are left out."""
+
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -44,6 +44,7 @@ class Server:
     volumes: tuple[str, ...] = ()
     locked: bool = False
     fault: str = ""
+    macs: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -79,6 +80,14 @@ class Server:
             volumes=tuple(v["id"] for v in raw.get("os-extended-volumes:volumes_attached") or ()),
             locked=bool(raw.get("locked")),
             fault=(raw.get("fault") or {}).get("message") or "",
+            macs=tuple(
+                dict.fromkeys(
+                    a["OS-EXT-IPS-MAC:mac_addr"].lower()
+                    for rows in (raw.get("addresses") or {}).values()
+                    for a in rows
+                    if a.get("OS-EXT-IPS-MAC:mac_addr")
+                )
+            ),
         )
 
 

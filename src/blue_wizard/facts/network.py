@@ -9,8 +9,8 @@ from typing import Any
 
 from blue_wizard.facts.compute import moment
 
-__all__ = ["Agent", "Agents", "FloatingIp", "FloatingIps", "Network", "Networks", "Port", "Ports", "Router", "Routers", "Stock",
-           "Stocks", "Subnet", "Subnets"]  # fmt: skip
+__all__ = ["Agent", "Agents", "FloatingIp", "FloatingIps", "Network", "Networks", "Port", "Ports", "Router", "Routers",
+           "SecurityGroup", "SecurityGroups", "Stock", "Stocks", "Subnet", "Subnets"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,7 @@ class Port:
     project: str = ""
     created: float = 0.0
     updated: float = 0.0
+    groups: tuple[str, ...] = ()
 
     @property
     def of_server(self) -> bool:
@@ -185,6 +186,7 @@ class Port:
             raw.get("project_id") or "",
             moment(raw.get("created_at")),
             moment(raw.get("updated_at")),
+            tuple(raw.get("security_groups") or ()),
         )
 
 
@@ -279,6 +281,44 @@ class FloatingIps:
                     r.get("fixed_ip_address") or "",
                     r.get("project_id") or "",
                     moment(r.get("updated_at")),
+                )
+                for r in rows
+            )
+        )
+
+
+@dataclass(frozen=True)
+class SecurityGroup:
+    """A security group; `remotes` are the groups that its rules speak of."""
+
+    id: str
+    name: str = ""
+    project: str = ""
+    remotes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SecurityGroups:
+    """``/security-groups`` of all projects."""
+
+    rows: tuple[SecurityGroup, ...] = ()
+
+    @staticmethod
+    def parse(rows: Iterable[Mapping[str, Any]]) -> SecurityGroups:
+        """Entries of ``/security-groups``, with their rules."""
+        return SecurityGroups(
+            tuple(
+                SecurityGroup(
+                    r["id"],
+                    r.get("name") or "",
+                    r.get("project_id") or "",
+                    tuple(
+                        dict.fromkeys(
+                            rule["remote_group_id"]
+                            for rule in r.get("security_group_rules") or ()
+                            if rule.get("remote_group_id")
+                        )
+                    ),
                 )
                 for r in rows
             )

@@ -27,6 +27,8 @@ class Interface:
     policing_rate: int = 0
     """``ingress_policing_rate`` in kbit/s; 0: none."""
     statistics: dict[str, int] = field(default_factory=dict)
+    bfd: dict[str, str] = field(default_factory=dict)
+    """``bfd_status``; nothing where BFD is off."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def _interface(row: dict[str, Any]) -> Interface:
         row["error"] or "",
         row["ingress_policing_rate"] or 0,
         {k: int(v) for k, v in (row["statistics"] or {}).items()},
+        _texts(row.get("bfd_status")),
     )
 
 

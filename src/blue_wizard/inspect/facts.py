@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -107,7 +108,7 @@ class Facts:
     hosts: dict[str, dict[type, object]] = field(default_factory=dict)
 
     def get(self, wanted: Any) -> object:
-        """The fact of the platform, or Missing."""
+        """The fact of the platform, Missing, or None where it does not apply."""
         if wanted is Now:
             return self.now
         if typing.get_origin(wanted) is Everywhere:
@@ -142,9 +143,14 @@ _host_facts: dict[type, HostFact] = {}
 
 
 def provides(function: Callable[[Site], T]) -> Callable[[Site], T]:
-    """Register how a fact of the platform is read: a function whose return type it is. It may raise BlueWizardError."""
+    """Register how a fact of the platform is read: a function whose return type it is. It may raise BlueWizardError.
+
+    One that may return None (``Fact | None``) says by it that there is nothing here that the fact applies to.
+    """
     # The annotation of the parameter is for type checkers only, and can't be resolved at run time.
     kind = typing.get_type_hints(function, localns={"Site": object})["return"]
+    if isinstance(kind, types.UnionType):
+        (kind,) = (one for one in typing.get_args(kind) if one is not type(None))
     _providers[kind] = function
     return function
 

@@ -73,6 +73,10 @@ class Site:
         with self._place(service):
             return cloud.list(service, path, key, microversion=microversion)
 
+    def has(self, kind: str) -> bool:
+        """Whether the catalogue has a service of this type (``load-balancer``)."""
+        return self.cloud().has(kind)
+
     def require_admin(self) -> None:
         """Raises BlueWizardError unless all projects may be seen.
 

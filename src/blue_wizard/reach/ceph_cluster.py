@@ -93,6 +93,10 @@ class Cluster:
         """The sizes of images in bytes; those that are gone meanwhile are left out. Raises StepFailed."""
         return self._each(pool, names, lambda image: int(image.size()))
 
+    def snapshots(self, pool: str, names: list[str]) -> dict[str, list[str]]:
+        """The names of the snapshots of images; images that are gone meanwhile are left out. Raises StepFailed."""
+        return self._each(pool, names, lambda image: [str(s["name"]) for s in image.list_snaps()])
+
     def _each(self, pool: str, names: list[str], look: Callable[[Any], _T]) -> dict[str, _T]:
         found: dict[str, _T] = {}
         with self._pool(pool) as io:

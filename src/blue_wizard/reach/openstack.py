@@ -175,6 +175,11 @@ class Cloud:
         """GET; None for a 404 with `missing_ok`."""
         return self._call(service, "GET", path, missing_ok=missing_ok, microversion=microversion, timeout_s=timeout_s)
 
+    def has(self, kind: str) -> bool:
+        """Whether the catalogue has a service of this type (``load-balancer``)."""
+        session = self.sdk.session
+        return any(entry.get("type") == kind for entry in session.auth.get_access(session).service_catalog.catalog)
+
     def microversion(self, service: str, at_most: str) -> str | None:
         """The newest microversion that the service and we both know, ours being `at_most`; None where it has none.
 

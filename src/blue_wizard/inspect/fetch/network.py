@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from blue_wizard.facts.network import Agents, FloatingIps, Networks, Ports, Routers, Stocks, Subnets
+from blue_wizard.facts.network import (
+    Agents,
+    FloatingIps,
+    Networks,
+    Ports,
+    Routers,
+    SecurityGroups,
+    Stocks,
+    Subnets,
+)
 from blue_wizard.inspect.facts import provides
 from blue_wizard.inspect.site import Site
 
@@ -19,7 +28,7 @@ def _all(site: Site, path: str, key: str) -> list[dict[str, Any]]:
 
 _PORT_FIELDS = ("id", "network_id", "device_id", "device_owner", "binding:host_id", "binding:vif_type",
                 "binding:vnic_type", "status", "admin_state_up", "mac_address", "fixed_ips", "project_id", "created_at",
-                "updated_at")  # fmt: skip
+                "updated_at", "security_groups")  # fmt: skip
 
 
 @provides
@@ -63,3 +72,10 @@ def floating_ips(site: Site) -> FloatingIps:
 def stocks(site: Site) -> Stocks:
     """One call."""
     return Stocks.parse(_all(site, "/network-ip-availabilities", "network_ip_availabilities"))
+
+
+@provides
+def security_groups(site: Site) -> SecurityGroups:
+    """One call."""
+    fields = "fields=id&fields=name&fields=project_id&fields=security_group_rules"
+    return SecurityGroups.parse(_all(site, f"/security-groups?{fields}", "security_groups"))

@@ -17,6 +17,7 @@ from blue_wizard.facts.ceph_cluster import (
     CephVersions,
     RbdImages,
     RbdSizes,
+    RbdSnapshots,
 )
 from blue_wizard.facts.volume import (
     Attachments,
@@ -171,3 +172,13 @@ def rbd_sizes(site: Site) -> RbdSizes:
         names = [name for name in site.ceph().images(pool) if name.startswith("volume-")]
         found |= site.ceph().sizes(pool, names)
     return RbdSizes(found)
+
+
+@provides
+def rbd_snapshots(site: Site) -> RbdSnapshots:
+    """Each volume's image is opened: for deep profiles only."""
+    found: dict[str, frozenset[str]] = {}
+    for pool in _rbd_pools(site):
+        names = [name for name in site.ceph().images(pool) if name.startswith("volume-")]
+        found |= {name: frozenset(snaps) for name, snaps in site.ceph().snapshots(pool, names).items()}
+    return RbdSnapshots(found)

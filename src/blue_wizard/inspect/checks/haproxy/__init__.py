@@ -1,0 +1,1 @@
+"""Checks of the family haproxy: each file registers its own."""

@@ -1,0 +1,1 @@
+"""Checks of the family keepalived: each file registers its own."""

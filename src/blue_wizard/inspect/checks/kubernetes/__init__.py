@@ -1,0 +1,1 @@
+"""Checks of the family kubernetes: each file registers its own."""

@@ -1,0 +1,1 @@
+"""Checks of the family ovn: each file registers its own."""

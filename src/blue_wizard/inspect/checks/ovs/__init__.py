@@ -1,0 +1,1 @@
+"""Checks of the family ovs: each file registers its own."""
