@@ -1,0 +1,1 @@
+"""Warm migration: disks are copied while their machine runs, round by round, until what is left is short enough to stop for."""
