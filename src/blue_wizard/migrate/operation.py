@@ -32,9 +32,11 @@ from blue_wizard.migrate.targets import (
     staging,
     verify,
     volumes,
+    warm,
 )
 from blue_wizard.migrate.targets.common import ceph_access
 from blue_wizard.migrate.targets.compute import unusable
+from blue_wizard.migrate.warm.protocol import PowerCut, Terms, WarmReading
 from blue_wizard.migrate.wave import VmPlan, Wave
 from blue_wizard.reach import openstack
 from blue_wizard.text import _
@@ -43,7 +45,7 @@ __all__ = ["OPERATION", "actions", "compile_waves", "plan_again", "staging_findi
 
 OPERATION = "migrate.wave"
 VM_OPERATION = "migrate.vm"
-actions = (disks, flavors, guest, images, local_disks, ports, power, servers, staging, verify, volumes)
+actions = (disks, flavors, guest, images, local_disks, ports, power, servers, staging, verify, volumes, warm)
 """The modules that register the actions of a migration."""
 
 
@@ -72,7 +74,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
                 title=vm.name,
                 operation=VM_OPERATION,
                 params={"source": wave.source, "machine": vm.id},
-                steps=vm_steps(wave, vm, found, power),
+                steps=vm_steps(wave, vm, found, power, prepare=_terms(source, vm).prepare if vm.warm else ""),
                 target=source.target,
                 uses=(f"source-host:{source.target}", *machines[vm.id].places, f"cloud:{wave.cloud}"),
                 window=wave.window,
@@ -106,6 +108,24 @@ def plan_again(params: Mapping[str, Json]) -> Plan:
 
 def _power(source: Source, machine: str) -> Power:
     return source.power(machine) if isinstance(source, PowerControl) else Power.UNKNOWN
+
+
+def _terms(source: Source, vm: VmPlan) -> Terms:
+    """On what terms it is copied warm; what keeps it from that is among them."""
+    if isinstance(source, WarmReading):
+        return source.warm_terms(vm.id)
+    return Terms((_("this source is only read while its machines are off"),))
+
+
+def _warm_findings(wave: Wave, vm: VmPlan, source: Source) -> list[Finding]:
+    """Can it be copied while it runs, into what the wave names?"""
+    title = _("{vm}: it can be copied while it runs").format(vm=vm.name)
+    found = [Finding(title, False, reason) for reason in _terms(source, vm).blockers]
+    if vm.storage != "rbd":
+        found.append(Finding(title, False, _("only into storage: rbd yet"), True))
+    if wave.staging:
+        found.append(Finding(title, False, _("not through a staging folder: leave staging out of the wave"), True))
+    return found
 
 
 def _host_findings(wave: Wave, found: site.Site) -> list[Finding]:
@@ -155,6 +175,11 @@ def _source_findings(wave: Wave, source: Source, machines: Mapping[str, Machine]
         if machine.power is Power.ON and not vm.shutdown:
             title = _("{vm}: its shutdown is allowed").format(vm=vm.name)
             found.append(Finding(title, False, _("it runs; say shutdown: true in the wave, or plan with --shutdown")))
+        if vm.power_off and not isinstance(source, PowerCut):
+            title = _("{vm}: it can be switched off").format(vm=vm.name)
+            found.append(Finding(title, False, _("this source only asks the guest"), True))
+        if vm.warm and machine.power is Power.ON:
+            found += _warm_findings(wave, vm, source)
         checker = getattr(source, "check", None)
         if checker is not None:
             try:
@@ -185,7 +210,9 @@ def _vm_report(view: Mapping[str, Any]) -> dict[str, Json]:
         "answers": outcomes.get("verify", {}).get("addresses", {}),
         "downtime_s": round(up - down, 1) if up and down else None,
         "took_s": view["took_s"],
-        "disks": [
+        **_warm_report(outcomes),
+        "disks": (outcomes.get("final") or {}).get("disks")
+        or [
             {
                 "source": s["args"]["disk"],
                 "size": s["args"]["size"],
@@ -197,4 +224,23 @@ def _vm_report(view: Mapping[str, Any]) -> dict[str, Json]:
             for s in view["steps"]
             if s["verb"] in IMPORTS
         ],
+    }
+
+
+def _warm_report(outcomes: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
+    """What there is to say of a machine that was copied while it ran; nothing of others."""
+    newest = next((outcomes[s] for s in ("final", "off", "warm") if outcomes.get(s)), {})
+    rounds = newest.get("rounds") or newest.get("state", {}).get("rounds")
+    if not rounds:
+        return {}
+    judged = next((outcomes[s] for s in ("off", "warm") if outcomes.get(s, {}).get("estimate")), {})
+    return {
+        "warm": {
+            "rounds": rounds,
+            "estimate": judged.get("estimate"),
+            "fits": judged.get("fits"),
+            "last_s": outcomes.get("final", {}).get("seconds"),
+            "check": outcomes.get("final", {}).get("check"),
+            "left": outcomes.get("forget", {}).get("left", ""),
+        }
     }

@@ -11,7 +11,7 @@ from blue_wizard.migrate.local import room_of
 from blue_wizard.migrate.machine import Machine, Nic, Power
 from blue_wizard.migrate.mapping import MapFile, best_flavor, network_for
 from blue_wizard.migrate.site import Site
-from blue_wizard.migrate.wave import DiskPlan, NicPlan, Storage, VmPlan, Wave
+from blue_wizard.migrate.wave import DiskPlan, NicPlan, Storage, VmPlan, Warm, Wave
 from blue_wizard.text import _
 
 __all__ = ["Wishes", "make_wave"]
@@ -34,6 +34,8 @@ class Wishes:
         max_rate: str | None = None,
         storage: Storage = "rbd",
         staging: str | None = None,
+        warm: Warm | None = None,
+        power_off: bool = False,
     ) -> None:
         self.mapped = mapped
         self.keep_mac = keep_mac
@@ -43,6 +45,8 @@ class Wishes:
         self.max_rate = max_rate
         self.storage = storage
         self.staging = staging
+        self.warm = warm
+        self.power_off = power_off
 
 
 def make_wave(
@@ -71,6 +75,8 @@ def make_wave(
             remarks.append(
                 _("{name} runs: the wave is refused until its shutdown is allowed.").format(name=machine.name)
             )
+        if wishes.warm and machine.power is not Power.ON:
+            remarks.append(_("{name} does not run: it is copied as it is.").format(name=machine.name))
         vm = _vm(machine, site, wishes, convert, remarks)
         if vm.name in taken:
             # Sources allow one name in several folders; the id is what tells such twins apart.
@@ -120,6 +126,8 @@ def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: li
         availability_zone=mapped.availability_zone,
         convert=convert,
         shutdown=wishes.shutdown and machine.power is not Power.UNKNOWN,
+        power_off=wishes.power_off and machine.power is not Power.UNKNOWN,
+        warm=wishes.warm if machine.power is Power.ON else None,
     )
 
 

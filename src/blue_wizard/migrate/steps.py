@@ -8,6 +8,7 @@ from blue_wizard.jobs.model import Json, Risk, Step
 from blue_wizard.migrate import local, site
 from blue_wizard.migrate.machine import Firmware, Power
 from blue_wizard.migrate.mapping import fitting_subnet, gib, new_flavor
+from blue_wizard.migrate.warm.steps import after_warm, warm_steps, without_risk
 from blue_wizard.migrate.wave import DiskPlan, NicPlan, VmPlan, Wave
 from blue_wizard.text import _
 
@@ -19,8 +20,11 @@ IMPORTS = frozenset({"rbd.disk.import", "local.disk.import"})
 _ASSUMED_RATE = 100 << 20  # bytes per second, for the estimate of a copy
 
 
-def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[Step, ...]:
-    """The steps that move one machine (pure)."""
+def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power, *, prepare: str = "") -> tuple[Step, ...]:
+    """The steps that move one machine (pure).
+
+    `prepare` says what has to be changed at the source before it can be copied warm.
+    """
     cloud = {"cloud": wave.cloud}
     origin = {"source": wave.source, "machine": vm.id}
     steps = [_port_step(cloud, vm, i, nic, found) for i, nic in enumerate(vm.nics)]
@@ -58,12 +62,15 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[St
     steps.append(
         Step("stop", "nova.server.stop", cloud, _("stop the server"), _("only we write to its disks"), seconds=5)
     )
-    if state is Power.ON:
+    warm = vm.warm if state is Power.ON else None
+    if warm:
+        steps = without_risk(steps) + warm_steps(wave, vm, warm, prepare)
+    elif state is Power.ON:
         steps.append(
             Step(
                 "off",
                 "source.power.off",
-                {**origin, "timeout": vm.shutdown_timeout},
+                {**origin, "timeout": vm.shutdown_timeout, **({"cut": True} if vm.power_off else {})},
                 _("shut down {machine} at the source").format(machine=vm.id),
                 _("its disks have to stand still"),
                 Risk.HIGH,
@@ -71,7 +78,7 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[St
                 _("the service is down from here until the new server is up"),
             )
         )
-    for i in range(len(vm.disks)):
+    for i in range(len(vm.disks)) if not warm else ():
         steps += _disk_steps(wave, vm, i, found)
     if vm.convert:
         every = [f"volume.{i}" for i in sorted(range(len(vm.disks)), key=lambda i: not vm.disks[i].boot)]
@@ -93,6 +100,8 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power) -> tuple[St
         }
         title = _("see that it is up and answers")
         steps.append(Step("verify", "migrate.server.verify", args, title, "", Risk.NONE, 30))
+    if warm:
+        steps.append(after_warm(wave, vm, prepare))
     return tuple(steps)
 
 

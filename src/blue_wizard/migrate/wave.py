@@ -17,7 +17,7 @@ from blue_wizard.migrate.machine import Firmware
 from blue_wizard.migrate.mapping import problems
 from blue_wizard.text import _
 
-__all__ = ["DiskPlan", "NicPlan", "Storage", "VmPlan", "Wave", "for_run", "only", "read", "write"]
+__all__ = ["DiskPlan", "NicPlan", "Storage", "VmPlan", "Warm", "Wave", "for_run", "only", "read", "write"]
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Storage = Literal["rbd", "local"]
@@ -53,6 +53,19 @@ class NicPlan(_Strict):
     source_network: str = ""
 
 
+class Warm(_Strict):
+    """A machine is copied while it runs, and shut down only for the rest."""
+
+    downtime: int = Field(default=30, gt=0, description="seconds")
+    """How long the copying and checking of the rest may take; the guest's own shutdown and start come on top."""
+    rounds: int = Field(default=10, gt=0)
+    """How often at most what changed is copied before it is given up (and again as often at the cut-over)."""
+    cutover: Literal["hold", "auto"] = "hold"
+    """hold: `migrate cutover` says when; auto: as soon as the rest fits."""
+    check: Literal["whole", "changed"] = "whole"
+    """What is compared with the source once more at the cut-over. All of each disk has been compared before, while it ran."""
+
+
 class VmPlan(_Strict):
     """A machine. `id` is the source's name for it, `name` the server's."""
 
@@ -72,6 +85,10 @@ class VmPlan(_Strict):
     shutdown: bool = False
     """Consent that a machine that runs is shut down at the cut-over."""
     shutdown_timeout: int = Field(default=180, gt=0, description="seconds")
+    power_off: bool = False
+    """Consent that it is switched off when it does not shut down in that time."""
+    warm: Warm | None = None
+    """Without it a machine is shut down first and copied then."""
     start: bool = True
     """False leaves the new server stopped."""
     verify: Literal["strict", "report"] = "strict"
@@ -142,6 +159,9 @@ def write(wave: Wave, path: Path) -> None:
         _("Leave out mac and fixed_ip and the cloud chooses them. Without flavor, one of just this size is made."),
         _("shutdown: true is your consent to shut the machine down at the cut-over. Sizes of disks are bytes."),
         _("storage: rbd puts its disks into volumes, storage: local onto its compute host."),
+        _(
+            "warm: copies it while it runs; downtime is in seconds, and counts what is copied and compared while it is off."
+        ),
     ]
     head = "".join(f"# {line.format(file=path)}\n" for line in lines)
     try:
