@@ -104,7 +104,8 @@ def flat(machine: str, disk: str) -> Path:
     return STORE / machine / f"{disk}-flat.vmdk"
 
 
-def _descriptor(size: int, name: str) -> str:
+def descriptor(size: int, name: str) -> str:
+    """The text file that stands for a disk beside its flat file."""
     return (
         '# Disk DescriptorFile\nversion=1\nencoding="UTF-8"\nCID=fffffffe\nparentCID=ffffffff\ncreateType="vmfs"\n\n'
         f'# Extent description\nRW {size // 512} VMFS "{name}-flat.vmdk"\n\n# The Disk Data Base\n#DDB\n\n'
@@ -117,7 +118,7 @@ def _disks() -> None:
         for disk in machine["Disks"]:
             file = flat(machine["Folder"], disk["File"])
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.with_name(f"{disk['File']}.vmdk").write_text(_descriptor(disk["Size"], disk["File"]))
+            file.with_name(f"{disk['File']}.vmdk").write_text(descriptor(disk["Size"], disk["File"]))
             if file.exists():
                 continue
             if disk["File"] == "vm-shop":

@@ -257,7 +257,7 @@ func (s *snapshot) RemoveSnapshotTask(_ *simulator.Context, _ *types.RemoveSnaps
 	}
 	var task types.ManagedObjectReference
 	simulator.Map.WithLock(s.of, func() {
-		task = s.of.run(s, "removeSnapshot", func() (types.AnyType, types.BaseMethodFault) {
+		task = s.of.run(s.of, "removeSnapshot", func() (types.AnyType, types.BaseMethodFault) {
 			s.of.drop(s)
 			return nil, nil
 		})

@@ -25,6 +25,7 @@ type lease struct {
 	mo.HttpNfcLease
 	in    *Inventory
 	files map[string]content
+	over  bool
 	sign  time.Time // when somebody has last told how far they are
 }
 
@@ -48,6 +49,10 @@ func (g *guest) ExportVm(_ *simulator.Context, _ *types.ExportVm) soap.HasFault 
 	for key, disk := range g.disks {
 		files[key] = g.in.flat(disk.base)
 	}
+	if g.in.exporting(g.Self) {
+		body.Fault_ = simulator.Fault("Another task is already in progress.", &types.TaskInProgress{})
+		return body
+	}
 	body.Res = &types.ExportVmResponse{Returnval: g.lease(files)}
 	return body
 }
@@ -56,6 +61,10 @@ func (s *snapshot) ExportSnapshot(_ *simulator.Context, _ *types.ExportSnapshot)
 	body := new(methods.ExportSnapshotBody)
 	if s.of.in.door.denies("VApp.Export") {
 		body.Fault_ = refuse("VApp.Export", s.of.Self)
+		return body
+	}
+	if s.of.in.exporting(s.of.Self) {
+		body.Fault_ = simulator.Fault("Another task is already in progress.", &types.TaskInProgress{})
 		return body
 	}
 	body.Res = &types.ExportSnapshotResponse{Returnval: s.of.lease(s.frozen)}
@@ -121,18 +130,18 @@ func (g *guest) lease(files map[int32]string) types.ManagedObjectReference {
 	return made.Self
 }
 
-// controllerName is what the key of a device's URL calls its controller.
+// controllerName is what the key of a device's URL calls its controller: its type and its number.
 func controllerName(devices []types.BaseVirtualDevice, key int32) string {
 	for _, device := range devices {
 		if device.GetVirtualDevice().Key == key {
-			kind := strings.TrimPrefix(fmt.Sprintf("%T", device), "*types.")
-			return fmt.Sprintf("%s%d", kind, device.GetVirtualDevice().Key-1000)
+			return strings.TrimPrefix(fmt.Sprintf("%T", device), "*types.") + "0"
 		}
 	}
 	return "VirtualController0"
 }
 
 func (l *lease) end(state types.HttpNfcLeaseState, fault *types.LocalizedMethodFault) {
+	l.over = true
 	changes := []types.PropertyChange{{Name: "state", Val: state}}
 	if fault != nil {
 		changes = append(changes, types.PropertyChange{Name: "error", Val: fault})

@@ -143,6 +143,18 @@ func (i *Inventory) keep(number string, of *lease) {
 	}
 }
 
+// exporting tells whether a lease of this machine stands.
+func (i *Inventory) exporting(machine types.ManagedObjectReference) bool {
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	for _, one := range i.leases {
+		if one.Info.Entity == machine && !one.over {
+			return true
+		}
+	}
+	return false
+}
+
 func (i *Inventory) leased(number string) *lease {
 	i.lock.Lock()
 	defer i.lock.Unlock()
@@ -186,7 +198,13 @@ func (i *Inventory) tell() map[string]any {
 	}
 	i.lock.Lock()
 	defer i.lock.Unlock()
-	found["leases"], found["tagged"] = len(i.leases), i.tagged
+	standing := 0
+	for _, one := range i.leases {
+		if !one.over {
+			standing++
+		}
+	}
+	found["leases"], found["tagged"] = standing, i.tagged
 	return found
 }
 
