@@ -25,6 +25,8 @@ type Faults struct {
 	TruncateLease int            // so many streams of leases break off
 	Tasks         map[string]int // so many tasks of this name (createSnapshot ...) end with an error
 	Deny          []string       // privileges that the user does not have
+	NoTags        bool           // the REST API answers with an error
+	NoRest        bool           // there is no REST API, as on a bare host
 	NoPlainFiles  bool           // flat files are not there: vSAN and virtual volumes keep disks as objects
 }
 
@@ -54,7 +56,17 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// The address of a leased disk is a secret of its own.
 		d.inventory.send(w, r)
 	case strings.HasPrefix(r.URL.Path, "/rest/"):
-		d.inside.ServeHTTP(w, r)
+		d.lock.Lock()
+		faults := d.faults
+		d.lock.Unlock()
+		switch {
+		case faults.NoTags:
+			http.Error(w, "503 Service Unavailable", http.StatusServiceUnavailable)
+		case faults.NoRest:
+			http.NotFound(w, r)
+		default:
+			d.inside.ServeHTTP(w, r)
+		}
 	default:
 		d.call(w, r)
 	}

@@ -160,6 +160,7 @@ def run(
     detach: DetachOption = False,
     max_rate: MaxRateOption = None,
     match: MatchOption = "*",
+    group: Annotated[str, Parameter(help=_("Only machines of this group of the wave."))] = "",
     retry: Annotated[
         bool,
         Parameter(negative=(), help=_("Only machines that no job has moved yet: those that failed, and new ones.")),
@@ -173,14 +174,14 @@ def run(
     from blue_wizard.report.migrate import result_tables
     from blue_wizard.report.plans import plan_tables
 
-    made = _compile(waves, window, max_rate, match=match, retry=retry)
+    made = _compile(waves, window, max_rate, match=match, group=group, retry=retry)
     if plan:
         windows.refuse_misfits(made, time.time())
         emit({**made.as_json(), "digest": made.digest}, output, lambda: plan_tables(made))
         return 0
     return run_plan(
         made,
-        lambda: _compile(waves, window, max_rate, match=match, retry=retry),
+        lambda: _compile(waves, window, max_rate, match=match, group=group, retry=retry),
         yes=yes,
         hold=hold,
         detach=detach,
@@ -213,7 +214,13 @@ def _check_rate(max_rate: str | None) -> None:
 
 
 def _compile(
-    waves: tuple[Path, ...], window: str = "", max_rate: str | None = None, *, match: str = "*", retry: bool = False
+    waves: tuple[Path, ...],
+    window: str = "",
+    max_rate: str | None = None,
+    *,
+    match: str = "*",
+    group: str = "",
+    retry: bool = False,
 ) -> Plan:
     from blue_wizard.jobs.ledger import Ledger
     from blue_wizard.migrate import history, operation, wave
@@ -221,7 +228,7 @@ def _compile(
     _check_rate(max_rate)
     if not waves:
         raise InputError(_("No wave file was named."), _("Make one: blue-wizard migrate plan SOURCE --out wave.yaml"))
-    read = [wave.only(wave.read(path), match) for path in waves]
+    read = [wave.only(wave.read(path), match, group) for path in waves]
     if retry:
         ledger = Ledger()
         read = [history.left(w, ledger) for w in read]
@@ -299,6 +306,25 @@ def cutover(
     views = [client.show(j, report=True) for j in jobs]
     emit(views, output, lambda: result_tables(views))
     return max(client.exit_code(v) for v in views)
+
+
+@app.command(help=_("Write what became of waves or jobs into one file: a workbook, a page, or data."))
+def report(
+    *names: Annotated[str, Parameter(help=_("Wave files or job ids."))],
+    out: Annotated[Path, Parameter(help=_("The file to write: NAME.xlsx, NAME.html or NAME.json."))],
+) -> int:
+    """Write what became of waves or jobs."""
+    from blue_wizard.jobs import client
+    from blue_wizard.report.migrate_files import writer
+    from blue_wizard.report.out import errors
+
+    if not names:
+        raise InputError(_("Neither a wave file nor a job was named."))
+    write = writer(out)
+    views = [client.show(j, report=True) for j in dict.fromkeys(j for n in names for j in _jobs_of(n, newest=True))]
+    write(views, out)
+    errors().print(_("Written to {file}.").format(file=out), markup=False)
+    return max((client.exit_code(v) for v in views), default=0)
 
 
 @app.command(help=_("Undo waves or jobs: the target is gone, the source is as it was."))

@@ -44,6 +44,7 @@ PROPERTIES: dict[str, tuple[str, ...]] = {
         "runtime.powerState",
         "runtime.connectionState",
         "runtime.consolidationNeeded",
+        "runtime.faultToleranceState",
         "runtime.host",
         "guest.toolsRunningStatus",
         "guest.guestFullName",
@@ -70,7 +71,13 @@ _BUSES = {
     "VirtualSATAController": ("sata", "ahci"),
     "VirtualNVMEController": ("nvme", "nvme"),
 }
-_PASSTHROUGH = {"VirtualPCIPassthrough", "VirtualSCSIPassthrough", "VirtualUSB", "VirtualSriovEthernetCard"}
+_PASSTHROUGH = {
+    "VirtualPCIPassthrough",
+    "VirtualSCSIPassthrough",
+    "VirtualUSB",
+    "VirtualSriovEthernetCard",
+    "VirtualNVDIMM",
+}
 
 
 @dataclass(frozen=True)
@@ -162,6 +169,7 @@ class Vm:
     """Changed block tracking is on; its virtual hardware knows it."""
     scattered: bool = False
     """Deleted snapshots are not merged yet: its disks have to be consolidated."""
+    fault_tolerant: bool = False
     readable: bool = True
     """False when the API did not give its configuration: it is orphaned, or the user may not read it."""
 
@@ -231,6 +239,7 @@ def parse_vm(id: str, props: Props, networks: Mapping[str, str]) -> Vm:
         bios=str(props.get("config.uuid", "")).lower(),
         tracking=bool(props.get("config.changeTrackingEnabled")),
         can_track=props.get("capability.changeTrackingSupported") is not False,
+        fault_tolerant=props.get("runtime.faultToleranceState", "notConfigured") != "notConfigured",
         scattered=bool(props.get("runtime.consolidationNeeded")),
     )
 
@@ -247,7 +256,7 @@ def _snapshots(tree: Sequence[Props]) -> Iterator[Snapshot]:
 
 def parse_rules(configuration: Props) -> list[DrsRule]:
     """The enabled rules of a cluster on machines (its ``configurationEx``)."""
-    kinds = {"ClusterAntiAffinityRuleSpec": True, "ClusterAffinityRuleSpec": False}
+    kinds = {"AntiAffinityRuleSpec": True, "AffinityRuleSpec": False}
     return [
         DrsRule(str(rule.get("name", "")), kinds[_kind(rule)], tuple(rule.get("vm", [])))
         for rule in configuration.get("rule", [])

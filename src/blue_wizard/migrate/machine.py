@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["Disk", "Firmware", "Machine", "Nic", "Power"]
+__all__ = ["Disk", "Firmware", "Machine", "Nic", "Power", "Together"]
 
 
 class Firmware(StrEnum):
@@ -50,11 +50,19 @@ class Nic:
 
 
 @dataclass(frozen=True)
+class Together:
+    """A rule of the source: machines that share its `name` run on one host, or, `apart`, on different ones."""
+
+    name: str
+    apart: bool
+
+
+@dataclass(frozen=True)
 class Machine:
     """One virtual machine. `memory` is in MiB. `warnings` say what will change for the guest, or can't be known.
 
     `blockers` say why it can't be moved; it can when there are none. `places` are what a copy of it loads, as ``KIND:NAME``
-    (a host, a datastore): limits by kind count them.
+    (a host, a datastore): limits by kind count them. `tags` are the source's own, as ``CATEGORY/TAG``.
     """
 
     id: str
@@ -70,3 +78,5 @@ class Machine:
     warnings: tuple[str, ...] = field(default=())
     blockers: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    rules: tuple[Together, ...] = ()

@@ -19,11 +19,13 @@ from blue_wizard.migrate.local import candidates
 from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.migrate.preconditions import Finding
 from blue_wizard.migrate.sources import PowerControl, Source, open_source
-from blue_wizard.migrate.steps import IMPORTS, flavor_steps, vm_steps
+from blue_wizard.migrate.steps import IMPORTS, flavor_steps, group_steps, vm_steps, with_hooks
 from blue_wizard.migrate.targets import (
     disks,
     flavors,
+    groups,
     guest,
+    hooks,
     images,
     local_disks,
     ports,
@@ -45,7 +47,22 @@ __all__ = ["OPERATION", "actions", "compile_waves", "plan_again", "staging_findi
 
 OPERATION = "migrate.wave"
 VM_OPERATION = "migrate.vm"
-actions = (disks, flavors, guest, images, local_disks, ports, power, servers, staging, verify, volumes, warm)
+actions = (
+    disks,
+    flavors,
+    groups,
+    guest,
+    hooks,
+    images,
+    local_disks,
+    ports,
+    power,
+    servers,
+    staging,
+    verify,
+    volumes,
+    warm,
+)
 """The modules that register the actions of a migration."""
 
 
@@ -68,13 +85,17 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
         machines = {m.id: m for m in source.discover()}
         findings += _source_findings(wave, source, machines)
         preconditions.judge(findings)
-        sizes |= {(wave.cloud, step.id): step for step in flavor_steps(wave, found)}
+        sizes |= {(wave.cloud, step.id): step for step in [*flavor_steps(wave, found), *group_steps(wave)]}
         children += [
             Plan(
                 title=vm.name,
                 operation=VM_OPERATION,
                 params={"source": wave.source, "machine": vm.id},
-                steps=vm_steps(wave, vm, found, power, prepare=_terms(source, vm).prepare if vm.warm else ""),
+                steps=with_hooks(
+                    wave,
+                    vm,
+                    vm_steps(wave, vm, found, power, prepare=_terms(source, vm).prepare if vm.warm else ""),
+                ),
                 target=source.target,
                 uses=(f"source-host:{source.target}", *machines[vm.id].places, f"cloud:{wave.cloud}"),
                 window=wave.window,
@@ -89,7 +110,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
         title=_("Migrate {names}").format(names=", ".join(names[:5]) + (" ..." if len(names) > 5 else "")),
         operation=OPERATION,
         params={"waves": [w.model_dump(mode="json") for w in waves]},
-        steps=tuple(replace(step, id=f"flavor.{n}") for n, step in enumerate(sizes.values())),
+        steps=tuple(replace(s, id=f"{s.id.split('.')[0]}.{n}") for n, s in enumerate(sizes.values())),
         children=tuple(children),
         preconditions=tuple(f.as_precondition() for f in findings),
     )
@@ -175,18 +196,30 @@ def _source_findings(wave: Wave, source: Source, machines: Mapping[str, Machine]
         if machine.power is Power.ON and not vm.shutdown:
             title = _("{vm}: its shutdown is allowed").format(vm=vm.name)
             found.append(Finding(title, False, _("it runs; say shutdown: true in the wave, or plan with --shutdown")))
+        deaf = getattr(source, "deaf", None)
+        if deaf is not None and machine.power is Power.ON and not vm.power_off and (reason := deaf(vm.id)):
+            found.append(Finding(_("{vm}: it can be shut down").format(vm=vm.name), False, reason, True))
         if vm.power_off and not isinstance(source, PowerCut):
             title = _("{vm}: it can be switched off").format(vm=vm.name)
             found.append(Finding(title, False, _("this source only asks the guest"), True))
         if vm.warm and machine.power is Power.ON:
             found += _warm_findings(wave, vm, source)
+        ways = getattr(source, "ways", None)
+        if ways is not None and not machine.blockers:
+            title = _("{vm}: how its disks are read").format(vm=vm.name)
+            try:
+                found.append(Finding(title, True, "; ".join(ways(vm.id))))
+            except BlueWizardError as e:
+                found.append(Finding(title, False, e.message, True))
         checker = getattr(source, "check", None)
         if checker is not None:
             try:
                 checker(vm.id, lambda: None)
             except BlueWizardError as e:
                 found.append(Finding(vm.name, False, e.message, True))
-    return found or [Finding(_("the source is whole, and as planned"), True)]
+    return (
+        found if any(not f.holds for f in found) else [Finding(_("the source is whole, and as planned"), True), *found]
+    )
 
 
 @reporter(OPERATION)

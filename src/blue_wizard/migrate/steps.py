@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Mapping, Sequence
 
 from blue_wizard.jobs.model import Json, Risk, Step
 from blue_wizard.migrate import local, site
 from blue_wizard.migrate.machine import Firmware, Power
 from blue_wizard.migrate.mapping import fitting_subnet, gib, new_flavor
 from blue_wizard.migrate.warm.steps import after_warm, warm_steps, without_risk
-from blue_wizard.migrate.wave import DiskPlan, NicPlan, VmPlan, Wave
+from blue_wizard.migrate.wave import DiskPlan, Hook, NicPlan, VmPlan, Wave
 from blue_wizard.text import _
 
-__all__ = ["IMPORTS", "flavor_steps", "vm_steps"]
+__all__ = ["IMPORTS", "flavor_steps", "group_steps", "vm_steps", "with_hooks"]
 
 IMPORTS = frozenset({"rbd.disk.import", "local.disk.import"})
 """The verbs of the steps that write a disk into its target."""
 
+_MOMENTS = ("before", "down", "after")
 _ASSUMED_RATE = 100 << 20  # bytes per second, for the estimate of a copy
 
 
@@ -49,6 +51,7 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power, *, prepare:
                 "availability_zone": vm.availability_zone,
                 "disks": disks,
                 **({"image": "image"} if is_local else {}),
+                **_belongings(wave, vm),
             },
             _("create server {name} of {flavor}").format(
                 name=vm.name, flavor=chosen.name if chosen else _new_flavor(vm)
@@ -103,6 +106,59 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power, *, prepare:
     if warm:
         steps.append(after_warm(wave, vm, prepare))
     return tuple(steps)
+
+
+def with_hooks(wave: Wave, vm: VmPlan, steps: Sequence[Step]) -> tuple[Step, ...]:
+    """The steps of a machine with the wave's own commands between them (pure)."""
+    mine = [h for h in wave.hooks if fnmatch.fnmatch(vm.name, h.match)]
+    made = {when: [_hook_step(wave, vm, i, h) for i, h in enumerate(mine) if h.when == when] for when in _MOMENTS}
+    off = next((at for at, step in enumerate(steps, start=1) if step.id == "off"), 0)
+    down = made["down"]
+    # A machine that was off all the time is down from the beginning.
+    return (*made["before"], *steps[:off], *down, *steps[off:], *made["after"])
+
+
+def _hook_step(wave: Wave, vm: VmPlan, i: int, hook: Hook) -> Step:
+    environment: dict[str, Json] = {
+        "BW_WHEN": hook.when,
+        "BW_SOURCE": wave.source,
+        "BW_MACHINE": vm.id,
+        "BW_NAME": vm.name,
+        "BW_CLOUD": wave.cloud,
+    }
+    args: dict[str, Json] = {
+        "command": list(hook.command),
+        "undo": list(hook.undo),
+        "timeout": hook.timeout,
+        "environment": environment,
+    }
+    title = _("run the hook {command}").format(command=" ".join(hook.command))
+    return Step(f"hook.{i}", "hook.run", args, title, _("the wave says so"), Risk.LOW, 5)
+
+
+def _belongings(wave: Wave, vm: VmPlan) -> dict[str, Json]:
+    """The group and the metadata of a server, where it has any."""
+    group = next((g for g in wave.server_groups if g.name == vm.server_group), None)
+    metadata: dict[str, Json] = {"metadata": dict(vm.metadata)} if vm.metadata else {}
+    return {"server_group": {"name": group.name, "policy": group.policy}, **metadata} if group else metadata
+
+
+def group_steps(wave: Wave) -> list[Step]:
+    """The steps that make the server groups which machines of the wave join (pure)."""
+    used = {vm.server_group for vm in wave.vms}
+    return [
+        Step(
+            f"group.{group.name}",
+            "nova.server_group.create",
+            {"cloud": wave.cloud, "name": group.name, "policy": group.policy},
+            _("make server group {name} ({policy})").format(name=group.name, policy=group.policy),
+            _("the source has such a rule; one that is there already is used"),
+            Risk.LOW,
+            1,
+        )
+        for group in wave.server_groups
+        if group.name in used
+    ]
 
 
 def flavor_steps(wave: Wave, found: site.Site) -> list[Step]:

@@ -167,6 +167,13 @@ def independent(vm: Vm) -> Iterator[str]:
 
 
 @warning
+def fault_tolerance(vm: Vm) -> Iterator[str]:
+    """Its shadow goes with it."""
+    if vm.fault_tolerant:
+        yield _("it is protected by Fault Tolerance: the target has nothing of that kind")
+
+
+@warning
 def no_tools(vm: Vm) -> Iterator[str]:
     """Nobody inside hears a shutdown request."""
     if vm.power == "poweredOn" and not vm.tools:
@@ -228,3 +235,10 @@ def no_snapshots(vm: Vm) -> Iterator[str]:
     """vSphere refuses snapshots of machines with devices of the host, or a bus that is shared."""
     for kind in vm.passthrough:
         yield _("a device of the host is passed through to it ({kind}): there are no snapshots of it").format(kind=kind)
+
+
+@warm_blocker
+def shadowed(vm: Vm) -> Iterator[str]:
+    """Fault Tolerance forbids snapshots of other programs."""
+    if vm.fault_tolerant:
+        yield _("it is protected by Fault Tolerance: there are no snapshots of it")

@@ -17,9 +17,24 @@ from blue_wizard.migrate.machine import Firmware
 from blue_wizard.migrate.mapping import problems
 from blue_wizard.text import _
 
-__all__ = ["DiskPlan", "NicPlan", "Storage", "VmPlan", "Warm", "Wave", "for_run", "only", "read", "write"]
+__all__ = [
+    "DiskPlan",
+    "GroupPlan",
+    "Hook",
+    "NicPlan",
+    "Storage",
+    "VmPlan",
+    "Warm",
+    "Wave",
+    "for_run",
+    "only",
+    "read",
+    "write",
+]
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+MetadataKey = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_:. -]{1,255}$")]
+MetadataValue = Annotated[str, StringConstraints(max_length=255)]
 Storage = Literal["rbd", "local"]
 """Where disks go: into RBD volumes of Cinder, or into files on the compute host of their server."""
 
@@ -66,6 +81,27 @@ class Warm(_Strict):
     """What is compared with the source once more at the cut-over. All of each disk has been compared before, while it ran."""
 
 
+class GroupPlan(_Strict):
+    """A server group: its members run on different hosts, or on one; ``soft-``: as far as that is possible."""
+
+    name: Name
+    policy: Literal["anti-affinity", "affinity", "soft-anti-affinity", "soft-affinity"] = "soft-anti-affinity"
+
+
+class Hook(_Strict):
+    """A command of one's own for each machine whose server name matches. It runs where the worker runs, and without a shell.
+
+    `when`: before anything is made, when the source is off (`down`), or after the new server has answered. `undo` runs when the
+    machine is rolled back.
+    """
+
+    when: Literal["before", "down", "after"]
+    command: list[Name] = Field(min_length=1)
+    undo: list[Name] = []
+    match: str = "*"
+    timeout: int = Field(default=300, gt=0, description="seconds")
+
+
 class VmPlan(_Strict):
     """A machine. `id` is the source's name for it, `name` the server's."""
 
@@ -81,6 +117,12 @@ class VmPlan(_Strict):
     disks: list[DiskPlan] = Field(min_length=1)
     nics: list[NicPlan] = []
     availability_zone: str | None = None
+    group: str = ""
+    """A name of one's own for machines that belong together: `migrate run --group NAME` takes just these."""
+    server_group: str | None = None
+    """One of the wave's `server_groups`."""
+    metadata: dict[MetadataKey, MetadataValue] = {}
+    """What the server carries as metadata, such as the tags that it had at the source."""
     convert: bool = False
     shutdown: bool = False
     """Consent that a machine that runs is shut down at the cut-over."""
@@ -108,6 +150,8 @@ class Wave(_Strict):
     """How fast all disks of the wave together may be copied: ``20M`` bytes per second, or a table by the time of day."""
     staging: Annotated[str, StringConstraints(pattern="^/")] | None = None
     """A folder that every disk goes through: first into a file there, hashed, and from there into its target."""
+    server_groups: list[GroupPlan] = []
+    hooks: list[Hook] = []
     vms: list[VmPlan] = Field(min_length=1)
 
 
@@ -117,9 +161,20 @@ def for_run(wave: Wave, *, window: str = "", max_rate: str | None = None) -> Wav
     return wave.model_copy(update={name: value for name, value in said.items() if value})
 
 
-def only(wave: Wave, match: str) -> Wave:
-    """The wave with just the machines whose server name matches the glob. Raises InputError when none does."""
-    vms = [vm for vm in wave.vms if fnmatch.fnmatch(vm.name, match)]
+def only(wave: Wave, match: str, group: str = "") -> Wave:
+    """The wave with just the machines whose server name matches the glob, of one group where it is named.
+
+    Raises InputError when there is none.
+    """
+    mine = [vm for vm in wave.vms if not group or vm.group == group]
+    if not mine:
+        raise InputError(
+            _("No machine of this wave is in the group {group}.").format(group=group),
+            _("Its groups are: {names}.").format(
+                names=", ".join(sorted({vm.group for vm in wave.vms if vm.group})) or "-"
+            ),
+        )
+    vms = [vm for vm in mine if fnmatch.fnmatch(vm.name, match)]
     if not vms:
         raise InputError(
             _("No machine of this wave matches {match}.").format(match=match),
@@ -143,7 +198,14 @@ def read(path: Path) -> Wave:
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
         raise InputError(_("{file}: two machines are called {name}.").format(file=path, name=twice[0]))
+    groups = {g.name for g in wave.server_groups}
     for vm in wave.vms:
+        if vm.server_group and vm.server_group not in groups:
+            raise InputError(
+                _(
+                    "{file}: {name} names the server group {group}, which is not one of the wave's server_groups."
+                ).format(file=path, name=vm.name, group=vm.server_group)
+            )
         if sum(d.boot for d in vm.disks) != 1:
             raise InputError(_("{file}: {name} needs exactly one boot disk.").format(file=path, name=vm.name))
     return wave

@@ -6,6 +6,7 @@ import atexit
 import http.client
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -123,6 +124,12 @@ class Center:
                 raise unreachable(self.where, e) from e
             self.generation += 1
             learn(self.cookie().partition("=")[2].strip('"'))
+
+    def basic(self) -> dict[str, str]:
+        """Name and password as the header that the REST API is logged in to with."""
+        word = b64encode(f"{self.where.user}:{self._password}".encode()).decode()
+        learn(word)
+        return {"Authorization": f"Basic {word}"}
 
     def cookie(self) -> str:
         """The session as an HTTP cookie, ``vmware_soap_session=...``."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
-from blue_wizard import tracing
 from blue_wizard.errors import BlueWizardError, StepFailed
 from blue_wizard.reach.vsphere import Center, CenterRefuses
 from blue_wizard.text import _
@@ -115,7 +114,6 @@ class Lease:
         # It may have ended by itself; what was read has been verified by then.
         with suppress(BlueWizardError):
             self.center.change("HttpNfcLease", self._id, how)
-        tracing.tell("api", f"vsphere {self.center.where.host}", f"{how} {self._id}", "sent")
 
 
 def _streams(center: Center, info: Mapping[str, Any]) -> list[Stream]:

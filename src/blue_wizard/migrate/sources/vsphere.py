@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import fnmatch
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
-from blue_wizard.errors import InputError, StepFailed
-from blue_wizard.facts.vsphere import PROPERTIES, Vm, VmDisk, parse_vm
+from blue_wizard.errors import StepFailed
+from blue_wizard.facts.vsphere import PROPERTIES, DrsRule, Vm, VmDisk, parse_rules, parse_vm
 from blue_wizard.jobs.model import Json
 from blue_wizard.migrate import vmware_rules
-from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
+from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power, Together
 from blue_wizard.migrate.shutdown import shut_down
 from blue_wizard.migrate.sources import Export, source
-from blue_wizard.migrate.vmware_reading import Reading
+from blue_wizard.migrate.vmware_reading import Reading, Way
 from blue_wizard.migrate.vmware_warm import Rounds
 from blue_wizard.migrate.warm.protocol import PointDisk, Terms
-from blue_wizard.reach import vsphere
+from blue_wizard.reach import vsphere, vsphere_tags
 from blue_wizard.reach.vsphere_access import split
 from blue_wizard.text import _
 
@@ -37,6 +39,7 @@ class Vsphere:
     def __init__(self, url: str) -> None:
         self._url = url
         self._host, _port, _user = split(url)
+        self._ways: dict[tuple[str, VmDisk], Way] = {}
 
     @property
     def target(self) -> str:
@@ -61,29 +64,55 @@ class Vsphere:
         }
         machines = [parse_vm(f.id, f.props, networks) for f in found if f.type == "VirtualMachine"]
         names = {f.id: str(f.props["name"]) for f in found if f.type in {"HostSystem", "Datastore"}}
-        for vm in sorted(machines, key=lambda vm: (vm.name, vm.id)):
-            if fnmatch.fnmatch(vm.name, match):
-                yield machine_of(vm, names)
+        rules = [rule for f in found if f.type == "ClusterComputeResource" for rule in _rules(f.props)]
+        twins = Counter(vm.bios for vm in machines if vm.bios)
+        chosen = sorted((vm for vm in machines if fnmatch.fnmatch(vm.name, match)), key=lambda vm: (vm.name, vm.id))
+        tags, problem = self._tags([vm.id for vm in chosen])
+        for vm in chosen:
+            more = [problem] if problem else []
+            if twins[vm.bios] > 1:
+                text = _("another machine has its BIOS UUID ({uuid}): what knows it by that will see two of them")
+                more.append(text.format(uuid=vm.bios))
+            made = machine_of(vm, names)
+            yield replace(
+                made,
+                warnings=(*made.warnings, *more),
+                tags=tags.get(vm.id, ()),
+                rules=tuple(Together(rule.name, rule.apart) for rule in rules if vm.id in rule.vms),
+            )
+
+    def _tags(self, ids: Sequence[str]) -> tuple[Mapping[str, tuple[str, ...]], str]:
+        """The tags of machines, or why they are not known: no reason not to move a machine."""
+        try:
+            return vsphere_tags.tags_of(self._center, ids) if ids else {}, ""
+        except StepFailed as e:
+            return {}, _("its tags are not known: {error}").format(error=e.message)
 
     def check(self, machine_id: str, check_stop: Callable[[], None]) -> None:
-        """Can it be shut down, and can its disks be read? Raises InputError or StepFailed naming the disk."""
+        """Can its disks be read? Raises InputError or StepFailed naming the disk."""
         vm = self._vm(machine_id)
-        if vm.power == "poweredOn" and not vm.tools:
-            raise InputError(
-                _("{name} runs, and VMware Tools do not run in it: it can't be shut down cleanly.").format(
-                    name=vm.name
-                ),
-                _("Shut it down from inside, then run again."),
-            )
         for disk in vm.disks if not vmware_rules.blockers(vm) else ():
             check_stop()
-            self._reading.way(vm, disk, locked=_power(vm.power) is not Power.OFF)
+            self._way(vm, disk)
+
+    def deaf(self, machine_id: str) -> str:
+        """Why nobody in a machine that runs hears a request to shut down; "" when somebody does."""
+        vm = self._vm(machine_id)
+        if vm.power != "poweredOn" or vm.tools:
+            return ""
+        return _("VMware Tools do not run in it: shut it down from inside, or consent to switching it off (power_off)")
 
     def ways(self, machine_id: str) -> Sequence[str]:
         """How each disk is read, and why so. Raises StepFailed."""
         vm = self._vm(machine_id)
-        locked = _power(vm.power) is not Power.OFF
-        return [f"{d.label}: {self._reading.way(vm, d, locked=locked).why}" for d in vm.disks]
+        return [f"{disk.label}: {self._way(vm, disk).why}" for disk in vm.disks]
+
+    def _way(self, vm: Vm, disk: VmDisk) -> Way:
+        """Looked for once a plan: each look costs some requests."""
+        key = (vm.id, disk)
+        if key not in self._ways:
+            self._ways[key] = self._reading.way(vm, disk, locked=_power(vm.power) is not Power.OFF)
+        return self._ways[key]
 
     @contextmanager
     def open_disk(self, machine_id: str, disk_id: str) -> Iterator[Export]:
@@ -205,6 +234,10 @@ class Vsphere:
                 return
             raise
         rounds.forget(owner, was)
+
+
+def _rules(props: Mapping[str, Any]) -> list[DrsRule]:
+    return parse_rules(props.get("configurationEx") or {})
 
 
 def _power(state: str) -> Power:
