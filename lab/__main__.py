@@ -35,8 +35,10 @@ def main() -> int:
     add = commands.add_parser("add", help="an extra part: vcenter, scale, storage-vm")
     add.add_argument("part")
     vcenter = commands.add_parser("vcenter", help="the vCenter's machines as at first, or a fault of its own")
-    vcenter.add_argument("what", choices=("reset", "expire", "faults", "state"))
-    vcenter.add_argument("json", nargs="?", default="{}", help="for faults: Truncate, ExpireAfter, NoRange, DelayMs")
+    vcenter.add_argument("what", choices=("reset", "expire", "faults", "machine", "state"))
+    vcenter.add_argument(
+        "json", nargs="?", default="{}", help="for faults and machine: the fields of lab/vcenter/door.go"
+    )
     fault = commands.add_parser("fault", help="planted faults: list, inject, heal; stage, unstage")
     what = fault.add_subparsers(dest="what", required=True)
     listing = what.add_parser("list", help="all faults, and what must be found for each")

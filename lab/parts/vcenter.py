@@ -53,7 +53,15 @@ def machines() -> list[dict[str, Any]]:
     small = {**common, "Disks": [_disk("disk")]}
     card = [{"Mac": "00:50:56:aa:02:01", "Network": "VM Network", "Model": "e1000"}]
     found = [
-        {**common, "Name": "vm-shop", "Disks": shop, "Nics": nics, "Power": "poweredOn", "Tools": True},
+        {
+            **common,
+            "Name": "vm-shop",
+            "Disks": shop,
+            "Nics": nics,
+            "Power": "poweredOn",
+            "Tools": True,
+            "Tags": ["tier/web", "owner/shop"],
+        },
         {**small, "Name": "plain", "Nics": card, "Disks": [_disk("disk", bus="lsilogic")]},
         {**small, "Name": "网店%2fÜbung", "Folder": "unicode", "Firmware": "efi", "SecureBoot": True},
         {**small, "Name": "twin", "Folder": "twin-a", "Bios": TWIN},
@@ -104,7 +112,8 @@ def flat(machine: str, disk: str) -> Path:
     return STORE / machine / f"{disk}-flat.vmdk"
 
 
-def _descriptor(size: int, name: str) -> str:
+def descriptor(size: int, name: str) -> str:
+    """The text file that stands for a disk beside its flat file."""
     return (
         '# Disk DescriptorFile\nversion=1\nencoding="UTF-8"\nCID=fffffffe\nparentCID=ffffffff\ncreateType="vmfs"\n\n'
         f'# Extent description\nRW {size // 512} VMFS "{name}-flat.vmdk"\n\n# The Disk Data Base\n#DDB\n\n'
@@ -117,7 +126,7 @@ def _disks() -> None:
         for disk in machine["Disks"]:
             file = flat(machine["Folder"], disk["File"])
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.with_name(f"{disk['File']}.vmdk").write_text(_descriptor(disk["Size"], disk["File"]))
+            file.with_name(f"{disk['File']}.vmdk").write_text(descriptor(disk["Size"], disk["File"]))
             if file.exists():
                 continue
             if disk["File"] == "vm-shop":
@@ -172,13 +181,14 @@ def _start() -> None:
         "Folder": str(STORE),
         "Portgroup": PORTGROUP,
         "Machines": machines(),
+        "Rules": [{"Name": "twins apart", "Apart": True, "Machines": ["twin-a", "twin-b"]}],
     }
     (FOLDER / "site.json").write_text(json.dumps(site, ensure_ascii=False, indent=1))
     spawn(CTL, "vcenter", [program, FOLDER / "site.json"])
 
 
 def control(method: str, path: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Ask the simulator's own endpoint: ``POST expire``, ``POST faults``, ``GET state``."""
+    """Ask the simulator's own endpoint: ``POST expire``, ``POST faults``, ``POST machine``, ``GET state``."""
     context = ssl.create_default_context(cafile=str(FOLDER / "cert.pem"))
     request = urllib.request.Request(
         f"https://{CTL.address}/lab/{path}",
@@ -199,6 +209,7 @@ def reset() -> None:
     """The machines as they were at first: power, disks, no sessions, no faults."""
     kill(CTL, "vcenter")
     shutil.rmtree(STORE, ignore_errors=True)
+    shutil.rmtree(f"{STORE}-frozen", ignore_errors=True)
     _start()
     wait(_alive_quietly, "the vCenter", timeout=30, log=log_of(CTL, "vcenter"))
 

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"path"
-	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
@@ -26,6 +25,7 @@ type Machine struct {
 	Encrypted    bool
 	Tpm, Cd      bool
 	BusSharing   string
+	Tags         []string // CATEGORY/TAG
 	Disks        []Disk
 	Nics         []Nic
 }
@@ -129,16 +129,6 @@ func (m Machine) dress(vm *simulator.VirtualMachine, in *Inventory) {
 	}
 	if m.Encrypted {
 		vm.Config.KeyId = &types.CryptoKeyId{KeyId: "key-1"}
-	}
-	for n := m.Snapshots; n > 0; n-- {
-		tree := types.VirtualMachineSnapshotTree{
-			Snapshot: types.ManagedObjectReference{Type: "VirtualMachineSnapshot", Value: fmt.Sprintf("%s-snap-%d", vm.Self.Value, n)},
-			Vm:       vm.Self, Name: fmt.Sprintf("snapshot %d", n), Id: int32(n), CreateTime: time.Now(), State: vm.Runtime.PowerState,
-		}
-		if vm.Snapshot != nil {
-			tree.ChildSnapshotList = vm.Snapshot.RootSnapshotList
-		}
-		vm.Snapshot = &types.VirtualMachineSnapshotInfo{RootSnapshotList: []types.VirtualMachineSnapshotTree{tree}}
 	}
 	vm.Config.Hardware.Device = devices
 	if m.Power != "" {

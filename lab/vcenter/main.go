@@ -7,16 +7,23 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 
+	"github.com/vmware/govmomi"
 	"github.com/vmware/govmomi/find"
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vapi/rest"
 	_ "github.com/vmware/govmomi/vapi/simulator"
+	"github.com/vmware/govmomi/vapi/tags"
 	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/types"
 )
@@ -29,7 +36,17 @@ type Site struct {
 	Datacenter               string
 	Datastore, Folder        string // its name, and the folder with its files
 	Portgroup                string // the name of the distributed port group
+	Grain                    int64  // changes are told in areas of so many bytes; 0: 64 KiB
+	LeaseTimeout             int32  // seconds; 0: 300
 	Machines                 []Machine
+	Rules                    []Rule
+}
+
+// Rule says that machines have to run on one host, or on different ones.
+type Rule struct {
+	Name     string
+	Apart    bool
+	Machines []string // their folders
 }
 
 func main() {
@@ -51,6 +68,7 @@ func main() {
 	for _, machine := range site.Machines {
 		inventory.add(ctx, machine)
 	}
+	inventory.rule()
 
 	// The simulator's own server is closed at once: every request comes through our door.
 	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(site.User, string(read(site.PasswordFile)))}
@@ -60,13 +78,15 @@ func main() {
 
 	pair, err := tls.LoadX509KeyPair(site.Certificate, site.Key)
 	must(err)
-	server := http.Server{
-		Addr:      site.Listen,
-		Handler:   newDoor(model.Service.ServeMux, string(read(site.ControlFile))),
-		TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}},
-	}
-	log.Printf("listening on %s", site.Listen)
-	must(server.ListenAndServeTLS("", ""))
+	inventory.door = newDoor(model.Service.ServeMux, string(read(site.ControlFile)))
+	inventory.door.inventory = inventory
+	server := http.Server{Handler: inventory.door, TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}}
+	listener, err := net.Listen("tcp", site.Listen)
+	must(err)
+	// Whoever started us waits for this file: with port 0 it tells the port.
+	log.Printf("listening on %s", listener.Addr())
+	go inventory.tag(ctx, listener.Addr().String())
+	must(server.ServeTLS(listener, "", ""))
 }
 
 // Inventory is where machines are put.
@@ -77,6 +97,168 @@ type Inventory struct {
 	hosts     []*object.HostSystem
 	site      *Site
 	portgroup *simulator.DistributedVirtualPortgroup
+	door      *door
+
+	lock   sync.Mutex
+	guests []*guest
+	leases map[string]*lease
+	tagged bool
+}
+
+func (i *Inventory) frozen() string { return i.site.Folder + "-frozen" }
+
+func (i *Inventory) flat(base string) string { return filepath.Join(i.site.Folder, base+"-flat.vmdk") }
+
+func (i *Inventory) grain() int64 {
+	if i.site.Grain == 0 {
+		return 64 << 10
+	}
+	return i.site.Grain
+}
+
+func (i *Inventory) leaseTimeout() int32 {
+	if i.site.LeaseTimeout == 0 {
+		return 300
+	}
+	return i.site.LeaseTimeout
+}
+
+func (i *Inventory) guest(folder string) *guest {
+	for _, one := range i.guests {
+		if one.folder == folder {
+			return one
+		}
+	}
+	return nil
+}
+
+// keep remembers a lease, or forgets it.
+func (i *Inventory) keep(number string, of *lease) {
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	if of == nil {
+		delete(i.leases, number)
+	} else {
+		i.leases[number] = of
+	}
+}
+
+// exporting tells whether a lease of this machine stands.
+func (i *Inventory) exporting(machine types.ManagedObjectReference) bool {
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	for _, one := range i.leases {
+		if one.Info.Entity == machine && !one.over {
+			return true
+		}
+	}
+	return false
+}
+
+func (i *Inventory) leased(number string) *lease {
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	return i.leases[number]
+}
+
+// stands tells what there is to read of a file now: under a snapshot its frozen state, and nothing while a guest has it open.
+func (i *Inventory) stands(file string) (frozen string, locked bool) {
+	for _, one := range i.guests {
+		for key, disk := range one.disks {
+			if file != disk.base+"-flat.vmdk" {
+				continue
+			}
+			simulator.Map.WithLock(one, func() {
+				if len(one.chain) > 0 {
+					frozen = one.chain[0].frozen[key]
+				} else {
+					locked = one.on()
+				}
+			})
+			return
+		}
+	}
+	return "", false
+}
+
+// tell is what a test wants to know of the machines.
+func (i *Inventory) tell() map[string]any {
+	found := map[string]any{}
+	for _, one := range i.guests {
+		simulator.Map.WithLock(one, func() {
+			names := []string{}
+			for _, snapshot := range one.chain {
+				names = append(names, snapshot.name)
+			}
+			tracked := one.Config.ChangeTrackingEnabled
+			found[one.folder] = map[string]any{
+				"power": one.Runtime.PowerState, "snapshots": names, "tracked": tracked != nil && *tracked,
+			}
+		})
+	}
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	standing := 0
+	for _, one := range i.leases {
+		if !one.over {
+			standing++
+		}
+	}
+	found["leases"], found["tagged"] = standing, i.tagged
+	return found
+}
+
+// tag gives the machines their tags, category by category; the simulator makes them by its REST API alone.
+func (i *Inventory) tag(ctx context.Context, address string) {
+	where := &url.URL{Scheme: "https", Host: address, Path: "/sdk"}
+	user := url.UserPassword(i.site.User, string(read(i.site.PasswordFile)))
+	where.User = user
+	client, err := govmomi.NewClient(ctx, where, true)
+	must(err)
+	session := rest.NewClient(client.Client)
+	must(session.Login(ctx, user))
+	manager := tags.NewManager(session)
+	categories, made := map[string]string{}, map[string]string{}
+	for _, one := range i.guests {
+		for _, text := range one.tags {
+			category, name, _ := strings.Cut(text, "/")
+			if categories[category] == "" {
+				id, err := manager.CreateCategory(ctx, &tags.Category{Name: category, Cardinality: "MULTIPLE"})
+				must(err)
+				categories[category] = id
+			}
+			if made[text] == "" {
+				id, err := manager.CreateTag(ctx, &tags.Tag{Name: name, CategoryID: categories[category]})
+				must(err)
+				made[text] = id
+			}
+			must(manager.AttachTag(ctx, made[text], one.Self))
+		}
+	}
+	must(session.Logout(ctx))
+	must(client.Logout(ctx))
+	i.lock.Lock()
+	i.tagged = true
+	i.lock.Unlock()
+}
+
+// rule makes the rules of the cluster.
+func (i *Inventory) rule() {
+	cluster := simulator.Map.Any("ClusterComputeResource").(*simulator.ClusterComputeResource)
+	config := cluster.ConfigurationEx.(*types.ClusterConfigInfoEx)
+	for n, rule := range i.site.Rules {
+		yes := true
+		common := types.ClusterRuleInfo{Key: int32(n + 1), Name: rule.Name, Enabled: &yes, Mandatory: types.NewBool(false)}
+		var vms []types.ManagedObjectReference
+		for _, name := range rule.Machines {
+			vms = append(vms, i.guest(name).Self)
+		}
+		if rule.Apart {
+			config.Rule = append(config.Rule, &types.ClusterAntiAffinityRuleSpec{ClusterRuleInfo: common, Vm: vms})
+		} else {
+			config.Rule = append(config.Rule, &types.ClusterAffinityRuleSpec{ClusterRuleInfo: common, Vm: vms})
+		}
+	}
 }
 
 func furnish(ctx context.Context, client *vim25.Client, site *Site) *Inventory {
@@ -99,6 +281,10 @@ func furnish(ctx context.Context, client *vim25.Client, site *Site) *Inventory {
 	networks, err := finder.NetworkList(ctx, "*")
 	must(err)
 	inventory := &Inventory{client: client, folder: folders.VmFolder, pools: pools, hosts: hosts, site: site}
+	inventory.leases = map[string]*lease{}
+	// What an earlier run has frozen belongs to snapshots that are gone with it.
+	must(os.RemoveAll(inventory.frozen()))
+	must(os.MkdirAll(inventory.frozen(), 0o700))
 	for _, network := range networks {
 		if group, ok := simulator.Map.Get(network.Reference()).(*simulator.DistributedVirtualPortgroup); ok {
 			if group.Name == "DC0_DVPG0" {
@@ -115,7 +301,7 @@ func furnish(ctx context.Context, client *vim25.Client, site *Site) *Inventory {
 
 func (i *Inventory) add(ctx context.Context, machine Machine) {
 	// What an earlier run has written beside the disks; the simulator refuses to create a file twice.
-	for _, pattern := range []string{"*.vmx", "*.nvram", "vmware.log"} {
+	for _, pattern := range []string{"*.vmx", "*.nvram", "vmware.log", "*-0[0-9][0-9][0-9][0-9][0-9].vmdk"} {
 		old, _ := filepath.Glob(filepath.Join(i.site.Folder, machine.Folder, pattern))
 		for _, file := range old {
 			must(os.Remove(file))
@@ -128,6 +314,21 @@ func (i *Inventory) add(ctx context.Context, machine Machine) {
 	must(err)
 	ref := info.Result.(types.ManagedObjectReference)
 	machine.dress(simulator.Map.Get(ref).(*simulator.VirtualMachine), i)
+	made := &guest{
+		VirtualMachine: *simulator.Map.Get(ref).(*simulator.VirtualMachine), in: i, folder: machine.Folder, tags: machine.Tags,
+		disks: map[int32]*track{},
+	}
+	for n, disk := range machine.Disks {
+		if !disk.Rdm {
+			made.disks[int32(2000+n)] = &track{base: machine.Folder + "/" + disk.File, size: disk.Size, states: map[int][]uint64{}}
+		}
+	}
+	simulator.Map.Put(made)
+	i.guests = append(i.guests, made)
+	for n := 1; n <= machine.Snapshots; n++ {
+		_, err := made.snap(fmt.Sprintf("snapshot %d", n), "")
+		must(err)
+	}
 }
 
 func read(file string) []byte {

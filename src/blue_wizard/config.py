@@ -137,10 +137,12 @@ class SourceConfig(_Strict):
     """A named source of virtual machines, and what its URL must not say.
 
     The password is in a file of mode 0600 or in an environment variable. A server's TLS certificate is trusted because
-    of the system's authorities, those of `ca_file`, or its SHA-256 `thumbprint`.
+    of the system's authorities, those of `ca_file`, or its SHA-256 `thumbprint`. `read` says how disks of a vCenter are read: by
+    the HTTPS of their datastore (`https`), by export lease (`lease`), or by the first of these that does it (`auto`).
     """
 
     url: str
+    read: Literal["auto", "https", "lease"] = "auto"
     password_file: Path | None = None
     password_env: str | None = None
     ca_file: Path | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import yaml
 
 from lab.parts import vcenter
 
-from .conftest import Lab
+from .conftest import ROOT, Lab
 
 pytestmark = pytest.mark.lab
 MAP = 'networks: {"VM Network": private, dv-backend: storage}\nsecurity_groups: [open]\n'
@@ -96,6 +98,126 @@ def test_two_disks_two_cards_and_back(site: Lab, tmp_path: Path) -> None:
     kept = [f for f in site.state.rglob("*") if f.is_file()]
     assert kept
     assert [f for f in kept for secret in secrets if secret in f.read_bytes()] == []
+
+
+GUEST = """
+import hashlib, os, signal, sys, time
+disk, acknowledged, pid = os.open(sys.argv[1], os.O_RDWR), open(sys.argv[2], "w"), open(sys.argv[3], "w")
+print(os.getpid(), file=pid, flush=True)
+on = [True]
+signal.signal(signal.SIGTERM, lambda *_: on.clear())
+n = 0
+while on:
+    n += 1
+    body = b"%020d" % n + os.urandom(444)
+    record = body + hashlib.sha256(body).digest() + bytes(16)
+    os.pwrite(disk, record, (4 << 20) + (n % 40000) * 512)
+    print(n, file=acknowledged, flush=True)
+    time.sleep(0.002)
+"""
+"""Writes records with checksums all the time, acknowledges each, and ends when its machine is shut down."""
+
+
+@pytest.fixture
+def writer(site: Lab, tmp_path: Path) -> Iterator[Path]:
+    """A process on the simulator's host that writes to the second disk of vm-shop; the file of what it has acknowledged."""
+    acknowledged, pid = vcenter.FOLDER / "acknowledged", vcenter.FOLDER / "writer.pid"
+    pid.unlink(missing_ok=True)
+    disk = vcenter.flat("vm-shop", "vm-shop_1")
+    argv = [
+        str(ROOT / "lab" / "lab"),
+        "exec",
+        "ctl1",
+        "--",
+        "python3",
+        "-c",
+        GUEST,
+        str(disk),
+        str(acknowledged),
+        str(pid),
+    ]
+    with subprocess.Popen(argv) as guest:
+        end = time.monotonic() + 20
+        while not (pid.exists() and pid.read_text().strip()):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        # The simulator stands still for it while a snapshot is taken, and ends it at a shutdown.
+        inside = int(pid.read_text())
+        site.run("vcenter", "machine", json.dumps({"Machine": "vm-shop", "Pid": inside}))
+        yield acknowledged
+        site.run("exec", "ctl1", "--", "kill", "-9", str(inside), code=None)
+        guest.wait(20)
+    for file in (acknowledged, pid):
+        file.unlink(missing_ok=True)
+
+
+def _records(data: bytes) -> set[int]:
+    """The numbers of all records; each of them has to be whole."""
+    found = set()
+    for at in range(4 << 20, len(data) - 511, 512):
+        body = data[at : at + 464]
+        if any(body[:20]):
+            assert hashlib.sha256(body).digest() == data[at + 464 : at + 496], f"a torn record at {at}"
+            found.add(int(body[:20]))
+    return found
+
+
+@pytest.mark.parametrize("read", ["https", "lease"])
+def test_copied_while_it_runs_and_nothing_that_was_acknowledged_is_lost(
+    site: Lab, tmp_path: Path, writer: Path, read: str
+) -> None:
+    before = site.inventory()
+    site.extra = {f"{PREFIX}READ": read}
+    wave = _wave(site, tmp_path, "vm-shop", "--shutdown", "--warm", "--downtime", "60s")
+    plan = json.loads(site.bw("migrate", "run", wave, "--plan", "-o", "json").stdout)
+    ways = [p["detail"] for p in plan["preconditions"] if "how its disks are read" in p["title"]]
+    assert ways
+    assert all(("export lease" in w) is (read == "lease") for w in ways)
+
+    site.bw("migrate", "run", wave, "--yes", "--hold", "--detach", code=None)
+    end = time.monotonic() + 240
+    while not (view := json.loads(site.bw("migrate", "status", wave, "-o", "json", code=None).stdout)[0])["gate"]:
+        assert not view["ended"], view
+        assert time.monotonic() < end, view
+        time.sleep(2)
+    done = json.loads(site.bw("migrate", "cutover", wave, "--yes", "-o", "json").stdout)
+    (vm,) = done[0]["report"]["vms"]
+
+    assert vm["state"] == "done"
+    kinds = [r["kind"] for r in vm["warm"]["rounds"]]
+    assert kinds[0] == "full"
+    assert kinds.count("changes") >= 2
+    assert vm["downtime_s"] is not None
+    print(f"downtime {vm['downtime_s']} s, last round {vm['warm']['last_s']} s, rounds {kinds}")
+    for disk, name in zip(vm["disks"], ("vm-shop", "vm-shop_1"), strict=True):
+        assert disk["sha256"] == _sha256(vcenter.flat("vm-shop", name))
+    last = int(writer.read_text().split()[-1])
+    records = _records(vcenter.flat("vm-shop", "vm-shop_1").read_bytes())
+    assert max(records) >= last
+    assert set(range(max(1, last - 39000), last + 1)) <= records
+    state = json.loads(site.run("vcenter", "state").stdout)["machines"]
+    assert state["vm-shop"] == {"power": "poweredOff", "snapshots": [], "tracked": False}
+    server = site.connect().compute.get_server(vm["server_id"])
+    assert (server.metadata["tag:tier"], server.metadata["tag:owner"]) == ("web", "shop")
+    for kind in ("xlsx", "html"):
+        site.bw("migrate", "report", wave, "--out", tmp_path / f"wave.{kind}")
+        assert (tmp_path / f"wave.{kind}").stat().st_size > 1000
+
+    site.bw("migrate", "rollback", wave, "--yes")
+    assert site.inventory() == before
+    assert _machine(site, "vm-shop")["power"] == "on"
+
+
+def test_through_a_staging_folder_and_as_a_stream(site: Lab, tmp_path: Path) -> None:
+    before = site.inventory()
+    (tmp_path / "staging").mkdir()
+    site.run("vcenter", "faults", '{"NoPlainFiles": true}')
+    wave = _wave(site, tmp_path, "plain", "--staging", str(tmp_path / "staging"))
+    (vm,) = site.json("migrate", "run", wave, "--yes")["report"]["vms"]
+    assert vm["disks"][0]["sha256"] == _sha256(vcenter.flat("plain", "disk"))
+    assert list((tmp_path / "staging").iterdir()) == []
+    site.bw("migrate", "rollback", wave, "--yes")
+    assert site.inventory() == before
 
 
 def test_sessions_that_end_and_answers_that_break_off_on_the_way(site: Lab, tmp_path: Path) -> None:

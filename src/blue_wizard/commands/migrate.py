@@ -86,6 +86,19 @@ def plan(
         Path | None,
         Parameter(help=_("A local or NFS folder that every disk goes through, in two phases.")),
     ] = None,
+    warm: Annotated[
+        bool, Parameter(negative=(), help=_("Machines that run are copied while they run, and shut down for the rest."))
+    ] = False,
+    downtime: Annotated[
+        str, Parameter(help=_("With --warm: how long the rest may take at the cut-over, such as 30s or 2m."))
+    ] = "30s",
+    cutover: Annotated[
+        Literal["hold", "auto"],
+        Parameter(help=_("With --warm: wait for `migrate cutover`, or cut over as soon as the rest fits.")),
+    ] = "hold",
+    power_off: Annotated[
+        bool, Parameter(negative=(), help=_("Consent: a machine that does not shut down in time is switched off."))
+    ] = False,
     output: OutputOption = "table",
 ) -> int:
     """Write a wave file."""
@@ -113,6 +126,8 @@ def plan(
         max_rate=max_rate,
         storage=chosen,
         staging=str(staging.expanduser().absolute()) if staging else None,
+        warm=wave.Warm(downtime=_seconds(downtime), cutover=cutover) if warm else None,
+        power_off=power_off,
     )
     made, remarks = planning.make_wave(url, machines, found, wishes, lambda m: _look_inside(opened, m))
     wave.write(made, out)
@@ -223,6 +238,7 @@ def run(
     detach: DetachOption = False,
     max_rate: MaxRateOption = None,
     match: MatchOption = "*",
+    group: Annotated[str, Parameter(help=_("Only machines of this group of the wave."))] = "",
     retry: Annotated[
         bool,
         Parameter(negative=(), help=_("Only machines that no job has moved yet: those that failed, and new ones.")),
@@ -236,20 +252,31 @@ def run(
     from blue_wizard.report.migrate import result_tables
     from blue_wizard.report.plans import plan_tables
 
-    made = _compile(waves, window, max_rate, match=match, retry=retry)
+    made = _compile(waves, window, max_rate, match=match, group=group, retry=retry)
     if plan:
         windows.refuse_misfits(made, time.time())
         emit({**made.as_json(), "digest": made.digest}, output, lambda: plan_tables(made))
         return 0
     return run_plan(
         made,
-        lambda: _compile(waves, window, max_rate, match=match, retry=retry),
+        lambda: _compile(waves, window, max_rate, match=match, group=group, retry=retry),
         yes=yes,
         hold=hold,
         detach=detach,
         output=output,
         human=lambda view: result_tables([view]),
     )
+
+
+def _seconds(text: str) -> int:
+    """``30s``, ``2m`` or plain seconds."""
+    import re
+
+    found = re.fullmatch(r"(\d{1,6})\s*(s|m|)", text.strip())
+    seconds = int(found[1]) * (60 if found[2] == "m" else 1) if found else 0
+    if not seconds:
+        raise InputError(_("--downtime {text} can't be used.").format(text=text), _("Write 30s or 2m."))
+    return seconds
 
 
 def _check_rate(max_rate: str | None) -> None:
@@ -265,7 +292,13 @@ def _check_rate(max_rate: str | None) -> None:
 
 
 def _compile(
-    waves: tuple[Path, ...], window: str = "", max_rate: str | None = None, *, match: str = "*", retry: bool = False
+    waves: tuple[Path, ...],
+    window: str = "",
+    max_rate: str | None = None,
+    *,
+    match: str = "*",
+    group: str = "",
+    retry: bool = False,
 ) -> Plan:
     from blue_wizard.jobs.ledger import Ledger
     from blue_wizard.migrate import history, operation, wave
@@ -273,7 +306,7 @@ def _compile(
     _check_rate(max_rate)
     if not waves:
         raise InputError(_("No wave file was named."), _("Make one: blue-wizard migrate plan SOURCE --out wave.yaml"))
-    read = [wave.only(wave.read(path), match) for path in waves]
+    read = [wave.only(wave.read(path), match, group) for path in waves]
     if retry:
         ledger = Ledger()
         read = [history.left(w, ledger) for w in read]
@@ -323,6 +356,65 @@ def _tables(views: list[dict[str, Any]]) -> Iterable[RenderableType]:
     for view in views:
         if "vms" not in view["report"]:
             yield from objects_table(view)
+
+
+@app.command(help=_("Cut over what was copied while it ran: shut down, copy the rest, compare, start in the cloud."))
+def cutover(
+    *names: Annotated[str, Parameter(help=_("Wave files or job ids."))],
+    match: Annotated[str, Parameter(help=_("Only servers whose name matches this pattern."))] = "*",
+    anyway: Annotated[
+        bool, Parameter(negative=(), help=_("Also where the rest takes longer than the downtime that is allowed."))
+    ] = False,
+    yes: YesOption = False,
+    detach: DetachOption = False,
+    output: OutputOption = "table",
+) -> int:
+    """Cut over what was copied while it ran."""
+    from blue_wizard.jobs import client
+    from blue_wizard.migrate.warm import ready
+    from blue_wizard.report.jobs import Watcher
+    from blue_wizard.report.migrate import cutover_lines, result_tables
+    from blue_wizard.report.out import errors
+
+    if not names:
+        raise InputError(_("Neither a wave file nor a job was named."))
+    jobs = list(dict.fromkeys(j for n in names for j in _jobs_of(n, newest=True)))
+    found = [m for j in jobs for m in ready.machines(client.show(j, report=True), match)]
+    if not yes:
+        for line in cutover_lines(found):
+            errors().print(line, markup=False)
+    chosen = ready.choose(found, anyway=anyway)
+    confirm(_("Cut over {names}?").format(names=", ".join(m.name for m in chosen)), yes=yes)
+    for machine in chosen:
+        client.answer(machine.job, "anyway" if anyway else "yes")
+    if detach:
+        emit({"jobs": jobs}, output, lambda: _("Watch it: blue-wizard job watch {job}").format(job=jobs[-1]))
+        return 0
+    for job in jobs:
+        with Watcher() as watcher:
+            client.wait(job, watcher)
+    views = [client.show(j, report=True) for j in jobs]
+    emit(views, output, lambda: result_tables(views))
+    return max(client.exit_code(v) for v in views)
+
+
+@app.command(help=_("Write what became of waves or jobs into one file: a workbook, a page, or data."))
+def report(
+    *names: Annotated[str, Parameter(help=_("Wave files or job ids."))],
+    out: Annotated[Path, Parameter(help=_("The file to write: NAME.xlsx, NAME.html or NAME.json."))],
+) -> int:
+    """Write what became of waves or jobs."""
+    from blue_wizard.jobs import client
+    from blue_wizard.report.migrate_files import writer
+    from blue_wizard.report.out import errors
+
+    if not names:
+        raise InputError(_("Neither a wave file nor a job was named."))
+    write = writer(out)
+    views = [client.show(j, report=True) for j in dict.fromkeys(j for n in names for j in _jobs_of(n, newest=True))]
+    write(views, out)
+    errors().print(_("Written to {file}.").format(file=out), markup=False)
+    return max((client.exit_code(v) for v in views), default=0)
 
 
 @app.command(help=_("Undo waves or jobs: the target is gone, the source is as it was."))

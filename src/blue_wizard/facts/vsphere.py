@@ -6,11 +6,24 @@ Source: the vSphere Web Services API reference, VirtualMachine.config.hardware.d
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["PROPERTIES", "Vm", "VmDisk", "VmNic", "datacenter_path", "parse_vm", "split_path", "unescape"]
+__all__ = [
+    "PROPERTIES",
+    "DrsRule",
+    "Snapshot",
+    "Vm",
+    "VmDisk",
+    "VmNic",
+    "datacenter_path",
+    "parse_disks",
+    "parse_rules",
+    "parse_vm",
+    "split_path",
+    "unescape",
+]
 
 Props = Mapping[str, Any]
 
@@ -26,8 +39,12 @@ PROPERTIES: dict[str, tuple[str, ...]] = {
         "config.guestFullName",
         "config.keyId",
         "config.hardware",
+        "config.changeTrackingEnabled",
+        "capability.changeTrackingSupported",
         "runtime.powerState",
         "runtime.connectionState",
+        "runtime.consolidationNeeded",
+        "runtime.faultToleranceState",
         "runtime.host",
         "guest.toolsRunningStatus",
         "guest.guestFullName",
@@ -38,6 +55,7 @@ PROPERTIES: dict[str, tuple[str, ...]] = {
     "Datacenter": ("name", "parent"),
     "Folder": ("name", "parent"),
     "HostSystem": ("name",),
+    "ClusterComputeResource": ("configurationEx",),
     "dvs.DistributedVirtualPortgroup": ("name", "key"),
     "OpaqueNetwork": ("name", "summary"),
 }
@@ -53,7 +71,13 @@ _BUSES = {
     "VirtualSATAController": ("sata", "ahci"),
     "VirtualNVMEController": ("nvme", "nvme"),
 }
-_PASSTHROUGH = {"VirtualPCIPassthrough", "VirtualSCSIPassthrough", "VirtualUSB", "VirtualSriovEthernetCard"}
+_PASSTHROUGH = {
+    "VirtualPCIPassthrough",
+    "VirtualSCSIPassthrough",
+    "VirtualUSB",
+    "VirtualSriovEthernetCard",
+    "VirtualNVDIMM",
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +85,8 @@ class VmDisk:
     """A disk. `backing` is the short name of its backing ("FlatVer2", "RawDiskMappingVer1" ...); sizes are bytes.
 
     `file` is the datastore path of its descriptor, `datastore` the datastore's id. `parent` says that it is a difference
-    to another file (a snapshot or a linked clone).
+    to another file (a snapshot or a linked clone). `change_id` names the state of its changed block tracking, "" without one.
+    `place` is its controller and number there (``ParaVirtualSCSIController0:1``), as export leases call it.
     """
 
     key: int
@@ -78,6 +103,8 @@ class VmDisk:
     sharing: str
     encrypted: bool
     parent: bool
+    change_id: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +116,23 @@ class VmNic:
     network: str
     model: str
     addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot of a machine, by its managed object id."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class DrsRule:
+    """A rule of a cluster: the machines `vms` (ids) have to run together, or `apart`."""
+
+    name: str
+    apart: bool
+    vms: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -111,7 +155,7 @@ class Vm:
     disks: tuple[VmDisk, ...] = ()
     nics: tuple[VmNic, ...] = ()
     boot: int | None = None
-    snapshots: int = 0
+    snapshots: tuple[Snapshot, ...] = ()
     encrypted: bool = False
     tpm: bool = False
     media: tuple[str, ...] = ()
@@ -119,6 +163,13 @@ class Vm:
     template: bool = False
     connected: bool = True
     host: str = ""
+    bios: str = ""
+    tracking: bool = False
+    can_track: bool = True
+    """Changed block tracking is on; its virtual hardware knows it."""
+    scattered: bool = False
+    """Deleted snapshots are not merged yet: its disks have to be consolidated."""
+    fault_tolerant: bool = False
     readable: bool = True
     """False when the API did not give its configuration: it is orphaned, or the user may not read it."""
 
@@ -161,7 +212,7 @@ def parse_vm(id: str, props: Props, networks: Mapping[str, str]) -> Vm:
         return Vm(id, name, 0, 0, power, readable=False, connected=props.get("runtime.connectionState") == "connected")
     devices: list[Props] = hardware.get("device", [])
     boot = props.get("config.bootOptions", {})
-    disks = _disks(devices)
+    disks = parse_disks(devices)
     version = re.fullmatch(r"vmx-(\d+)", str(props.get("config.version", "")))
     return Vm(
         id=id,
@@ -177,7 +228,7 @@ def parse_vm(id: str, props: Props, networks: Mapping[str, str]) -> Vm:
         disks=disks,
         nics=_nics(devices, props.get("guest.net", []), networks),
         boot=_boot(boot, disks),
-        snapshots=_count(props.get("snapshot", {}).get("rootSnapshotList", [])),
+        snapshots=tuple(_snapshots(props.get("snapshot", {}).get("rootSnapshotList", []))),
         encrypted="config.keyId" in props,
         tpm=any(_kind(d) == "VirtualTPM" for d in devices),
         media=tuple(_media(devices)),
@@ -185,6 +236,11 @@ def parse_vm(id: str, props: Props, networks: Mapping[str, str]) -> Vm:
         template=bool(props.get("config.template")),
         connected=props.get("runtime.connectionState", "connected") == "connected",
         host=str(props.get("runtime.host", "")),
+        bios=str(props.get("config.uuid", "")).lower(),
+        tracking=bool(props.get("config.changeTrackingEnabled")),
+        can_track=props.get("capability.changeTrackingSupported") is not False,
+        fault_tolerant=props.get("runtime.faultToleranceState", "notConfigured") != "notConfigured",
+        scattered=bool(props.get("runtime.consolidationNeeded")),
     )
 
 
@@ -192,11 +248,24 @@ def _kind(value: Props) -> str:
     return str(value.get("_type", "")).rpartition(".")[2]
 
 
-def _count(tree: Sequence[Props]) -> int:
-    return sum(1 + _count(t.get("childSnapshotList", [])) for t in tree)
+def _snapshots(tree: Sequence[Props]) -> Iterator[Snapshot]:
+    for one in tree:
+        yield Snapshot(str(one["snapshot"]), unescape(str(one.get("name", ""))))
+        yield from _snapshots(one.get("childSnapshotList", []))
 
 
-def _disks(devices: Sequence[Props]) -> tuple[VmDisk, ...]:
+def parse_rules(configuration: Props) -> list[DrsRule]:
+    """The enabled rules of a cluster on machines (its ``configurationEx``)."""
+    kinds = {"AntiAffinityRuleSpec": True, "AffinityRuleSpec": False}
+    return [
+        DrsRule(str(rule.get("name", "")), kinds[_kind(rule)], tuple(rule.get("vm", [])))
+        for rule in configuration.get("rule", [])
+        if _kind(rule) in kinds and rule.get("enabled") is not False
+    ]
+
+
+def parse_disks(devices: Sequence[Props]) -> tuple[VmDisk, ...]:
+    """The disks among the devices of a machine, or of a snapshot of it."""
     controllers = {d["key"]: d for d in devices if _kind(d) in _BUSES}
     found = []
     for device in devices:
@@ -222,6 +291,8 @@ def _disks(devices: Sequence[Props]) -> tuple[VmDisk, ...]:
                 sharing=str(backing.get("sharing") or "sharingNone"),
                 encrypted="keyId" in backing,
                 parent="parent" in backing,
+                change_id=str(backing.get("changeId", "")),
+                place=f"{_kind(controller)}{controller.get('busNumber', 0)}:{device.get('unitNumber', 0)}",
             )
         )
     return tuple(sorted(found, key=lambda d: d.key))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["Disk", "Firmware", "Machine", "Nic", "Power"]
+__all__ = ["Disk", "Firmware", "Machine", "Nic", "Power", "Together"]
 
 
 class Firmware(StrEnum):
@@ -57,12 +57,20 @@ class Nic:
 
 
 @dataclass(frozen=True)
+class Together:
+    """A rule of the source: machines that share its `name` run on one host, or, `apart`, on different ones."""
+
+    name: str
+    apart: bool
+
+
+@dataclass(frozen=True)
 class Machine:
     """One virtual machine. `memory` is in MiB. `warnings` say what will change for the guest, or can't be known.
 
     `blockers` say why it can't be moved; it can when there are none. `places` are what a copy of it loads, as ``KIND:NAME``
-    (a host, a datastore): limits by kind count them. `flavor`, `key`, `metadata` and
-    `properties` (of its image: the virtual hardware that its guest knows) are those of a source that is a cloud.
+    (a host, a datastore): limits by kind count them. `tags` are the source's own, as ``CATEGORY/TAG``. `flavor`, `key`,
+    `metadata` and `properties` (of its image: the virtual hardware that its guest knows) are those of a source that is a cloud.
     """
 
     id: str
@@ -82,3 +90,5 @@ class Machine:
     key: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    rules: tuple[Together, ...] = ()

@@ -20,12 +20,14 @@ from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.migrate.preconditions import Finding
 from blue_wizard.migrate.project import operation as project
 from blue_wizard.migrate.sources import Exporting, PowerControl, Source, open_source
-from blue_wizard.migrate.steps import IMPORTS, flavor_steps, vm_steps
+from blue_wizard.migrate.steps import IMPORTS, flavor_steps, group_steps, vm_steps, with_hooks
 from blue_wizard.migrate.targets import (
     disks,
     exports,
     flavors,
+    groups,
     guest,
+    hooks,
     images,
     local_disks,
     ports,
@@ -34,9 +36,11 @@ from blue_wizard.migrate.targets import (
     staging,
     verify,
     volumes,
+    warm,
 )
 from blue_wizard.migrate.targets.common import ceph_access
 from blue_wizard.migrate.targets.compute import unusable
+from blue_wizard.migrate.warm.protocol import PowerCut, Terms, WarmReading
 from blue_wizard.migrate.wave import VmPlan, Wave
 from blue_wizard.reach import openstack
 from blue_wizard.text import _
@@ -49,7 +53,9 @@ actions = (
     disks,
     exports,
     flavors,
+    groups,
     guest,
+    hooks,
     images,
     local_disks,
     ports,
@@ -59,6 +65,7 @@ actions = (
     verify,
     volumes,
     project,
+    warm,
 )
 """The modules that register the actions of a migration."""
 
@@ -82,13 +89,24 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
         machines = {m.id: m for m in source.discover()}
         findings += _source_findings(wave, source, machines)
         preconditions.judge(findings)
-        sizes |= {(wave.cloud, step.id): step for step in flavor_steps(wave, found)}
+        sizes |= {(wave.cloud, step.id): step for step in [*flavor_steps(wave, found), *group_steps(wave)]}
         children += [
             Plan(
                 title=vm.name,
                 operation=VM_OPERATION,
                 params={"source": wave.source, "machine": vm.id},
-                steps=vm_steps(wave, vm, found, power, exporting=isinstance(source, Exporting)),
+                steps=with_hooks(
+                    wave,
+                    vm,
+                    vm_steps(
+                        wave,
+                        vm,
+                        found,
+                        power,
+                        prepare=_terms(source, vm).prepare if vm.warm else "",
+                        exporting=isinstance(source, Exporting),
+                    ),
+                ),
                 target=source.target,
                 uses=(f"source-host:{source.target}", *machines[vm.id].places, f"cloud:{wave.cloud}"),
                 window=wave.window,
@@ -103,7 +121,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
         title=_("Migrate {names}").format(names=", ".join(names[:5]) + (" ..." if len(names) > 5 else "")),
         operation=OPERATION,
         params={"waves": [w.model_dump(mode="json") for w in waves]},
-        steps=tuple(replace(step, id=f"flavor.{n}") for n, step in enumerate(sizes.values())),
+        steps=tuple(replace(s, id=f"{s.id.split('.')[0]}.{n}") for n, s in enumerate(sizes.values())),
         children=tuple(children),
         preconditions=tuple(f.as_precondition() for f in findings),
     )
@@ -122,6 +140,24 @@ def plan_again(params: Mapping[str, Json]) -> Plan:
 
 def _power(source: Source, machine: str) -> Power:
     return source.power(machine) if isinstance(source, PowerControl) else Power.UNKNOWN
+
+
+def _terms(source: Source, vm: VmPlan) -> Terms:
+    """On what terms it is copied warm; what keeps it from that is among them."""
+    if isinstance(source, WarmReading):
+        return source.warm_terms(vm.id)
+    return Terms((_("this source is only read while its machines are off"),))
+
+
+def _warm_findings(wave: Wave, vm: VmPlan, source: Source) -> list[Finding]:
+    """Can it be copied while it runs, into what the wave names?"""
+    title = _("{vm}: it can be copied while it runs").format(vm=vm.name)
+    found = [Finding(title, False, reason) for reason in _terms(source, vm).blockers]
+    if vm.storage != "rbd":
+        found.append(Finding(title, False, _("only into storage: rbd yet"), True))
+    if wave.staging:
+        found.append(Finding(title, False, _("not through a staging folder: leave staging out of the wave"), True))
+    return found
 
 
 def _host_findings(wave: Wave, found: site.Site) -> list[Finding]:
@@ -171,13 +207,30 @@ def _source_findings(wave: Wave, source: Source, machines: Mapping[str, Machine]
         if machine.power is Power.ON and not vm.shutdown:
             title = _("{vm}: its shutdown is allowed").format(vm=vm.name)
             found.append(Finding(title, False, _("it runs; say shutdown: true in the wave, or plan with --shutdown")))
+        deaf = getattr(source, "deaf", None)
+        if deaf is not None and machine.power is Power.ON and not vm.power_off and (reason := deaf(vm.id)):
+            found.append(Finding(_("{vm}: it can be shut down").format(vm=vm.name), False, reason, True))
+        if vm.power_off and not isinstance(source, PowerCut):
+            title = _("{vm}: it can be switched off").format(vm=vm.name)
+            found.append(Finding(title, False, _("this source only asks the guest"), True))
+        if vm.warm and machine.power is Power.ON:
+            found += _warm_findings(wave, vm, source)
+        ways = getattr(source, "ways", None)
+        if ways is not None and not machine.blockers:
+            title = _("{vm}: how its disks are read").format(vm=vm.name)
+            try:
+                found.append(Finding(title, True, "; ".join(ways(vm.id))))
+            except BlueWizardError as e:
+                found.append(Finding(title, False, e.message, True))
         checker = getattr(source, "check", None)
         if checker is not None:
             try:
                 checker(vm.id, lambda: None)
             except BlueWizardError as e:
                 found.append(Finding(vm.name, False, e.message, True))
-    return found or [Finding(_("the source is whole, and as planned"), True)]
+    return (
+        found if any(not f.holds for f in found) else [Finding(_("the source is whole, and as planned"), True), *found]
+    )
 
 
 @reporter(OPERATION)
@@ -201,7 +254,9 @@ def _vm_report(view: Mapping[str, Any]) -> dict[str, Json]:
         "answers": outcomes.get("verify", {}).get("addresses", {}),
         "downtime_s": round(up - down, 1) if up and down else None,
         "took_s": view["took_s"],
-        "disks": [
+        **_warm_report(outcomes),
+        "disks": (outcomes.get("final") or {}).get("disks")
+        or [
             {
                 "source": s["args"]["disk"],
                 "size": s["args"]["size"],
@@ -213,4 +268,23 @@ def _vm_report(view: Mapping[str, Any]) -> dict[str, Json]:
             for s in view["steps"]
             if s["verb"] in IMPORTS
         ],
+    }
+
+
+def _warm_report(outcomes: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
+    """What there is to say of a machine that was copied while it ran; nothing of others."""
+    newest = next((outcomes[s] for s in ("final", "off", "warm") if outcomes.get(s)), {})
+    rounds = newest.get("rounds") or newest.get("state", {}).get("rounds")
+    if not rounds:
+        return {}
+    judged = next((outcomes[s] for s in ("off", "warm") if outcomes.get(s, {}).get("estimate")), {})
+    return {
+        "warm": {
+            "rounds": rounds,
+            "estimate": judged.get("estimate"),
+            "fits": judged.get("fits"),
+            "last_s": outcomes.get("final", {}).get("seconds"),
+            "check": outcomes.get("final", {}).get("check"),
+            "left": outcomes.get("forget", {}).get("left", ""),
+        }
     }

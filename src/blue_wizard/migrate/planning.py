@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -11,7 +12,7 @@ from blue_wizard.migrate.local import room_of
 from blue_wizard.migrate.machine import Machine, Nic, Power
 from blue_wizard.migrate.mapping import Flavor, MapFile, best_flavor, network_for
 from blue_wizard.migrate.site import Site
-from blue_wizard.migrate.wave import DiskPlan, NicPlan, Storage, VmPlan, Wave
+from blue_wizard.migrate.wave import DiskPlan, GroupPlan, NicPlan, Storage, VmPlan, Warm, Wave
 from blue_wizard.text import _
 
 __all__ = ["Wishes", "make_wave"]
@@ -34,6 +35,8 @@ class Wishes:
         max_rate: str | None = None,
         storage: Storage = "rbd",
         staging: str | None = None,
+        warm: Warm | None = None,
+        power_off: bool = False,
     ) -> None:
         self.mapped = mapped
         self.keep_mac = keep_mac
@@ -43,6 +46,8 @@ class Wishes:
         self.max_rate = max_rate
         self.storage = storage
         self.staging = staging
+        self.warm = warm
+        self.power_off = power_off
 
 
 def make_wave(
@@ -71,6 +76,8 @@ def make_wave(
             remarks.append(
                 _("{name} runs: the wave is refused until its shutdown is allowed.").format(name=machine.name)
             )
+        if wishes.warm and machine.power is not Power.ON:
+            remarks.append(_("{name} does not run: it is copied as it is.").format(name=machine.name))
         vm = _vm(machine, site, wishes, convert, remarks)
         if vm.name in taken:
             # Sources allow one name in several folders; the id is what tells such twins apart.
@@ -83,8 +90,40 @@ def make_wave(
         raise InputError(
             _("None of these machines can be moved:{problems}").format(problems="".join(f"\n  - {r}" for r in remarks))
         )
-    wave = Wave(source=source, cloud=site.cloud, max_rate=wishes.max_rate, staging=wishes.staging, vms=vms)
+    wave = Wave(
+        source=source,
+        cloud=site.cloud,
+        max_rate=wishes.max_rate,
+        staging=wishes.staging,
+        server_groups=_groups([m for m in machines if not m.blockers], remarks),
+        vms=vms,
+    )
     return wave, remarks
+
+
+def _groups(machines: Sequence[Machine], remarks: list[str]) -> list[GroupPlan]:
+    """The server groups that stand for rules of the source."""
+    found: dict[str, GroupPlan] = {}
+    for machine in machines:
+        for rule in machine.rules[:1]:
+            policy: Literal["soft-anti-affinity", "soft-affinity"] = (
+                "soft-anti-affinity" if rule.apart else "soft-affinity"
+            )
+            found.setdefault(rule.name, GroupPlan(name=rule.name, policy=policy))
+        for rule in machine.rules[1:]:
+            text = _("{name}: a server is in one server group at most, so the rule {rule} is left out.")
+            remarks.append(text.format(name=machine.name, rule=rule.name))
+    return list(found.values())
+
+
+def _metadata(tags: Sequence[str]) -> dict[str, str]:
+    """Tags as metadata of a server: ``tag:CATEGORY``, with its tags; Nova takes keys of plain letters only."""
+    by_key: dict[str, list[str]] = {}
+    for tag in tags:
+        category, _slash, name = tag.partition("/")
+        plain = re.sub(r"[^a-zA-Z0-9_:. -]", "_", category)[:200]
+        by_key.setdefault(f"tag:{plain}", []).append(name if plain == category else tag)
+    return {key: ", ".join(values)[:255] for key, values in by_key.items()}
 
 
 def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: list[str]) -> VmPlan:
@@ -123,10 +162,13 @@ def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: li
         nics=[_nic(machine, n, site, wishes, remarks) for n in machine.nics],
         availability_zone=mapped.availability_zone,
         key=_key(machine, site, remarks),
-        metadata=dict(machine.metadata),
+        server_group=machine.rules[0].name if machine.rules else None,
+        metadata={**machine.metadata, **_metadata(machine.tags)},
         properties=dict(machine.properties),
         convert=convert,
         shutdown=wishes.shutdown and machine.power is not Power.UNKNOWN,
+        power_off=wishes.power_off and machine.power is not Power.UNKNOWN,
+        warm=wishes.warm if machine.power is Power.ON else None,
     )
 
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping, Sequence
 
 from blue_wizard.jobs.model import Json, Risk, Step
 from blue_wizard.migrate import local, site
 from blue_wizard.migrate.machine import Firmware, Power
 from blue_wizard.migrate.mapping import fitting_subnet, gib, new_flavor
-from blue_wizard.migrate.wave import DiskPlan, NicPlan, VmPlan, Wave
+from blue_wizard.migrate.warm.steps import after_warm, warm_steps, without_risk
+from blue_wizard.migrate.wave import DiskPlan, Hook, NicPlan, VmPlan, Wave
 from blue_wizard.text import _
 
-__all__ = ["IMPORTS", "around_export", "flavor_steps", "vm_steps"]
+__all__ = ["IMPORTS", "around_export", "flavor_steps", "group_steps", "vm_steps", "with_hooks"]
 
 IMPORTS = frozenset({"rbd.disk.import", "local.disk.import"})
 """The verbs of the steps that write a disk into its target."""
 
+_MOMENTS = ("before", "down", "after")
 _ASSUMED_RATE = 100 << 20  # bytes per second, for the estimate of a copy
 
 
-def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power, *, exporting: bool = False) -> tuple[Step, ...]:
-    """The steps that move one machine (pure). `exporting`: its source has to make something of a disk before it can be read."""
+def vm_steps(
+    wave: Wave, vm: VmPlan, found: site.Site, state: Power, *, prepare: str = "", exporting: bool = False
+) -> tuple[Step, ...]:
+    """The steps that move one machine (pure).
+
+    `prepare` says what has to be changed at the source before it can be copied warm. `exporting`: the source has to make
+    something of a disk before it can be read.
+    """
     cloud = {"cloud": wave.cloud}
     origin = {"source": wave.source, "machine": vm.id}
     steps = [_port_step(cloud, vm, i, nic, found) for i, nic in enumerate(vm.nics)]
@@ -46,7 +55,7 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power, *, exportin
                 "disks": disks,
                 **({"image": "image"} if is_local else {}),
                 **({"key": vm.key} if vm.key else {}),
-                **({"metadata": vm.metadata} if vm.metadata else {}),
+                **_belongings(wave, vm),
             },
             _("create server {name} of {flavor}").format(
                 name=vm.name, flavor=chosen.name if chosen else _new_flavor(vm)
@@ -60,12 +69,15 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power, *, exportin
     steps.append(
         Step("stop", "nova.server.stop", cloud, _("stop the server"), _("only we write to its disks"), seconds=5)
     )
-    if state is Power.ON:
+    warm = vm.warm if state is Power.ON else None
+    if warm:
+        steps = without_risk(steps) + warm_steps(wave, vm, warm, prepare)
+    elif state is Power.ON:
         steps.append(
             Step(
                 "off",
                 "source.power.off",
-                {**origin, "timeout": vm.shutdown_timeout},
+                {**origin, "timeout": vm.shutdown_timeout, **({"cut": True} if vm.power_off else {})},
                 _("shut down {machine} at the source").format(machine=vm.id),
                 _("its disks have to stand still"),
                 Risk.HIGH,
@@ -73,7 +85,7 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power, *, exportin
                 _("the service is down from here until the new server is up"),
             )
         )
-    for i in range(len(vm.disks)):
+    for i in range(len(vm.disks)) if not warm else ():
         moved = _disk_steps(wave, vm, i, found)
         steps += around_export(wave.source, vm.id, vm.disks[i].id, i, moved) if exporting else moved
     if vm.convert:
@@ -96,6 +108,8 @@ def vm_steps(wave: Wave, vm: VmPlan, found: site.Site, state: Power, *, exportin
         }
         title = _("see that it is up and answers")
         steps.append(Step("verify", "migrate.server.verify", args, title, "", Risk.NONE, 30))
+    if warm:
+        steps.append(after_warm(wave, vm, prepare))
     return tuple(steps)
 
 
@@ -107,6 +121,59 @@ def around_export(source: str, machine: str, disk: str, i: int, moved: Sequence[
     before = Step(f"export.{i}", "source.disk.export", args, title, why, Risk.LOW, 10)
     title = _("remove what was made of disk {disk} at the source").format(disk=disk)
     return [before, *moved, Step(f"release.{i}", "source.disk.release", args, title, seconds=5)]
+
+
+def with_hooks(wave: Wave, vm: VmPlan, steps: Sequence[Step]) -> tuple[Step, ...]:
+    """The steps of a machine with the wave's own commands between them (pure)."""
+    mine = [h for h in wave.hooks if fnmatch.fnmatch(vm.name, h.match)]
+    made = {when: [_hook_step(wave, vm, i, h) for i, h in enumerate(mine) if h.when == when] for when in _MOMENTS}
+    off = next((at for at, step in enumerate(steps, start=1) if step.id == "off"), 0)
+    down = made["down"]
+    # A machine that was off all the time is down from the beginning.
+    return (*made["before"], *steps[:off], *down, *steps[off:], *made["after"])
+
+
+def _hook_step(wave: Wave, vm: VmPlan, i: int, hook: Hook) -> Step:
+    environment: dict[str, Json] = {
+        "BW_WHEN": hook.when,
+        "BW_SOURCE": wave.source,
+        "BW_MACHINE": vm.id,
+        "BW_NAME": vm.name,
+        "BW_CLOUD": wave.cloud,
+    }
+    args: dict[str, Json] = {
+        "command": list(hook.command),
+        "undo": list(hook.undo),
+        "timeout": hook.timeout,
+        "environment": environment,
+    }
+    title = _("run the hook {command}").format(command=" ".join(hook.command))
+    return Step(f"hook.{i}", "hook.run", args, title, _("the wave says so"), Risk.LOW, 5)
+
+
+def _belongings(wave: Wave, vm: VmPlan) -> dict[str, Json]:
+    """The group and the metadata of a server, where it has any."""
+    group = next((g for g in wave.server_groups if g.name == vm.server_group), None)
+    metadata: dict[str, Json] = {"metadata": dict(vm.metadata)} if vm.metadata else {}
+    return {"server_group": {"name": group.name, "policy": group.policy}, **metadata} if group else metadata
+
+
+def group_steps(wave: Wave) -> list[Step]:
+    """The steps that make the server groups which machines of the wave join (pure)."""
+    used = {vm.server_group for vm in wave.vms}
+    return [
+        Step(
+            f"group.{group.name}",
+            "nova.server_group.create",
+            {"cloud": wave.cloud, "name": group.name, "policy": group.policy},
+            _("make server group {name} ({policy})").format(name=group.name, policy=group.policy),
+            _("the source has such a rule; one that is there already is used"),
+            Risk.LOW,
+            1,
+        )
+        for group in wave.server_groups
+        if group.name in used
+    ]
 
 
 def flavor_steps(wave: Wave, found: site.Site) -> list[Step]:

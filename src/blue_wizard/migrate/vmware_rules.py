@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from blue_wizard.facts.vsphere import Vm
 from blue_wizard.text import _
 
-__all__ = ["BLOCKERS", "WARNINGS", "blockers", "warnings"]
+__all__ = ["BLOCKERS", "WARM_BLOCKERS", "WARNINGS", "blockers", "warm_blockers", "warnings"]
 
 Rule = Callable[[Vm], Iterator[str]]
 BLOCKERS: list[Rule] = []
+WARM_BLOCKERS: list[Rule] = []
 WARNINGS: list[Rule] = []
 _READ_BACKINGS = {"FlatVer1", "FlatVer2"}
 _OLDEST_HARDWARE = 7
@@ -23,6 +24,12 @@ _OLDEST_HARDWARE = 7
 def blocker(rule: Rule) -> Rule:
     """Register a rule whose findings keep the machine from moving."""
     BLOCKERS.append(rule)
+    return rule
+
+
+def warm_blocker(rule: Rule) -> Rule:
+    """Register a rule whose findings keep the machine from being copied while it runs."""
+    WARM_BLOCKERS.append(rule)
     return rule
 
 
@@ -35,6 +42,11 @@ def warning(rule: Rule) -> Rule:
 def blockers(vm: Vm) -> tuple[str, ...]:
     """Why the machine can't move; empty when it can."""
     return tuple(text for rule in BLOCKERS for text in rule(vm))
+
+
+def warm_blockers(vm: Vm) -> tuple[str, ...]:
+    """Why the machine can't be copied while it runs, beside what keeps it from moving at all."""
+    return tuple(text for rule in WARM_BLOCKERS for text in rule(vm))
 
 
 def warnings(vm: Vm) -> tuple[str, ...]:
@@ -96,7 +108,9 @@ def shared(vm: Vm) -> Iterator[str]:
 def snapshots(vm: Vm) -> Iterator[str]:
     """The flat file of a machine with snapshots holds an old state; what was written since is in other files."""
     if vm.snapshots:
-        yield _("it has {count} snapshots: delete them, so that each disk is one file again").format(count=vm.snapshots)
+        yield _("it has {count} snapshots: delete them, so that each disk is one file again").format(
+            count=len(vm.snapshots)
+        )
     for disk in vm.disks:
         if disk.parent and not vm.snapshots:
             yield _("{disk} is a difference to another disk (linked clone, or a snapshot to be consolidated)").format(
@@ -109,6 +123,13 @@ def encryption(vm: Vm) -> Iterator[str]:
     """What is read is encrypted, and the key is not ours."""
     if vm.encrypted or any(d.encrypted for d in vm.disks):
         yield _("it is encrypted: decrypt it first (storage policy)")
+
+
+@blocker
+def scattered(vm: Vm) -> Iterator[str]:
+    """What looks like one file is a chain of them."""
+    if vm.scattered and not vm.snapshots:
+        yield _("its disks need consolidation: do that in vCenter")
 
 
 @blocker
@@ -143,6 +164,13 @@ def independent(vm: Vm) -> Iterator[str]:
             yield _(
                 "{disk} is independent: snapshots leave it out, so it can only be copied while the machine is off"
             ).format(disk=disk.label)
+
+
+@warning
+def fault_tolerance(vm: Vm) -> Iterator[str]:
+    """Its shadow goes with it."""
+    if vm.fault_tolerant:
+        yield _("it is protected by Fault Tolerance: the target has nothing of that kind")
 
 
 @warning
@@ -185,3 +213,32 @@ def passthrough(vm: Vm) -> Iterator[str]:
     """Devices of the host stay with the host."""
     for kind in vm.passthrough:
         yield _("a device of the host is passed through to it ({kind}): it does not move").format(kind=kind)
+
+
+@warm_blocker
+def left_out(vm: Vm) -> Iterator[str]:
+    """A snapshot leaves such a disk out, so it would have no common point in time with the others."""
+    for disk in vm.disks:
+        if disk.mode.startswith("independent"):
+            yield _("{disk} is independent: snapshots leave it out").format(disk=disk.label)
+
+
+@warm_blocker
+def untracked(vm: Vm) -> Iterator[str]:
+    """Changed block tracking came with virtual hardware 7."""
+    if not vm.can_track or (vm.hardware is not None and vm.hardware < _OLDEST_HARDWARE):
+        yield _("its virtual hardware has no changed block tracking")
+
+
+@warm_blocker
+def no_snapshots(vm: Vm) -> Iterator[str]:
+    """vSphere refuses snapshots of machines with devices of the host, or a bus that is shared."""
+    for kind in vm.passthrough:
+        yield _("a device of the host is passed through to it ({kind}): there are no snapshots of it").format(kind=kind)
+
+
+@warm_blocker
+def shadowed(vm: Vm) -> Iterator[str]:
+    """Fault Tolerance forbids snapshots of other programs."""
+    if vm.fault_tolerant:
+        yield _("it is protected by Fault Tolerance: there are no snapshots of it")

@@ -17,9 +17,24 @@ from blue_wizard.migrate.machine import Firmware
 from blue_wizard.migrate.mapping import problems
 from blue_wizard.text import _
 
-__all__ = ["DiskPlan", "NicPlan", "Storage", "VmPlan", "Wave", "for_run", "only", "read", "write"]
+__all__ = [
+    "DiskPlan",
+    "GroupPlan",
+    "Hook",
+    "NicPlan",
+    "Storage",
+    "VmPlan",
+    "Warm",
+    "Wave",
+    "for_run",
+    "only",
+    "read",
+    "write",
+]
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+MetadataKey = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_:. -]{1,255}$")]
+MetadataValue = Annotated[str, StringConstraints(max_length=255)]
 Storage = Literal["rbd", "local"]
 """Where disks go: into RBD volumes of Cinder, or into files on the compute host of their server."""
 
@@ -53,6 +68,40 @@ class NicPlan(_Strict):
     source_network: str = ""
 
 
+class Warm(_Strict):
+    """A machine is copied while it runs, and shut down only for the rest."""
+
+    downtime: int = Field(default=30, gt=0, description="seconds")
+    """How long the copying and checking of the rest may take; the guest's own shutdown and start come on top."""
+    rounds: int = Field(default=10, gt=0)
+    """How often at most what changed is copied before it is given up (and again as often at the cut-over)."""
+    cutover: Literal["hold", "auto"] = "hold"
+    """hold: `migrate cutover` says when; auto: as soon as the rest fits."""
+    check: Literal["whole", "changed"] = "whole"
+    """What is compared with the source once more at the cut-over. All of each disk has been compared before, while it ran."""
+
+
+class GroupPlan(_Strict):
+    """A server group: its members run on different hosts, or on one; ``soft-``: as far as that is possible."""
+
+    name: Name
+    policy: Literal["anti-affinity", "affinity", "soft-anti-affinity", "soft-affinity"] = "soft-anti-affinity"
+
+
+class Hook(_Strict):
+    """A command of one's own for each machine whose server name matches. It runs where the worker runs, and without a shell.
+
+    `when`: before anything is made, when the source is off (`down`), or after the new server has answered. `undo` runs when the
+    machine is rolled back.
+    """
+
+    when: Literal["before", "down", "after"]
+    command: list[Name] = Field(min_length=1)
+    undo: list[Name] = []
+    match: str = "*"
+    timeout: int = Field(default=300, gt=0, description="seconds")
+
+
 class VmPlan(_Strict):
     """A machine. `id` is the source's name for it, `name` the server's."""
 
@@ -68,15 +117,24 @@ class VmPlan(_Strict):
     disks: list[DiskPlan] = Field(min_length=1)
     nics: list[NicPlan] = []
     availability_zone: str | None = None
+    group: str = ""
+    """A name of one's own for machines that belong together: `migrate run --group NAME` takes just these."""
     key: str | None = None
     """The keypair that the server names."""
-    metadata: dict[str, str] = {}
+    server_group: str | None = None
+    """One of the wave's `server_groups`."""
+    metadata: dict[MetadataKey, MetadataValue] = {}
+    """What the server carries as metadata, such as the tags that it had at the source."""
     properties: dict[str, str] = {}
     """Properties of its image: the virtual hardware that the guest knows from its source."""
     convert: bool = False
     shutdown: bool = False
     """Consent that a machine that runs is shut down at the cut-over."""
     shutdown_timeout: int = Field(default=180, gt=0, description="seconds")
+    power_off: bool = False
+    """Consent that it is switched off when it does not shut down in that time."""
+    warm: Warm | None = None
+    """Without it a machine is shut down first and copied then."""
     start: bool = True
     """False leaves the new server stopped."""
     verify: Literal["strict", "report"] = "strict"
@@ -96,6 +154,8 @@ class Wave(_Strict):
     """How fast all disks of the wave together may be copied: ``20M`` bytes per second, or a table by the time of day."""
     staging: Annotated[str, StringConstraints(pattern="^/")] | None = None
     """A folder that every disk goes through: first into a file there, hashed, and from there into its target."""
+    server_groups: list[GroupPlan] = []
+    hooks: list[Hook] = []
     vms: list[VmPlan] = Field(min_length=1)
 
 
@@ -105,9 +165,20 @@ def for_run(wave: Wave, *, window: str = "", max_rate: str | None = None) -> Wav
     return wave.model_copy(update={name: value for name, value in said.items() if value})
 
 
-def only(wave: Wave, match: str) -> Wave:
-    """The wave with just the machines whose server name matches the glob. Raises InputError when none does."""
-    vms = [vm for vm in wave.vms if fnmatch.fnmatch(vm.name, match)]
+def only(wave: Wave, match: str, group: str = "") -> Wave:
+    """The wave with just the machines whose server name matches the glob, of one group where it is named.
+
+    Raises InputError when there is none.
+    """
+    mine = [vm for vm in wave.vms if not group or vm.group == group]
+    if not mine:
+        raise InputError(
+            _("No machine of this wave is in the group {group}.").format(group=group),
+            _("Its groups are: {names}.").format(
+                names=", ".join(sorted({vm.group for vm in wave.vms if vm.group})) or "-"
+            ),
+        )
+    vms = [vm for vm in mine if fnmatch.fnmatch(vm.name, match)]
     if not vms:
         raise InputError(
             _("No machine of this wave matches {match}.").format(match=match),
@@ -131,7 +202,14 @@ def read(path: Path) -> Wave:
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
         raise InputError(_("{file}: two machines are called {name}.").format(file=path, name=twice[0]))
+    groups = {g.name for g in wave.server_groups}
     for vm in wave.vms:
+        if vm.server_group and vm.server_group not in groups:
+            raise InputError(
+                _(
+                    "{file}: {name} names the server group {group}, which is not one of the wave's server_groups."
+                ).format(file=path, name=vm.name, group=vm.server_group)
+            )
         if sum(d.boot for d in vm.disks) != 1:
             raise InputError(_("{file}: {name} needs exactly one boot disk.").format(file=path, name=vm.name))
     return wave
@@ -147,6 +225,9 @@ def write(wave: Wave, path: Path) -> None:
         _("Leave out mac and fixed_ip and the cloud chooses them. Without flavor, one of just this size is made."),
         _("shutdown: true is your consent to shut the machine down at the cut-over. Sizes of disks are bytes."),
         _("storage: rbd puts its disks into volumes, storage: local onto its compute host."),
+        _(
+            "warm: copies it while it runs; downtime is in seconds, and counts what is copied and compared while it is off."
+        ),
     ]
     head = "".join(f"# {line.format(file=path)}\n" for line in lines)
     try:

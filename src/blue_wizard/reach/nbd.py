@@ -14,11 +14,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.text import _
 
-__all__ = ["connect", "die_with_parent", "file_node", "os_error", "rbd_node", "serve", "status", "uri_of"]
+__all__ = [
+    "connect",
+    "die_with_parent",
+    "dirty",
+    "file_node",
+    "os_error",
+    "rbd_node",
+    "serve",
+    "status",
+    "uri_of",
+]
 
 _PR_SET_PDEATHSIG = 1
 _START_TIMEOUT_S = 30.0
@@ -43,9 +54,9 @@ def rbd_node(pool: str, image: str, *, conf: Path, client: str) -> dict[str, Any
     }
 
 
-def uri_of(socket: Path) -> str:
-    """The NBD URI of a unix socket's default export."""
-    return f"nbd+unix:///?socket={socket}"
+def uri_of(socket: Path, export: str = "") -> str:
+    """The NBD URI of an export of a unix socket, the default one without a name."""
+    return f"nbd+unix:///{quote(export, safe='')}?socket={socket}"
 
 
 def die_with_parent() -> None:
@@ -177,6 +188,40 @@ def status(handle: Any, offset: int, end: int) -> Iterator[tuple[int, int, bool]
             return
         yield offset, length, zero
         offset += length
+
+
+def dirty(uri: str, bitmap: str, size: int) -> list[tuple[int, int]] | None:
+    """The ranges (offset, length) that a dirty bitmap of the export marks; None when the export does not show that bitmap.
+
+    Source: QEMU's metadata context ``qemu:dirty-bitmap:NAME`` (bit 0: dirty). Raises StepFailed.
+    """
+    context = f"qemu:dirty-bitmap:{bitmap}"
+    handle = connect(uri, (context,))
+    if not handle.can_meta_context(context):
+        return None
+    import nbd
+
+    found: list[tuple[int, int]] = []
+    offset = 0
+    while offset < size:
+        answer: list[tuple[int, int]] = []
+
+        def take(_context: str, _offset: int, entries: list[int], _error: Any, into: Any = answer) -> int:
+            into.extend((entries[i], entries[i + 1]) for i in range(0, len(entries), 2))
+            return 0
+
+        try:
+            handle.block_status(min(size - offset, _MAX_STATUS), offset, take)
+        except nbd.Error as e:
+            raise StepFailed(_("The NBD export can't be reached: {error}").format(error=e.string)) from e
+        if not answer:
+            raise StepFailed(_("The NBD server gave no block status at {offset}.").format(offset=offset))
+        for length, flags in answer:
+            length = min(length, size - offset)
+            if flags & 1 and length > 0:
+                found.append((offset, length))
+            offset += length
+    return found
 
 
 def os_error(error: Any, *, gone: bool) -> OSError:

@@ -33,8 +33,11 @@ def serve_on(
     writable: bool = False,
     prefix: Sequence[str] = (),
     folder: str = "/tmp",  # noqa: S108
+    bitmap: str = "",
 ) -> Iterator[str]:
     """The host's node as an NBD export for as long as the context lasts; its URI. `name` is how errors call it.
+
+    With `bitmap` the export also shows that persistent dirty bitmap of a QCOW2 image (see `nbd.dirty`).
 
     `prefix` are the words before each command (``docker exec -i ...``); sockets are made in `folder`. When the context of
     a writable export has ended, its qemu-nbd has ended too and has written out everything. Raises StepFailed with
@@ -43,6 +46,8 @@ def serve_on(
     made = host.check([*prefix, "mktemp", "-d", f"{folder}/blue-wizard.XXXXXXXX"]).strip()
     socket = f"{made}/socket"
     mode = "--cache=writeback --discard=unmap" if writable else "--read-only"
+    # The shell takes it apart into words again.
+    mode += f" --bitmap={bitmap}" if bitmap else ""
     argv = [*prefix, "sh", "-c", _SCRIPT, "blue-wizard", socket, "json:" + json.dumps(node), made, mode]
     with host.process(argv):
         _wait_for(host, prefix, socket, made, name)

@@ -6,6 +6,7 @@ import atexit
 import http.client
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from blue_wizard.reach import vsphere_access
 from blue_wizard.reach.vsphere_access import Access, Trust, unreachable
 from blue_wizard.text import _
 
-__all__ = ["Center", "Found", "connect", "plain"]
+__all__ = ["Center", "CenterRefuses", "Found", "connect", "plain"]
 
 T = TypeVar("T")
 _PAGE = 100
@@ -62,6 +63,14 @@ def connect(url: str) -> Center:
 
 class LoginRefused(InputError):
     """Wrong name or password."""
+
+
+class CenterRefuses(StepFailed):
+    """The server has answered, with a fault of its own; `fault` is the type of it (``FileFault``)."""
+
+    def __init__(self, message: str, fault: str) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class Center:
@@ -116,6 +125,12 @@ class Center:
             self.generation += 1
             learn(self.cookie().partition("=")[2].strip('"'))
 
+    def basic(self) -> dict[str, str]:
+        """Name and password as the header that the REST API is logged in to with."""
+        word = b64encode(f"{self.where.user}:{self._password}".encode()).decode()
+        learn(word)
+        return {"Authorization": f"Basic {word}"}
+
     def cookie(self) -> str:
         """The session as an HTTP cookie, ``vmware_soap_session=...``."""
         return str(self._stub.cookie).split(";")[0]
@@ -158,7 +173,8 @@ class Center:
         raise AssertionError("the last attempt returns or raises")
 
     def _failed(self, fault: Any) -> StepFailed:
-        return StepFailed(_("{host} refuses: {error}").format(host=self.where.host, error=_words(fault)))
+        text = _("{host} refuses: {error}").format(host=self.where.host, error=_words(fault))
+        return CenterRefuses(text, type(fault).__name__.rpartition(".")[2])
 
     def alive(self) -> bool:
         """Whether the session still lives; asking keeps it alive."""
@@ -192,20 +208,25 @@ class Center:
         """The pyVmomi object of an id, without asking whether it is there."""
         return _class(type)(id, self._stub)
 
-    def change(self, type: str, id: str, method: str) -> Any:
+    def ask(self, type: str, id: str, method: str, **said: Any) -> Any:
+        """Call a method that changes nothing; what it gives. Raises StepFailed."""
+        found = self.object(type, id)
+        return self.call(lambda _content: getattr(found, method)(**said))
+
+    def change(self, type: str, id: str, method: str, **said: Any) -> Any:
         """Call a method that changes an object; what it gives. Raises StepFailed."""
         found = self.object(type, id)
-        given = self.call(lambda _content: getattr(found, method)(), reads=False)
+        given = self.call(lambda _content: getattr(found, method)(**said), reads=False)
         tracing.tell("api", f"vsphere {self.where.host}", f"{method} {type} {id}", "accepted")
         return given
 
-    def wait_for(self, task: Any, *, timeout_s: float = 120) -> None:
-        """Wait for the end of a task. Raises StepFailed with its error, or when it takes too long."""
+    def wait_for(self, task: Any, *, timeout_s: float = 120) -> Any:
+        """Wait for the end of a task; its result. Raises StepFailed with its error, or when it takes too long."""
         end = time.monotonic() + timeout_s
         while True:
             info = self.call(lambda _content: task.info)
             if info.state == "success":
-                return
+                return info.result
             if info.state == "error":
                 raise self._failed(info.error)
             if time.monotonic() > end:
@@ -256,6 +277,12 @@ def _pages(collector: Any, spec: Any, page: int) -> list[Found]:
 
 
 def _found(entry: Any) -> Found:
+    from pyVmomi import vim
+
+    for missing in entry.missingSet:
+        # An expired session is no fault of the call: the properties are just not there.
+        if isinstance(missing.fault, vim.fault.NotAuthenticated):
+            raise missing.fault
     type_name = entry.obj.__class__.__name__.removeprefix("vim.")
     return Found(type_name, entry.obj._moId, {p.name: plain(p.val) for p in entry.propSet})
 

@@ -18,7 +18,7 @@ from blue_wizard.reach.nbd import die_with_parent, uri_of
 from blue_wizard.reach.vsphere import Center
 from blue_wizard.text import _
 
-__all__ = ["RemoteFile", "serve", "url_of"]
+__all__ = ["NoPlainFile", "RemoteFile", "serve", "url_of"]
 
 _TRIES = 5
 _CONNECTIONS = 8
@@ -31,6 +31,10 @@ def url_of(center: Center, datacenter: str, datastore: str, path: str) -> str:
     place = {"dcPath": datacenter or "ha-datacenter", "dsName": datastore}
     host = f"[{center.where.host}]" if ":" in center.where.host else center.where.host
     return f"https://{host}:{center.where.port}/folder/{quote(path)}?{urlencode(place, quote_via=quote)}"
+
+
+class NoPlainFile(StepFailed):
+    """What is asked for can't be read in ranges here, now or ever; there may be another way."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +114,12 @@ class RemoteFile:
                 self._center.renew(generation)
                 continue
             if answer.status == 404:
-                raise StepFailed(
+                raise NoPlainFile(
                     _("{file} is not on the datastore any more.").format(file=self.name),
                     _("Plan again: blue-wizard migrate plan"),
                 )
             if answer.status == 200:
-                raise StepFailed(
+                raise NoPlainFile(
                     _("{host} ignores ranges: {file} could only be read whole, again and again.").format(
                         host=self._center.where.host, file=self.name
                     ),

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from blue_wizard.migrate.machine import Machine
+    from blue_wizard.migrate.warm.ready import Waiting
     from blue_wizard.migrate.wave import Wave
 
-__all__ = ["machines_table", "result_tables", "wave_table"]
+__all__ = ["cutover_lines", "machines_table", "result_tables", "wave_table"]
 
 
 def machines_table(machines: Sequence[Machine]) -> Iterable[RenderableType]:
@@ -89,6 +90,8 @@ def result_tables(views: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType
                _("downtime"), _("state"))  # fmt: skip
     yield table(columns, rows)
     for view in views:
+        for vm in view["report"]["vms"]:
+            yield from _warm_lines(vm)
         yield from (f"{vm['name']}: {vm['error']}" for vm in view["report"]["vms"] if vm["error"])
         yield from rest_lines(view)
         if view["gate"]:
@@ -100,3 +103,43 @@ def result_tables(views: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType
 def _address(address: str, vm: Mapping[str, Any]) -> str:
     word = vm["answers"].get(address)
     return {"answers": f"{address} ✓", "silent": f"{address} ✗"}.get(word, address)
+
+
+def _warm_lines(vm: Mapping[str, Any]) -> Iterable[str]:
+    """How a machine was copied while it ran."""
+    warm = vm.get("warm")
+    if not warm:
+        return
+    while_it_ran = [r for r in warm["rounds"] if warm["last_s"] is None or r is not warm["rounds"][-1]]
+    moved = ", ".join(bytes_text(r["moved"]) for r in while_it_ran)
+    yield _("{name}: {count} rounds while it ran ({moved})").format(
+        name=vm["name"], count=len(while_it_ran), moved=moved
+    )
+    if warm["last_s"] is not None:
+        yield _(
+            "{name}: off for {down}, of which the last round took {last} ({moved} copied, compared: {check})"
+        ).format(
+            name=vm["name"],
+            down=seconds_text(vm["downtime_s"]) if vm["downtime_s"] is not None else "?",
+            last=seconds_text(warm["last_s"]),
+            moved=bytes_text(warm["rounds"][-1]["moved"]),
+            check=warm["check"],
+        )
+    elif warm["estimate"]:
+        text = _("{name}: what is left takes about {seconds} now ({fits}).")
+        fits = _("it fits the downtime") if warm["fits"] else _("more than the downtime that is allowed")
+        yield text.format(name=vm["name"], seconds=seconds_text(warm["estimate"]["seconds"]), fits=fits)
+    yield from (f"{vm['name']}: {note}" for r in warm["rounds"] for note in r["notes"])
+    if warm["left"]:
+        yield f"{vm['name']}: {warm['left']}"
+
+
+def cutover_lines(found: Sequence[Waiting]) -> Iterable[str]:
+    """The machines that a cut-over is about."""
+    for m in found:
+        if not m.asks:
+            yield _("{name} is not ready yet: it is {state}.").format(name=m.name, state=state_text(m.state))
+        elif m.seconds is not None:
+            text = _("{name}: what was left took about {seconds} when it was measured ({fits}).")
+            fits = _("it fits the downtime") if m.fits else _("more than the downtime that is allowed")
+            yield text.format(name=m.name, seconds=seconds_text(m.seconds), fits=fits)

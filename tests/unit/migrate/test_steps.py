@@ -10,12 +10,12 @@ from blue_wizard.errors import InputError, Refused
 from blue_wizard.jobs.actions import find, load
 from blue_wizard.migrate import preconditions
 from blue_wizard.migrate.convert import Guest
-from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
+from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power, Together
 from blue_wizard.migrate.mapping import Flavor, MapFile, Subnet
 from blue_wizard.migrate.planning import Wishes, make_wave
 from blue_wizard.migrate.site import Network, Quota, Site
-from blue_wizard.migrate.steps import flavor_steps, vm_steps
-from blue_wizard.migrate.wave import Wave, for_run
+from blue_wizard.migrate.steps import flavor_steps, group_steps, vm_steps, with_hooks
+from blue_wizard.migrate.wave import Hook, Wave, for_run, only
 
 GIB = 1 << 30
 ON = Power.ON
@@ -67,6 +67,64 @@ def test_every_verb_of_a_plan_has_an_action() -> None:
     wave = wave.model_copy(update={"vms": [wave.vms[0].model_copy(update={"convert": True})]})
     for step in vm_steps(wave, wave.vms[0], SITE, Power.ON):
         assert find(step.verb).verb == step.verb
+
+
+def test_rules_of_the_source_become_groups_and_its_tags_metadata() -> None:
+    rules = (Together("apart", True), Together("near", False))
+    wave, remarks = make_wave(
+        "s",
+        [replace(MACHINE, rules=rules, tags=("tier/web", "tier/gold", "部门/研发"))],
+        SITE,
+        Wishes(mapped=MapFile()),
+        _look,
+    )
+    assert [(g.name, g.policy) for g in wave.server_groups] == [("apart", "soft-anti-affinity")]
+    assert any("near" in r for r in remarks)
+    (group,) = group_steps(wave)
+    assert (group.verb, group.args["name"], group.args["policy"]) == (
+        "nova.server_group.create", "apart", "soft-anti-affinity",
+    )  # fmt: skip
+    (server,) = (s for s in vm_steps(wave, wave.vms[0], SITE, Power.OFF) if s.id == "server")
+    assert server.args["server_group"] == {"name": "apart", "policy": "soft-anti-affinity"}
+    assert server.args["metadata"] == {"tag:tier": "web, gold", "tag:__": "部门/研发"}
+    # A group that no machine of the run joins is not made, and without any the steps say nothing of it.
+    alone = wave.model_copy(update={"vms": [wave.vms[0].model_copy(update={"server_group": None, "metadata": {}})]})
+    assert group_steps(alone) == []
+    (server,) = (s for s in vm_steps(alone, alone.vms[0], SITE, Power.OFF) if s.id == "server")
+    assert not {"server_group", "metadata"} & set(server.args)
+
+
+def test_hooks_run_at_their_moments_for_the_machines_that_they_name() -> None:
+    wave = make(shutdown=True)
+    hooks = [
+        Hook(when="after", command=["/bin/c"]),
+        Hook(when="before", command=["/bin/a"], undo=["/bin/z", "1"]),
+        Hook(when="down", command=["/bin/b"], match="m*"),
+        Hook(when="before", command=["/bin/none"], match="other"),
+    ]
+    wave = wave.model_copy(update={"hooks": hooks})
+
+    def order(state: Power) -> list[str]:
+        steps = with_hooks(wave, wave.vms[0], vm_steps(wave, wave.vms[0], SITE, state))
+        assert len({s.id for s in steps}) == len(steps)
+        return [s.args["command"][0] if s.verb == "hook.run" else s.id for s in steps]
+
+    running = order(Power.ON)
+    assert (running[0], running[-1]) == ("/bin/a", "/bin/c")
+    assert running[running.index("off") + 1] == "/bin/b"
+    assert "/bin/none" not in running
+    # A machine that was off all the time is down from the beginning.
+    assert order(Power.OFF)[:2] == ["/bin/a", "/bin/b"]
+
+
+def test_a_group_of_a_wave() -> None:
+    wave = make()
+    other = wave.vms[0].model_copy(update={"name": "n", "group": "db"})
+    both = wave.model_copy(update={"vms": [*wave.vms, other]})
+    assert [vm.name for vm in only(both, "*", "db").vms] == ["n"]
+    assert len(only(both, "*").vms) == 2
+    with pytest.raises(InputError, match="group web"):
+        only(both, "*", "web")
 
 
 def test_the_limit_of_a_run_counts_in_place_of_the_waves() -> None:

@@ -43,6 +43,10 @@ def _fired(vm: Vm) -> tuple[set[str], set[str]]:
     return names(rules.BLOCKERS), names(rules.WARNINGS)
 
 
+def _warm(vm: Vm) -> set[str]:
+    return {getattr(r, "__name__", "?") for r in rules.WARM_BLOCKERS if list(r(vm))}
+
+
 @pytest.mark.parametrize("name", EXPECTED)
 def test_rules_fire_where_they_should_and_nowhere_else(name: str) -> None:
     assert _fired(MACHINES[name]) == EXPECTED[name]
@@ -57,12 +61,26 @@ def test_what_the_simulator_has_not() -> None:
         "backing": replace(vm, disks=(replace(vm.disks[0], backing="SeSparse"),)),
         "snapshots": linked,
         "encryption": replace(vm, disks=(replace(vm.disks[0], encrypted=True),)),
+        "scattered": replace(vm, scattered=True),
     }
     assert {name: _fired(machine)[0] for name, machine in seen.items()} == {name: {name} for name in seen}
     assert _fired(replace(vm, passthrough=("VirtualUSB",)))[1] == {"passthrough"}
+    assert _fired(replace(vm, fault_tolerant=True)) == (set(), {"fault_tolerance"})
+
+
+def test_what_can_move_but_not_while_it_runs() -> None:
+    vm = MACHINES["vm-shop"]
+    assert {name for name, one in MACHINES.items() if _warm(one)} == {"ancient", "independent", "volatile"}
+    assert _warm(vm) == set()
+    assert _warm(MACHINES["ancient"]) == {"untracked"}
+    assert _warm(MACHINES["independent"]) == {"left_out"}
+    assert _warm(replace(vm, can_track=False)) == {"untracked"}
+    assert _warm(replace(vm, passthrough=("VirtualPCIPassthrough",))) == {"no_snapshots"}
+    assert _warm(replace(vm, fault_tolerant=True)) == {"shadowed"}
 
 
 def test_every_rule_is_tested() -> None:
     fired = {n for pair in EXPECTED.values() for names in pair for n in names}
-    fired |= {"template", "unreadable", "backing", "passthrough"}
-    assert fired == {getattr(r, "__name__", "?") for r in [*rules.BLOCKERS, *rules.WARNINGS]}
+    fired |= {"template", "unreadable", "backing", "passthrough", "scattered", "fault_tolerance"}
+    fired |= {"left_out", "untracked", "no_snapshots", "shadowed"}
+    assert fired == {getattr(r, "__name__", "?") for r in [*rules.BLOCKERS, *rules.WARNINGS, *rules.WARM_BLOCKERS]}

@@ -79,7 +79,9 @@ def test_an_answer_with_a_token_is_not_the_last_one() -> None:
 
     def page(first: int, token: str | None) -> Any:
         objects = [
-            SimpleNamespace(obj=vim.Folder(f"group-{i}", None), propSet=[SimpleNamespace(name="name", val=f"f{i}")])
+            SimpleNamespace(
+                obj=vim.Folder(f"group-{i}", None), propSet=[SimpleNamespace(name="name", val=f"f{i}")], missingSet=[]
+            )
             for i in range(first, first + 2)
         ]
         return SimpleNamespace(objects=objects, token=token)
@@ -93,6 +95,23 @@ def test_an_answer_with_a_token_is_not_the_last_one() -> None:
     found = _pages(collector, None, 2)
     assert [f.id for f in found] == [f"group-{i}" for i in range(6)]
     assert (found[0].type, found[5].props["name"], asked) == ("Folder", "f5", ["a", "b"])
+
+
+def test_properties_that_are_missing_for_want_of_a_session_are_no_answer() -> None:
+    """Some servers give the objects all the same: a machine without its configuration, which then looks orphaned."""
+    from pyVmomi import vim
+
+    entry = SimpleNamespace(
+        obj=vim.VirtualMachine("vm-1", None),
+        propSet=[],
+        missingSet=[SimpleNamespace(path="name", fault=vim.fault.NotAuthenticated())],
+    )
+    page = SimpleNamespace(objects=[entry], token=None)
+    with pytest.raises(vim.fault.NotAuthenticated):
+        _pages(SimpleNamespace(RetrievePropertiesEx=lambda _specs, _options: page), None, 1)
+    # What the user may not see is just not there.
+    entry.missingSet[0].fault = vim.fault.NoPermission()
+    assert _pages(SimpleNamespace(RetrievePropertiesEx=lambda _specs, _options: page), None, 1)[0].props == {}
 
 
 def test_plain_values_keep_types_and_leave_out_what_is_not_set() -> None:

@@ -188,20 +188,22 @@ def _table(data: bytes, at: int, entries: int) -> array[int]:
     return array("I", (place if place > 1 else 0 for place in struct.unpack_from(f"<{entries}I", data, at)))
 
 
-def pieces(stream: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
+def pieces(stream: BinaryIO, name: str, size: int | None = None) -> Iterator[tuple[int, bytes]]:
     """The grains of a streamOptimized VMDK that can be read but once, as (offset, bytes), in the stream's own order.
+
+    `size` is what the disk has to have, in bytes.
 
     What is not given reads as zeroes. The end is given only when the stream was whole: all grains that its tables name were
     there, each once, and its end is marked. Raises StepFailed; what was given before it is then worth nothing.
     """
-    return _Pieces(stream, name).run()
+    return _Pieces(stream, name, size).run()
 
 
 class _Pieces:
     """One pass over a stream: markers, each before its grain or its table."""
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        self._stream, self._name = stream, name
+    def __init__(self, stream: BinaryIO, name: str, size: int | None) -> None:
+        self._stream, self._name, self._wanted = stream, name, size
         self._sector = 0
         self._open: dict[int, array[int]] = {}
         """The places of the grains that have been given, table by table, until the stream's own table has confirmed them."""
@@ -214,6 +216,9 @@ class _Pieces:
                 _("{file} is no streamOptimized VMDK.").format(file=self._name),
                 _("Other disks can't be read in one pass: copy the file to a disk first."),
             )
+        if self._wanted is not None and header.capacity * SECTOR != self._wanted:
+            text = _("it is the stream of a disk of {now} bytes, not of {then}")
+            raise damaged(self._name, text.format(now=header.capacity * SECTOR, then=self._wanted))
         if header.overhead * SECTOR > _HEAD_LIMIT or header.overhead < 1:
             raise damaged(self._name, _("a head of {size} sectors").format(size=header.overhead))
         head = self._take(header.overhead - 1)

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
-from blue_wizard.errors import InputError, StepFailed
-from blue_wizard.facts import vmdk
-from blue_wizard.facts.vsphere import PROPERTIES, Vm, VmDisk, datacenter_path, parse_vm, split_path
+from blue_wizard.errors import StepFailed
+from blue_wizard.facts.vsphere import PROPERTIES, DrsRule, Vm, VmDisk, parse_rules, parse_vm
+from blue_wizard.jobs.model import Json
 from blue_wizard.migrate import vmware_rules
-from blue_wizard.migrate.extents import Extent
-from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
+from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power, Together
 from blue_wizard.migrate.shutdown import shut_down
 from blue_wizard.migrate.sources import Export, source
-from blue_wizard.reach import vsphere, vsphere_files
+from blue_wizard.migrate.vmware_reading import Reading, Way
+from blue_wizard.migrate.vmware_warm import Rounds
+from blue_wizard.migrate.warm.protocol import PointDisk, Terms
+from blue_wizard.reach import vsphere, vsphere_tags
 from blue_wizard.reach.vsphere_access import split
 from blue_wizard.text import _
 
 __all__ = ["Vsphere", "machine_of"]
 
-_LONGEST_DESCRIPTOR = 1 << 16
-_PLAIN = {"VMFS", "FLAT"}
 _PLACES = ("Datastore", "Datacenter", "Folder")
 _MACHINE = PROPERTIES["VirtualMachine"]
 
@@ -37,6 +39,7 @@ class Vsphere:
     def __init__(self, url: str) -> None:
         self._url = url
         self._host, _port, _user = split(url)
+        self._ways: dict[tuple[str, VmDisk], Way] = {}
 
     @property
     def target(self) -> str:
@@ -61,44 +64,83 @@ class Vsphere:
         }
         machines = [parse_vm(f.id, f.props, networks) for f in found if f.type == "VirtualMachine"]
         names = {f.id: str(f.props["name"]) for f in found if f.type in {"HostSystem", "Datastore"}}
-        for vm in sorted(machines, key=lambda vm: (vm.name, vm.id)):
-            if fnmatch.fnmatch(vm.name, match):
-                yield machine_of(vm, names)
+        rules = [rule for f in found if f.type == "ClusterComputeResource" for rule in _rules(f.props)]
+        twins = Counter(vm.bios for vm in machines if vm.bios)
+        chosen = sorted((vm for vm in machines if fnmatch.fnmatch(vm.name, match)), key=lambda vm: (vm.name, vm.id))
+        tags, problem = self._tags([vm.id for vm in chosen])
+        for vm in chosen:
+            more = [problem] if problem else []
+            if twins[vm.bios] > 1:
+                text = _("another machine has its BIOS UUID ({uuid}): what knows it by that will see two of them")
+                more.append(text.format(uuid=vm.bios))
+            made = machine_of(vm, names)
+            yield replace(
+                made,
+                warnings=(*made.warnings, *more),
+                tags=tags.get(vm.id, ()),
+                rules=tuple(Together(rule.name, rule.apart) for rule in rules if vm.id in rule.vms),
+            )
+
+    def _tags(self, ids: Sequence[str]) -> tuple[Mapping[str, tuple[str, ...]], str]:
+        """The tags of machines, or why they are not known: no reason not to move a machine."""
+        try:
+            return vsphere_tags.tags_of(self._center, ids) if ids else {}, ""
+        except StepFailed as e:
+            return {}, _("its tags are not known: {error}").format(error=e.message)
 
     def check(self, machine_id: str, check_stop: Callable[[], None]) -> None:
-        """Can it be shut down, and can its disks be read? Raises InputError or StepFailed naming the disk."""
+        """Can its disks be read? Raises InputError or StepFailed naming the disk."""
         vm = self._vm(machine_id)
-        if vm.power == "poweredOn" and not vm.tools:
-            raise InputError(
-                _("{name} runs, and VMware Tools do not run in it: it can't be shut down cleanly.").format(
-                    name=vm.name
-                ),
-                _("Shut it down from inside, then run again."),
-            )
         for disk in vm.disks if not vmware_rules.blockers(vm) else ():
             check_stop()
-            self._flat(vm, disk)
+            self._way(vm, disk)
+
+    def deaf(self, machine_id: str) -> str:
+        """Why nobody in a machine that runs hears a request to shut down; "" when somebody does."""
+        vm = self._vm(machine_id)
+        if vm.power != "poweredOn" or vm.tools:
+            return ""
+        return _("VMware Tools do not run in it: shut it down from inside, or consent to switching it off (power_off)")
+
+    def ways(self, machine_id: str) -> Sequence[str]:
+        """How each disk is read, and why so. Raises StepFailed."""
+        vm = self._vm(machine_id)
+        return [f"{disk.label}: {self._way(vm, disk).why}" for disk in vm.disks]
+
+    def _way(self, vm: Vm, disk: VmDisk) -> Way:
+        """Looked for once a plan: each look costs some requests."""
+        key = (vm.id, disk)
+        if key not in self._ways:
+            self._ways[key] = self._reading.way(vm, disk, locked=_power(vm.power) is not Power.OFF)
+        return self._ways[key]
 
     @contextmanager
     def open_disk(self, machine_id: str, disk_id: str) -> Iterator[Export]:
-        """The disk's flat file over HTTPS. Raises StepFailed while the machine runs."""
+        """The disk of a machine that is off. Raises StepFailed while it runs."""
         vm = self._vm(machine_id)
         if _power(vm.power) is not Power.OFF:
             raise StepFailed(
                 _("{name} runs on {host}: its disk changes while it is read.").format(name=vm.name, host=self._host),
                 _("Shut it down first (--shutdown does it at the cut-over)."),
             )
-        with self._export(vm, disk_id) as export:
+        with self._reading.open(vm, self._movable(vm, disk_id)) as export:
             yield export
 
     @contextmanager
     def peek_disk(self, machine_id: str, disk_id: str) -> Iterator[Export]:
-        """The same for a look at a disk that may be in use; most hosts refuse that."""
-        with self._export(self._vm(machine_id), disk_id) as export:
+        """A look at a disk that may be in use; most hosts refuse that. Raises StepFailed where it is read as a stream."""
+        vm = self._vm(machine_id)
+        disk = self._movable(vm, disk_id)
+        if not self._reading.way(vm, disk).url:
+            raise StepFailed(
+                _("{name}: {disk} can only be read as a stream, so what is in it can't be looked at.").format(
+                    name=vm.name, disk=disk.label
+                )
+            )
+        with self._reading.open(vm, disk) as export:
             yield export
 
-    @contextmanager
-    def _export(self, vm: Vm, disk_id: str) -> Iterator[Export]:
+    def _movable(self, vm: Vm, disk_id: str) -> VmDisk:
         disk = next((d for d in vm.disks if str(d.key) == disk_id), None)
         if disk is None:
             raise StepFailed(
@@ -107,45 +149,11 @@ class Vsphere:
         reasons = vmware_rules.blockers(vm)
         if reasons:
             raise StepFailed(_("{name} can't be moved: {reason}").format(name=vm.name, reason="; ".join(reasons)))
-        url = self._flat(vm, disk)
-        with vsphere_files.serve(self._center, url) as uri:
-            yield Export(uri, disk.size, lambda: FlatReader(vsphere_files.RemoteFile(self._center, url)))
+        return disk
 
-    def _flat(self, vm: Vm, disk: VmDisk) -> str:
-        """Where the disk's content is read, once it is known to be one plain file of the right size that can be read."""
-        datastore, path = split_path(disk.file)
-        datacenter = datacenter_path(disk.datastore, self._places)
-        descriptor = vsphere_files.RemoteFile(
-            self._center, vsphere_files.url_of(self._center, datacenter, datastore, path), connections=1
-        )
-        try:
-            extents = vmdk.parse(descriptor.text(_LONGEST_DESCRIPTOR))
-        except ValueError as e:
-            raise StepFailed(_("{name}: {disk} has no readable descriptor: {error}").format(
-                name=vm.name, disk=disk.label, error=e
-            )) from e  # fmt: skip
-        finally:
-            descriptor.close()
-        if len(extents) != 1 or extents[0].kind not in _PLAIN or "/" in extents[0].file or extents[0].offset:
-            raise StepFailed(
-                _("{name}: {disk} is not one plain file on its datastore ({kind}).").format(
-                    name=vm.name, disk=disk.label, kind=", ".join(f"{e.kind} {e.file}" for e in extents[:3])
-                ),
-                _("Export the machine as an OVA, and migrate that."),
-            )
-        folder = path.rpartition("/")[0]
-        flat = f"{folder}/{extents[0].file}" if folder else extents[0].file
-        url = vsphere_files.url_of(self._center, datacenter, datastore, flat)
-        file = vsphere_files.RemoteFile(self._center, url, connections=1)
-        file.close()
-        if not file.size == extents[0].size == disk.size:
-            raise StepFailed(
-                _("{name}: {disk} has {now} bytes on its datastore, its settings say {then}.").format(
-                    name=vm.name, disk=disk.label, now=file.size, then=disk.size
-                ),
-                _("Consolidate its disks in vCenter, then plan again."),
-            )
-        return url
+    @cached_property
+    def _reading(self) -> Reading:
+        return Reading(self._center, self._places, self._center.where.settings.read)
 
     @cached_property
     def _places(self) -> Mapping[str, Mapping[str, Any]]:
@@ -177,33 +185,59 @@ class Vsphere:
         if self.power(machine_id) is Power.OFF:
             self._center.wait_for(self._center.change("VirtualMachine", machine_id, "PowerOnVM_Task"))
 
+    def cut_power(self, machine_id: str) -> None:
+        """Switch the machine off hard; nothing happens when it is off."""
+        if self.power(machine_id) is not Power.OFF:
+            self._center.wait_for(self._center.change("VirtualMachine", machine_id, "PowerOffVM_Task"))
 
-class FlatReader:
-    """A flat file as a `Reader`: nothing is known of its holes, so all of it is one extent with data."""
+    # What follows is `migrate.warm.protocol.WarmReading`.
 
-    def __init__(self, file: vsphere_files.RemoteFile) -> None:
-        self._file = file
+    def _rounds(self, machine_id: str) -> Rounds:
+        return Rounds(self._center, self._reading, self._vm(machine_id))
 
-    @property
-    def size(self) -> int:
-        """The virtual size in bytes."""
-        return self._file.size
+    def warm_terms(self, machine_id: str) -> Terms:
+        """On what terms this machine is copied warm."""
+        return self._rounds(machine_id).terms()
 
-    def extents(self) -> Iterator[Extent]:
-        """The whole disk as one extent."""
-        yield Extent(0, self.size, False)
+    def warm_state(self, machine_id: str) -> Json:
+        """Whether its changes are tracked now."""
+        return {"tracking": self._vm(machine_id).tracking}
 
-    def read(self, offset: int, length: int) -> bytes:
-        """Exactly `length` bytes. Raises StepFailed when they can't be had."""
-        return self._file.read(offset, length)
+    def prepare(self, machine_id: str) -> None:
+        """Have its changes tracked."""
+        self._rounds(machine_id).prepare()
 
-    def stamp(self) -> str:
-        """Whether the file was written to or replaced, when it is asked again."""
-        return self._file.stamp()
+    def begin_point(self, machine_id: str, owner: str, disks: Sequence[str], since: Json | None) -> Json:
+        """One snapshot for all disks; of a machine that is off, its disks as they are."""
+        return self._rounds(machine_id).begin(owner, disks)
 
-    def close(self) -> None:
-        """Close its connections."""
-        self._file.close()
+    def point_stands(self, machine_id: str, point: Json) -> bool:
+        """Whether the snapshot is still there, or the machine still off."""
+        return self._rounds(machine_id).stands(point)
+
+    @contextmanager
+    def open_point(self, machine_id: str, point: Json, disk_id: str, since: Json | None) -> Iterator[PointDisk]:
+        """One disk as of the point."""
+        with self._rounds(machine_id).open(point, disk_id, since) as disk:
+            yield disk
+
+    def end_point(self, machine_id: str, owner: str, point: Json) -> None:
+        """Remove its snapshot."""
+        self._rounds(machine_id).end(owner)
+
+    def forget(self, machine_id: str, owner: str, was: Json | None) -> None:
+        """Leave nothing of ours; a machine that is gone has nothing."""
+        try:
+            rounds = self._rounds(machine_id)
+        except vsphere.CenterRefuses as e:
+            if e.fault == "ManagedObjectNotFound":
+                return
+            raise
+        rounds.forget(owner, was)
+
+
+def _rules(props: Mapping[str, Any]) -> list[DrsRule]:
+    return parse_rules(props.get("configurationEx") or {})
 
 
 def _power(state: str) -> Power:

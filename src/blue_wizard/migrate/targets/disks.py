@@ -20,7 +20,7 @@ from blue_wizard.migrate.transfer.space import SpaceGuard
 from blue_wizard.reach import ceph
 from blue_wizard.text import _
 
-__all__ = ["ImportDisk", "image_of", "prove"]
+__all__ = ["ImportDisk", "free", "image_of", "prove", "wait_for_dead_writer"]
 
 # A client that was killed is on the list of an image's watchers for 30 s (osd_client_watch_timeout).
 _WATCH_S = 40.0
@@ -86,7 +86,8 @@ class ImportDisk(Action):
         """Copy the disk, or carry on where a killed attempt has come to, and read it back."""
         access = ceph_access(args["cloud"])
         with ceph.open_pool(access, direct=True) as pool:
-            _wait_for_dead_writer(ctx, args, pool)
+            image = image_of(ctx.outcome(args["volume"])["volume_id"])
+            wait_for_dead_writer(ctx, pool, image, begun=copying.has_begun(ctx))
             image = prove(ctx, args, pool)
             with origin.open_disk(ctx, args) as disk:
                 image_id, outcome = _transfer(ctx, args, pool, image, disk)
@@ -101,12 +102,11 @@ class ImportDisk(Action):
         copying.forget(ctx)
 
 
-def _wait_for_dead_writer(ctx: Context, args: Args, pool: ceph.Pool) -> None:
-    """Where an attempt has been before, give its client the time to be forgotten."""
-    image = image_of(ctx.outcome(args["volume"])["volume_id"])
+def wait_for_dead_writer(ctx: Context, pool: ceph.Pool, image: str, *, begun: bool) -> None:
+    """Where an attempt has been before (`begun`, or the image holds something), give its client the time to be forgotten."""
     end = time.monotonic() + _WATCH_S
     while pool.size(image) is not None and pool.watchers(image) and time.monotonic() < end:
-        if not copying.has_begun(ctx) and pool.blank(image):
+        if not begun and pool.blank(image):
             return
         ctx.pause_point()
         time.sleep(0.5)
@@ -120,13 +120,14 @@ def _transfer(ctx: Context, args: Args, pool: ceph.Pool, image: str, disk: Reade
     access = ceph_access(args["cloud"])
     with closing(notes), closing(RbdImage(pool, image)) as target:
         ctx.event("effect", "import disk", disk=args["disk"], image=target.name, objects_done=len(notes))
-        guard = SpaceGuard(pool.name, lambda: _free(access), copying.in_flight() * object_size)
+        guard = SpaceGuard(pool.name, lambda: free(access), copying.in_flight() * object_size)
         moved = copying.move(ctx, args, work, target, target, notes, where=pool.name, guards=[guard])
         volume_id = ctx.outcome(args["volume"])["volume_id"]
         return target_id, {"volume_id": volume_id, "target": f"rbd:{target.name}", **moved}
 
 
-def _free(access: CephAccess) -> int:
+def free(access: CephAccess) -> int:
+    """What the pool has left, in bytes."""
     # A connection of its own for each look: one that hangs must not keep the copy's from being closed.
     with ceph.open_pool(access) as pool:
         return pool.free()

@@ -9,6 +9,7 @@ from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.migrate.machine import Power
 from blue_wizard.migrate.sources import PowerControl, open_source
+from blue_wizard.migrate.warm.protocol import PowerCut
 from blue_wizard.text import _
 
 __all__ = ["PowerOff"]
@@ -16,7 +17,10 @@ __all__ = ["PowerOff"]
 
 @action("source.power.off")
 class PowerOff(Action):
-    """args: source, machine, timeout. The outcome's `down_at` is when the tenant's downtime began."""
+    """args: source, machine, timeout, cut? (consent to switch it off when the guest does not obey in time).
+
+    The outcome's `down_at` is when the tenant's downtime began.
+    """
 
     def _control(self, args: Args) -> PowerControl:
         source = open_source(args["source"])
@@ -36,7 +40,14 @@ class PowerOff(Action):
         ctx.note("down_at", time.time())
         ctx.event("effect", "shut down source", machine=args["machine"])
         control = self._control(args)
-        control.shut_down(args["machine"], timeout_s=args["timeout"], check_stop=ctx.check_stop)
+        try:
+            control.shut_down(args["machine"], timeout_s=args["timeout"], check_stop=ctx.check_stop)
+        except StepFailed as e:
+            if not args.get("cut") or not isinstance(control, PowerCut):
+                raise
+            ctx.event("warning", e.message)
+            ctx.event("effect", "switch off source", machine=args["machine"])
+            control.cut_power(args["machine"])
         return {"was": Power.ON.value, "down_at": ctx.noted("down_at")}
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:

@@ -17,6 +17,7 @@ from blue_wizard.migrate.targets.common import (
     poll,
     server_of,
 )
+from blue_wizard.migrate.targets.groups import group_id
 from blue_wizard.text import _
 
 __all__ = ["CreateServer", "StartServer", "StopServer"]
@@ -26,7 +27,9 @@ _TIMEOUT_S = 300
 
 @action("nova.server.create")
 class CreateServer(Action):
-    """args: cloud, name, flavor_id | flavor_name, disks, availability_zone?, image?, key?, metadata?.
+    """args: cloud, name, flavor_id | flavor_name, disks, availability_zone?, image?, key?, metadata?, server_group?.
+
+    `server_group` is {name, policy}.
 
     With `image` (the id of the step that made it) the disks [{bus, boot, gib}] are local ones that Nova makes; without, they
     are the volumes of [{step, bus, boot}].
@@ -55,7 +58,8 @@ class CreateServer(Action):
             if args.get("availability_zone"):
                 body["availability_zone"] = args["availability_zone"]
             ctx.event("effect", "create server", name=args["name"])
-            server_id = cloud.post("compute", "/servers", {"server": body})["server"]["id"]
+            hints = {"os:scheduler_hints": {"group": group_id(args)}} if args.get("server_group") else {}
+            server_id = cloud.post("compute", "/servers", {"server": body, **hints})["server"]["id"]
         else:
             server_id = found["id"]
         return poll(

@@ -271,7 +271,8 @@ class _Engine:
     def _look_for_hang(self) -> None:
         with self._shared:
             waits = self._reading + self._writing
-            silent = time.monotonic() - self._last_sign
+            # A reader that has to pass over much before it can answer says itself that it moves.
+            silent = time.monotonic() - max(self._last_sign, getattr(self._reader, "last_sign", 0.0))
         if waits and silent > self._how.hang_s:
             raise hangs(self._writer.name if self._writing else self._source, silent)
 

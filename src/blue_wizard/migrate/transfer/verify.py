@@ -17,7 +17,7 @@ from blue_wizard.migrate.transfer.planner import Item
 from blue_wizard.migrate.transfer.writer import Data
 from blue_wizard.text import _
 
-__all__ = ["Expected", "sha256"]
+__all__ = ["Expected", "held", "sha256"]
 
 _AHEAD = 6
 _THREADS = 3
@@ -102,7 +102,7 @@ def _side_by_side(
     disk: Reader, end: int, object_size: int, expected: Expected | None
 ) -> Iterator[tuple[int, bool, Item | None]]:
     """The objects that the disk holds or that are expected, in order: (index, the disk has it, what is expected)."""
-    there = planner.items(_data(disk, end), object_size, fresh=True)
+    there = planner.items(held(disk, end), object_size, fresh=True)
     items = expected.items if expected else iter(())
     has, item = next(there, None), next(items, None)
     while has is not None or item is not None:
@@ -115,7 +115,8 @@ def _side_by_side(
             item = next(items, None)
 
 
-def _data(disk: Reader, end: int) -> Iterator[Extent]:
+def held(disk: Reader, end: int) -> Iterator[Extent]:
+    """What a target holds in its first `end` bytes. Raises StepFailed when there is anything but zeroes behind them."""
     for extent in planner.checked(disk.extents(), disk.size):
         if not extent.zero and extent.end > end:
             _beyond_is_zero(disk, max(extent.offset, end), extent.end)

@@ -1,0 +1,191 @@
+"""Ways to read a disk of vSphere: in ranges from its datastore, or as a stream by export lease. The first that works is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from blue_wizard.errors import StepFailed
+from blue_wizard.facts import vmdk
+from blue_wizard.facts.vsphere import Vm, VmDisk, datacenter_path, split_path
+from blue_wizard.migrate.extents import Extent
+from blue_wizard.migrate.sources import Export
+from blue_wizard.migrate.stream_reader import StreamReader
+from blue_wizard.reach import vsphere, vsphere_files, vsphere_lease
+from blue_wizard.reach.vsphere_files import NoPlainFile
+from blue_wizard.text import _
+
+__all__ = ["FlatReader", "Reading", "Way", "used_extents"]
+
+_LONGEST_DESCRIPTOR = 1 << 16
+_PLAIN = {"VMFS", "FLAT"}
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a disk is read: `url` in ranges, or by lease where there is none. `why` says it in words."""
+
+    url: str
+    why: str
+
+
+class Reading:
+    """Opens disks of one vCenter or host. `places` are its folders, datacenters and datastores; `prefer` is the configuration's."""
+
+    def __init__(self, center: vsphere.Center, places: Mapping[str, Mapping[str, Any]], prefer: str) -> None:
+        self._center, self._places, self._prefer = center, places, prefer
+
+    def way(self, vm: Vm, disk: VmDisk, *, locked: bool = False) -> Way:
+        """The way that is taken. `locked`: its host has it open, so only its descriptor is looked at. Raises StepFailed."""
+        if self._prefer == "lease":
+            return Way("", _("by export lease (NFC), as the configuration says"))
+        try:
+            url = self._flat(vm, disk, locked)
+        except NoPlainFile as e:
+            if self._prefer == "https":
+                raise
+            return Way("", _("by export lease (NFC), because: {reason}").format(reason=e.message))
+        return Way(url, _("in ranges from its datastore by HTTPS, on several connections"))
+
+    @contextmanager
+    def open(
+        self, vm: Vm, disk: VmDisk, *, snapshot: str | None = None, used: Sequence[tuple[int, int]] | None = None
+    ) -> Iterator[Export]:
+        """A disk that stands still: of a machine that is off, or of a snapshot. `used` are the areas in use, where known."""
+        way = self.way(vm, disk)
+        extents = None if used is None else used_extents(used, disk.size)
+        if way.url:
+            url = way.url
+            with vsphere_files.serve(self._center, url) as uri:
+                yield Export(uri, disk.size, lambda: FlatReader(vsphere_files.RemoteFile(self._center, url), extents))
+            return
+        of = ("VirtualMachineSnapshot", snapshot) if snapshot else ("VirtualMachine", vm.id)
+        with ExitStack() as stack:
+            # A lease that has died with its session is no use to the next attempt: each has one of its own.
+            holder = _Holder(self._center, of, vm, disk, stack)
+            holder.lease()
+            name = f"{vm.name}/{disk.label}"
+            yield Export(
+                "",
+                disk.size,
+                lambda: StreamReader(holder.open, disk.size, name, used=extents, told=holder.told),
+            )
+
+    def _flat(self, vm: Vm, disk: VmDisk, locked: bool) -> str:
+        """Where the disk's content is read, once it is known to be one plain file of the right size that can be read."""
+        datastore, path = split_path(disk.file)
+        datacenter = datacenter_path(disk.datastore, self._places)
+        descriptor = vsphere_files.RemoteFile(
+            self._center, vsphere_files.url_of(self._center, datacenter, datastore, path), connections=1
+        )
+        try:
+            extents = vmdk.parse(descriptor.text(_LONGEST_DESCRIPTOR))
+        except ValueError as e:
+            raise StepFailed(_("{name}: {disk} has no readable descriptor: {error}").format(
+                name=vm.name, disk=disk.label, error=e
+            )) from e  # fmt: skip
+        finally:
+            descriptor.close()
+        if len(extents) != 1 or extents[0].kind not in _PLAIN or "/" in extents[0].file or extents[0].offset:
+            raise NoPlainFile(
+                _("{name}: {disk} is not one plain file on its datastore ({kind}).").format(
+                    name=vm.name, disk=disk.label, kind=", ".join(f"{e.kind} {e.file}" for e in extents[:3])
+                ),
+                _("Export the machine as an OVA, and migrate that."),
+            )
+        folder = path.rpartition("/")[0]
+        flat = f"{folder}/{extents[0].file}" if folder else extents[0].file
+        url = vsphere_files.url_of(self._center, datacenter, datastore, flat)
+        if locked:
+            return url
+        file = vsphere_files.RemoteFile(self._center, url, connections=1)
+        file.close()
+        if not file.size == extents[0].size == disk.size:
+            raise StepFailed(
+                _("{name}: {disk} has {now} bytes on its datastore, its settings say {then}.").format(
+                    name=vm.name, disk=disk.label, now=file.size, then=disk.size
+                ),
+                _("Consolidate its disks in vCenter, then plan again."),
+            )
+        return url
+
+
+class _Holder:
+    """The lease of one disk, which is asked for again when it has ended before its time."""
+
+    def __init__(self, center: vsphere.Center, of: tuple[str, str], vm: Vm, disk: VmDisk, stack: ExitStack) -> None:
+        self._center, self._of, self._vm, self._disk, self._outer = center, of, vm, disk, stack
+        self._stack: ExitStack | None = None
+        self._lease: vsphere_lease.Lease | None = None
+        stack.callback(self._drop)
+
+    def lease(self) -> vsphere_lease.Lease:
+        if self._lease is None or self._lease.ended():
+            self._drop()
+            self._stack = ExitStack()
+            self._lease = self._stack.enter_context(vsphere_lease.shared(self._center, *self._of))
+        return self._lease
+
+    def _drop(self) -> None:
+        stack, self._stack, self._lease = self._stack, None, None
+        if stack is not None:
+            stack.close()
+
+    def open(self) -> AbstractContextManager[BinaryIO]:
+        lease = self.lease()
+        return vsphere_lease.opened(lease, lease.stream(self._disk.place, [d.place for d in self._vm.disks]))
+
+    def told(self, percent: int) -> None:
+        if self._lease is not None:
+            self._lease.told(percent)
+
+
+def used_extents(used: Sequence[tuple[int, int]], size: int) -> list[Extent]:
+    """The map of a disk of which only the areas (offset, length) are in use: what lies between reads as zeroes (pure)."""
+    found: list[Extent] = []
+    at = 0
+    for offset, length in sorted(used):
+        start, end = max(at, offset), min(size, offset + length)
+        if start >= end:
+            continue
+        if start > at:
+            found.append(Extent(at, start - at, True))
+        if found and not found[-1].zero:
+            found[-1] = Extent(found[-1].offset, end - found[-1].offset, False)
+        else:
+            found.append(Extent(start, end - start, False))
+        at = end
+    if at < size:
+        found.append(Extent(at, size - at, True))
+    return found
+
+
+class FlatReader:
+    """A flat file as a `Reader`. Where nothing is known of its holes, all of it is one extent with data."""
+
+    def __init__(self, file: vsphere_files.RemoteFile, extents: Sequence[Extent] | None = None) -> None:
+        self._file = file
+        self._extents = extents
+
+    @property
+    def size(self) -> int:
+        """The virtual size in bytes."""
+        return self._file.size
+
+    def extents(self) -> Iterator[Extent]:
+        """What vSphere has told of it, or the whole disk as one extent."""
+        yield from self._extents or [Extent(0, self.size, False)]
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes. Raises StepFailed when they can't be had."""
+        return self._file.read(offset, length)
+
+    def stamp(self) -> str:
+        """Whether the file was written to or replaced, when it is asked again."""
+        return self._file.stamp()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._file.close()

@@ -1,0 +1,162 @@
+"""The rounds of a warm copy (`migrate.warm.rounds`) on a machine of the vCenter: killed anywhere, what is copied is the source."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blue_wizard.errors import StepFailed
+from blue_wizard.migrate.sources.vsphere import Vsphere
+from blue_wizard.migrate.targets.origin import reading
+from blue_wizard.migrate.warm.rounds import Means, WarmDisk, fresh_state, run_round
+from tests.unit.migrate.transfer.disks import Disk
+from tests.unit.migrate.warm.fake import Killed, Shelf
+
+from .conftest import SIZE, Start, Vcenter, disk, machine
+
+SIZES = {"2000": SIZE, "2001": SIZE + 512}
+FILES = {"2000": "one", "2001": "two"}
+
+
+class Store(Shelf):
+    """Targets and notes of a machine of the vCenter, which outlive every worker."""
+
+    def __init__(self, center: Vcenter, id: str, folder: Path) -> None:
+        self.center, self.id, self.folder = center, id, folder
+        self.targets = {key: Disk(size, f"target-{key}") for key, size in SIZES.items()}
+        self.state: dict[str, Any] = fresh_state()
+        self.told: list[str] = []
+        self.hook = lambda _what: None
+
+    def means(self) -> Means:
+        """What the next worker is given: a source of its own."""
+        return Means(
+            source=Vsphere(self.center.url),
+            machine=self.id,
+            owner="j.warm",
+            disks=[WarmDisk(key, size) for key, size in SIZES.items()],
+            open_target=self._open,
+            open_source=lambda export, d: reading(export, {"machine": self.id, "disk": d.id, "size": d.size}),
+            journals=lambda kind, d: self.folder / f"{kind}.{d.id}",
+            recall=lambda: dict(self.state),
+            remember=self._remember,
+            tell=lambda _kind, text: self.told.append(text),
+        )
+
+    def holds(self) -> bool:
+        return all(
+            self.targets[key].get(0, size) == self.center.flat("shop", FILES[key]).read_bytes()
+            for key, size in SIZES.items()
+        )
+
+
+@pytest.fixture(params=["https", "lease"])
+def store(start: Start, tmp_path: Path, request: pytest.FixtureRequest) -> Store:
+    two = disk("two", SIZES["2001"])
+    center = start(machine("shop", disk("one"), two, Power="poweredOn", Tools=True), read=request.param)
+    made = Store(center, center.id("shop"), tmp_path / "journals")
+    made.folder.mkdir()
+    Vsphere(center.url).prepare(made.id)
+    return made
+
+
+def test_rounds_a_cutover_and_nothing_left(store: Store) -> None:
+    center, source = store.center, Vsphere(store.center.url)
+    assert run_round(store.means()).kind == "full"
+    center.write("shop", SIZE - 7, b"between", "one")
+    second = run_round(store.means(), check="whole")
+    assert (second.kind, second.notes) == ("changes", ())
+    assert store.holds()
+    # Two rounds of changes while it runs, and the last one while it is off.
+    center.write("shop", 1 << 20, b"once more" * 999, "two")
+    assert run_round(store.means()).kind == "changes"
+    center.write("shop", 2 << 20, b"the last words", "two")
+    source.shut_down(store.id, timeout_s=30, check_stop=lambda: None)
+    last = run_round(store.means(), check="whole")
+    assert (last.kind, last.notes) == ("changes", ())
+    assert store.holds()
+    assert store.state["sha256"] == {
+        key: hashlib.sha256(center.flat("shop", file).read_bytes()).hexdigest() for key, file in FILES.items()
+    }
+    source.forget(store.id, "j.warm", {"tracking": False})
+    assert center.state("shop") == {"power": "poweredOff", "snapshots": [], "tracked": False}
+
+
+def test_change_ids_that_begin_anew_cost_a_comparison_and_no_full_copy(store: Store) -> None:
+    run_round(store.means())
+    store.center.control("machine", Machine="shop", Lose=True)
+    store.center.write("shop", 3 << 20, b"unseen", "one")
+    found = run_round(store.means())
+    assert found.kind == "compare"
+    assert any("has begun anew" in note for note in found.notes)
+    assert store.holds()
+    assert found.moved < SIZE
+
+
+def test_a_disk_that_has_grown_ends_the_copy_before_anything_is_written(store: Store) -> None:
+    run_round(store.means())
+    before = store.targets["2001"].get(0, SIZES["2001"])
+    store.center.control("machine", Machine="shop", Disk=2001, Size=SIZES["2001"] + (1 << 20))
+    with pytest.raises(StepFailed, match="has 5247488 bytes now, the plan says"):
+        run_round(store.means())
+    assert store.targets["2001"].get(0, SIZES["2001"]) == before
+
+
+def test_a_foreign_snapshot_waits_for_a_person_and_the_round_goes_on_afterwards(store: Store) -> None:
+    from blue_wizard.reach import vsphere
+
+    run_round(store.means())
+    store.center.control("machine", Machine="shop", Snapshot="nightly backup")
+    store.center.write("shop", 9999, b"meanwhile", "one")
+    with pytest.raises(StepFailed, match="nightly backup"):
+        run_round(store.means())
+    session = vsphere.connect(store.center.url)
+    session.wait_for(session.change("VirtualMachine", store.id, "RemoveAllSnapshots_Task"))
+    assert run_round(store.means(), check="whole").notes == ()
+    assert store.holds()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_anywhere(store: Store, seed: int) -> None:
+    draw = random.Random(seed)  # noqa: S311
+    center = store.center
+
+    def scribble() -> None:
+        for _write in range(draw.randrange(4)):
+            key = draw.choice(list(SIZES))
+            data = draw.randbytes(draw.choice([1, 700]))
+            center.write("shop", draw.randrange(SIZES[key] - len(data)), data, FILES[key])
+
+    for _round in range(4):
+        for _attempt in range(draw.randrange(4)):
+            left = draw.randrange(12)
+
+            def hook(_what: str) -> None:
+                nonlocal left
+                left -= 1
+                if left < 0:
+                    raise Killed
+
+            store.hook = hook
+            try:
+                run_round(store.means())
+            except Killed:
+                scribble()
+            if draw.random() < 0.2:
+                center.control("machine", Machine="shop", Lose=True)
+        store.hook = lambda _what: None
+        scribble()
+        run_round(store.means())
+    center.control("faults", ExpireCalls=draw.randrange(1, 9))
+    Vsphere(center.url).shut_down(store.id, timeout_s=30, check_stop=lambda: None)
+    scribble()
+    found = run_round(store.means(), check="whole")
+    assert store.holds()
+    # Nothing differed of which vSphere had said nothing.
+    assert found.notes == () or found.kind == "compare"
+    Vsphere(center.url).forget(store.id, "j.warm", {"tracking": False})
+    assert center.state("shop") == {"power": "poweredOff", "snapshots": [], "tracked": False}
