@@ -75,9 +75,9 @@ class Fault:
 
 
 def fault(
-    name: str,
+    name: str | dict[str, tuple[str, ...]],
     *,
-    on: tuple[str, ...],
+    on: tuple[str, ...] = (),
     code: str = "",
     hop: str = "",
     segment: str | tuple[str, ...] = (),
@@ -89,14 +89,20 @@ def fault(
     restores: str = "exact",
     note: str = "",
 ) -> Callable[[Callable[[Target], list[Change]]], Callable[[Target], list[Change]]]:
-    """Register the function that plans a fault; the family is its module's name."""
+    """Register the function that plans a fault; the family is its module's name.
+
+    What is the same on several kinds of port, and is to be tried on each, is a row for each: `name` is then a table of the rows'
+    names, each with its `on`.
+    """
+    rows = {name: on} if isinstance(name, str) else name
 
     def register(plan: Callable[[Target], list[Change]]) -> Callable[[Target], list[Change]]:
-        assert name not in FAULTS, name
         segments = (segment,) if isinstance(segment, str) else segment
         family = plan.__module__.rpartition(".")[2]
-        FAULTS[name] = Fault(name, family, on, code, hop, segments, direction if verdict == "lost" else "", object, plan,
-                             verdict, look, also, restores, note)  # fmt: skip
+        for row, kinds in rows.items():
+            assert row not in FAULTS, row
+            FAULTS[row] = Fault(row, family, kinds, code, hop, segments, direction if verdict == "lost" else "", object, plan,
+                                verdict, look, also, restores, note)  # fmt: skip
         return plan
 
     return register

@@ -20,7 +20,12 @@ def _tags(t: Target, **values: str) -> list[Change]:
 
 
 @fault(
-    "port-dead", on=ANY, code="ovs.dead-vlan", hop="compute-br-int", segment="compute-ovs", object="{edge}", note=HELD
+    {"port-dead": ANY, "ovsfw-port-dead": OVSFW},
+    code="ovs.dead-vlan",
+    hop="compute-br-int",
+    segment="compute-ovs",
+    object="{edge}",
+    note=HELD,
 )
 def _(t: Target) -> list[Change]:
     return _tags(t, tag="4095")
@@ -41,8 +46,7 @@ def _(t: Target) -> list[Change]:
 
 
 @fault(
-    "port-wrong-tag",
-    on=ANY,
+    {"port-wrong-tag": ANY, "ovsfw-port-wrong-tag": OVSFW, "vlan-port-wrong-tag": ("vlan-hybrid",)},
     code="ovs.wrong-tag",
     hop="compute-br-int",
     segment="compute-ovs",
@@ -54,7 +58,12 @@ def _(t: Target) -> list[Change]:
 
 
 @fault(
-    "port-no-tag", on=ANY, code="ovs.no-tag", hop="compute-br-int", segment="compute-ovs", object="{edge}", note=HELD
+    {"port-no-tag": ANY, "vlan-ovsfw-port-no-tag": ("vlan-ovsfw",)},
+    code="ovs.no-tag",
+    hop="compute-br-int",
+    segment="compute-ovs",
+    object="{edge}",
+    note=HELD,
 )
 def _(t: Target) -> list[Change]:
     return _tags(t, tag="[]")
@@ -71,58 +80,6 @@ def _(t: Target) -> list[Change]:
 )
 def _(t: Target) -> list[Change]:
     return _tags(t, vlan_mode="trunk", trunks="[99]")
-
-
-@fault(
-    "ovsfw-port-dead",
-    on=OVSFW,
-    code="ovs.dead-vlan",
-    hop="compute-br-int",
-    segment="compute-ovs",
-    object="{edge}",
-    note=HELD,
-)
-def _(t: Target) -> list[Change]:
-    return _tags(t, tag="4095")
-
-
-@fault(
-    "ovsfw-port-wrong-tag",
-    on=OVSFW,
-    code="ovs.wrong-tag",
-    hop="compute-br-int",
-    segment="compute-ovs",
-    object="{edge}",
-    note=HELD,
-)
-def _(t: Target) -> list[Change]:
-    return _tags(t, tag="99")
-
-
-@fault(
-    "vlan-port-wrong-tag",
-    on=("vlan-hybrid",),
-    code="ovs.wrong-tag",
-    hop="compute-br-int",
-    segment="compute-ovs",
-    object="{edge}",
-    note=HELD,
-)
-def _(t: Target) -> list[Change]:
-    return _tags(t, tag="99")
-
-
-@fault(
-    "vlan-ovsfw-port-no-tag",
-    on=("vlan-ovsfw",),
-    code="ovs.no-tag",
-    hop="compute-br-int",
-    segment="compute-ovs",
-    object="{edge}",
-    note=HELD,
-)
-def _(t: Target) -> list[Change]:
-    return _tags(t, tag="[]")
 
 
 @fault(
@@ -188,21 +145,7 @@ def _(t: Target) -> list[Change]:
 
 
 @fault(
-    "br-int-empty",
-    on=ANY,
-    code="ovs.flows-missing",
-    hop="compute-br-int",
-    segment="compute-ovs",
-    object="br-int",
-    note="the agent is held: without the canary of table 23 it makes all rules again within seconds",
-)
-def _(t: Target) -> list[Change]:
-    return [held(t.host), flows_gone(t, t.host, "br-int")]
-
-
-@fault(
-    "ovsfw-br-int-empty",
-    on=OVSFW,
+    {"br-int-empty": ANY, "ovsfw-br-int-empty": OVSFW},
     code="ovs.flows-missing",
     hop="compute-br-int",
     segment="compute-ovs",

@@ -36,8 +36,7 @@ def _tag(t: Target, **values: str) -> list[Change]:
 
 
 @fault(
-    "dhcp-port-wrong-tag",
-    on=ANY,
+    {"dhcp-port-wrong-tag": ANY, "vlan-dhcp-port-wrong-tag": VLAN},
     code="ovs.wrong-tag",
     hop="network-br-int",
     segment="network-ovs",
@@ -65,18 +64,6 @@ def _(t: Target) -> list[Change]:
     return _tag(t, tag="[]")
 
 
-@fault(
-    "vlan-dhcp-port-wrong-tag",
-    on=VLAN,
-    code="ovs.wrong-tag",
-    hop="network-br-int",
-    segment="network-ovs",
-    object="{dhcp_tap}",
-)
-def _(t: Target) -> list[Change]:
-    return _tag(t, tag="98")
-
-
 @fault("dhcp-port-down", on=ANY, code="dhcp.port-down", hop="dhcp-port", segment="network-ovs", object="{dhcp_tap}")
 def _(t: Target) -> list[Change]:
     return [stopped(t.net, AGENT), link_down(t, t.net, t.dhcp_tap, t.namespace)]
@@ -91,14 +78,8 @@ def _killed(t: Target) -> list[Change]:
     return [stopped(t.net, AGENT), dnsmasq(t, lambda file, _: f"kill -9 $(cat {file})")]
 
 
-@fault("dnsmasq-dead", on=ANY, code="dhcp.server-down", hop="dhcp-server", segment="dhcp", object="dnsmasq", note=HELD)
-def _(t: Target) -> list[Change]:
-    return _killed(t)
-
-
 @fault(
-    "vlan-dnsmasq-dead",
-    on=VLAN,
+    {"dnsmasq-dead": ANY, "vlan-dnsmasq-dead": VLAN},
     code="dhcp.server-down",
     hop="dhcp-server",
     segment="dhcp",

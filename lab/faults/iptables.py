@@ -15,7 +15,11 @@ OFFER = "-p udp --sport 67 --dport 68"
 
 
 @fault(
-    "iptables-request-rule", on=HYBRID, code="iptables.dhcp-request-rule", hop="qbr", segment="qbr", object="{chain_o}"
+    {"iptables-request-rule": HYBRID, "iptables-request-rule-vlan": ("vlan-hybrid",)},
+    code="iptables.dhcp-request-rule",
+    hop="qbr",
+    segment="qbr",
+    object="{chain_o}",
 )
 def _(t: Target) -> list[Change]:
     return [rules_gone(t, t.host, t.chain("o"), r"-s 0\.0\.0\.0/32 .*--sport 68 .*--dport 67 .*-j RETURN")]
@@ -32,18 +36,6 @@ def _(t: Target) -> list[Change]:
 )
 def _(t: Target) -> list[Change]:
     return [rules_gone(t, t.host, t.chain("i"), r"--sport 67 .*--dport 68 .*-j RETURN")]
-
-
-@fault(
-    "iptables-request-rule-vlan",
-    on=("vlan-hybrid",),
-    code="iptables.dhcp-request-rule",
-    hop="qbr",
-    segment="qbr",
-    object="{chain_o}",
-)
-def _(t: Target) -> list[Change]:
-    return [rules_gone(t, t.host, t.chain("o"), r"-s 0\.0\.0\.0/32 .*--sport 68 .*--dport 67 .*-j RETURN")]
 
 
 @fault(

@@ -21,8 +21,7 @@ def _reg5(t: Target) -> str:
 
 
 @fault(
-    "ovsfw-request-flow",
-    on=OVSFW,
+    {"ovsfw-request-flow": OVSFW, "vlan-ovsfw-request-flow": ("vlan-ovsfw",)},
     code="ovsfw.request-flow",
     hop="compute-br-int",
     segment="compute-ovs",
@@ -33,33 +32,7 @@ def _(t: Target) -> list[Change]:
 
 
 @fault(
-    "ovsfw-reply-flow",
-    on=OVSFW,
-    code="ovsfw.reply-flow",
-    hop="compute-br-int",
-    segment="compute-ovs",
-    direction="reply",
-    object="{tap}|table=81|table 81",
-)
-def _(t: Target) -> list[Change]:
-    return [flows_gone(t, t.host, "br-int", "table=81,udp,tp_src=67,tp_dst=68", _reg5(t))]
-
-
-@fault(
-    "vlan-ovsfw-request-flow",
-    on=("vlan-ovsfw",),
-    code="ovsfw.request-flow",
-    hop="compute-br-int",
-    segment="compute-ovs",
-    object="{tap}|table=71|table 71",
-)
-def _(t: Target) -> list[Change]:
-    return [flows_gone(t, t.host, "br-int", "table=71,udp,tp_src=68,tp_dst=67", _in_port(t))]
-
-
-@fault(
-    "vlan-ovsfw-reply-flow",
-    on=("vlan-ovsfw",),
+    {"ovsfw-reply-flow": OVSFW, "vlan-ovsfw-reply-flow": ("vlan-ovsfw",)},
     code="ovsfw.reply-flow",
     hop="compute-br-int",
     segment="compute-ovs",

@@ -23,20 +23,7 @@ def _without_net(t: Target) -> Change:
 
 
 @fault(
-    "flood-flow-missing",
-    on=VXLAN,
-    code="tunnel.flood-flow",
-    hop="compute-br-tun",
-    segment="compute-ovs",
-    object="br-tun|table 22|table=22",
-)
-def _(t: Target) -> list[Change]:
-    return [flows_gone(t, t.host, "br-tun", _flood(t))]
-
-
-@fault(
-    "ovsfw-flood-flow-missing",
-    on=OVSFW,
+    {"flood-flow-missing": VXLAN, "ovsfw-flood-flow-missing": OVSFW},
     code="tunnel.flood-flow",
     hop="compute-br-tun",
     segment="compute-ovs",
@@ -195,21 +182,7 @@ def _(t: Target) -> list[Change]:
 
 
 @fault(
-    "tunnel-input-compute",
-    on=VXLAN,
-    code="tunnel.input-flow",
-    hop="compute-br-tun",
-    segment="compute-ovs",
-    direction="reply",
-    object="br-tun|table 4|table=4",
-)
-def _(t: Target) -> list[Change]:
-    return [flows_gone(t, t.host, "br-tun", _input(t))]
-
-
-@fault(
-    "ovsfw-tunnel-input-compute",
-    on=OVSFW,
+    {"tunnel-input-compute": VXLAN, "ovsfw-tunnel-input-compute": OVSFW},
     code="tunnel.input-flow",
     hop="compute-br-tun",
     segment="compute-ovs",

@@ -38,20 +38,7 @@ def _other(actions: str) -> str:
 
 
 @fault(
-    "vlan-rewrite-missing",
-    on=VLAN,
-    code="vlan.rewrite-flow",
-    hop="compute-bridge",
-    segment="compute-ovs",
-    object="br-ex",
-)
-def _(t: Target) -> list[Change]:
-    return [flows_gone(t, t.host, "br-ex", _rewrite(t, t.host))]
-
-
-@fault(
-    "vlan-ovsfw-rewrite-missing",
-    on=OVSFW,
+    {"vlan-rewrite-missing": VLAN, "vlan-ovsfw-rewrite-missing": OVSFW},
     code="vlan.rewrite-flow",
     hop="compute-bridge",
     segment="compute-ovs",
@@ -74,13 +61,12 @@ def _(t: Target) -> list[Change]:
     return [flows_gone(t, t.net, "br-ex", _rewrite(t, t.net))]
 
 
-@fault("vlan-wrong-id", on=VLAN, code="vlan.wrong-id", hop="compute-bridge", segment="network-ovs", object="br-ex")
-def _(t: Target) -> list[Change]:
-    return [flows_changed(t, t.host, "br-ex", _rewrite(t, t.host), _other)]
-
-
 @fault(
-    "vlan-ovsfw-wrong-id", on=OVSFW, code="vlan.wrong-id", hop="compute-bridge", segment="network-ovs", object="br-ex"
+    {"vlan-wrong-id": VLAN, "vlan-ovsfw-wrong-id": OVSFW},
+    code="vlan.wrong-id",
+    hop="compute-bridge",
+    segment="network-ovs",
+    object="br-ex",
 )
 def _(t: Target) -> list[Change]:
     return [flows_changed(t, t.host, "br-ex", _rewrite(t, t.host), _other)]
@@ -192,21 +178,7 @@ def _(t: Target) -> list[Change]:
 
 
 @fault(
-    "vlan-input-missing-compute",
-    on=VLAN,
-    code="vlan.input-flow",
-    hop="compute-br-int",
-    segment="compute-ovs",
-    direction="reply",
-    object="br-int",
-)
-def _(t: Target) -> list[Change]:
-    return [flows_gone(t, t.host, "br-int", _input(t, t.host))]
-
-
-@fault(
-    "vlan-ovsfw-input-missing-compute",
-    on=OVSFW,
+    {"vlan-input-missing-compute": VLAN, "vlan-ovsfw-input-missing-compute": OVSFW},
     code="vlan.input-flow",
     hop="compute-br-int",
     segment="compute-ovs",

@@ -1,0 +1,1 @@
+"""Faults on recorded facts: a module for each of `diagnose/rules/`."""
