@@ -8,12 +8,15 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from .host_cloud import Cloud
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -150,3 +153,18 @@ def images(_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("images")
     subprocess.run([ROOT / "lab" / "lab", "fixture", folder], check=True)
     return folder
+
+
+@pytest.fixture(scope="module")
+def _host_image(_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    from .host_cloud import uploaded
+
+    yield from uploaded(Lab(_environment, tmp_path_factory.mktemp("state")), tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture
+def cloud(lab: Lab, _host_image: None) -> Iterator[Cloud]:
+    """The compute hosts, in service, and servers of the test's own on them (for tests of host maintenance)."""
+    from .host_cloud import tidy
+
+    yield from tidy(lab)

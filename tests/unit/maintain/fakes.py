@@ -117,6 +117,7 @@ def api_server(
 class Nova:
     """Services, servers, migrations and ports. Its migrations end as `fate` says, as soon as they are looked at twice.
 
+    `ends` is False where nobody ends a migration that is aborted; `why` is the last line of a failure's trace.
     `late`: something fails after the guest has gone over. The guests in `asleep` do not run.
     """
 
@@ -134,6 +135,9 @@ class Nova:
         self.plain = False
         self.held: dict[str, dict[str, Any]] = {}
         self.asleep: set[str] = set()
+        self.ends = True
+        self.why = "NoValidHost: none"
+        self.bindings: dict[str, str] = {"cmp1": "ACTIVE"}
 
     def domains(self, _cloud: str, host: str, **_more: Any) -> dict[str, str]:
         return {s["id"]: "x" for s in self.servers.values() if s["OS-EXT-SRV-ATTR:host"] == host}
@@ -151,8 +155,10 @@ class Nova:
                 return {"instanceAction": {"events": [{"result": "Error", "details": "No valid host was found."}]}}
             if microversion:
                 raise ApiError("compute", "GET", path, 406, "not acceptable")
-            trace = "Traceback (most recent call last):\n  File\nNoValidHost: none\n"
+            trace = "Traceback (most recent call last):\n  File\n" + self.why + "\n"
             return {"instanceAction": {"events": [{"result": "Error", "traceback": trace}]}}
+        if path.endswith("/bindings"):
+            return {"bindings": [{"host": h, "status": s} for h, s in self.bindings.items()]}
         if path.endswith("/dhcp-agents"):
             return {"agents": []}
         if m := re.fullmatch(r"/resource_providers/rp-(.*)/allocations", path):
@@ -251,9 +257,14 @@ class Nova:
         if service == "placement":
             del self.held[path.removeprefix("/allocations/")]
             return
+        if service == "network":
+            del self.bindings[path.rpartition("/")[2]]
+            return
         number = int(path.rpartition("/")[2])
         for m in self.migrations:
             if m["id"] == number:
+                if not self.ends:
+                    raise ApiError("compute", "DELETE", path, 409, "its host is down")
                 if m["status"] == "queued":
                     raise ApiError("compute", "DELETE", path, 400, "not running")
                 m["status"] = "cancelled"

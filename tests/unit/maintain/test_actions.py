@@ -64,6 +64,7 @@ def test_giving_back_only_opens_what_its_job_has_closed(use: Use) -> None:
     assert nova.services["cmp1"]["disabled_reason"] == reason
 
 
+@pytest.mark.failure("b18")
 def test_a_server_that_came_at_the_last_moment_is_noticed(use: Use) -> None:
     use(Nova(api_server("s1"), api_server("s2"), api_server("s3", host="cmp2")))
     args = {"cloud": "lab", "host": "cmp1", "servers": ["s1", "s2"]}
@@ -96,6 +97,7 @@ def test_a_move_and_its_way_back(use: Use, args: dict[str, Any]) -> None:
     assert [c[2]["os-migrateLive"]["host"] for c in nova.calls if c[0] == "POST"] == ["cmp2", "cmp1"]
 
 
+@pytest.mark.failure("b27")
 def test_a_migration_in_flight_is_adopted_and_not_begun_twice(use: Use, args: dict[str, Any]) -> None:
     nova, ctx = use(Nova(api_server())), Context()
     Begin().do(ctx, args)
@@ -127,6 +129,7 @@ def test_what_somebody_else_moved_is_not_brought_back(use: Use, args: dict[str, 
     assert nova.calls == []
 
 
+@pytest.mark.failure("b17")
 def test_a_server_that_its_owner_deletes_stops_nobody(use: Use, args: dict[str, Any]) -> None:
     nova, ctx = use(Nova(api_server())), Context()
     arrive = _begin(args, ctx)
@@ -138,6 +141,7 @@ def test_a_server_that_its_owner_deletes_stops_nobody(use: Use, args: dict[str, 
     Begin().undo(gone, args, gone.outcomes["start.s1"])
 
 
+@pytest.mark.failure("b1", "b2")
 def test_a_refusal_after_the_call_is_told_in_novas_words(use: Use, args: dict[str, Any]) -> None:
     nova, ctx = use(Nova(api_server(), fate="error")), Context()
     arrive = _begin(args, ctx)
@@ -147,6 +151,7 @@ def test_a_refusal_after_the_call_is_told_in_novas_words(use: Use, args: dict[st
     assert nova.servers["s1"]["OS-EXT-SRV-ATTR:host"] == "cmp1"
 
 
+@pytest.mark.failure("b2")
 def test_newer_clouds_say_it_in_plain_words(use: Use, args: dict[str, Any]) -> None:
     nova, ctx = use(Nova(api_server(), fate="error")), Context()
     nova.plain = True
@@ -170,6 +175,7 @@ def test_a_step_that_never_asked_undoes_nothing(use: Use, args: dict[str, Any]) 
     assert nova.calls == []
 
 
+@pytest.mark.failure("b11")
 def test_a_silent_server_has_its_migration_aborted(
     use: Use, args: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +187,7 @@ def test_a_silent_server_has_its_migration_aborted(
     assert nova.migrations[0]["status"] == "cancelled"
 
 
+@pytest.mark.failure("b3")
 def test_a_migration_that_does_not_converge_is_forced_only_with_consent(
     use: Use, args: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

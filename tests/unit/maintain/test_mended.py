@@ -25,6 +25,7 @@ def _resets(nova: Nova) -> int:
     return len([c for c in nova.calls if c[2] == {"os-resetState": {"state": "active"}}])
 
 
+@pytest.mark.failure("b8")
 def test_a_server_that_has_gone_over_and_runs_is_called_active_again(use: Use, args: dict[str, Any]) -> None:
     nova, ctx = use(Nova(api_server(), fate="late")), Context()
     arrive = _begun(args, ctx)
@@ -62,6 +63,7 @@ def _gone_over(nova: Nova) -> None:
     nova.get("compute", "/servers/s1")
 
 
+@pytest.mark.failure("b8")
 @pytest.mark.parametrize("undone", [False, True])
 def test_a_guest_that_does_not_run_is_left_for_a_person(
     use: Use, args: dict[str, Any], monkeypatch: pytest.MonkeyPatch, undone: bool

@@ -24,6 +24,7 @@ def test_the_emptiest_host_is_taken_and_what_is_taken_counts() -> None:
     assert sorted(a.dest for a in placed.values()) == ["cmp2", "cmp2", "cmp3", "cmp3"]
 
 
+@pytest.mark.failure("b16")
 def test_the_largest_goes_first_and_the_one_that_does_not_fit_says_why() -> None:
     placed = _place(site(server("small", ram=512), server("large", ram=4000)))
     assert list(placed) == ["large", "small"]
@@ -32,6 +33,7 @@ def test_the_largest_goes_first_and_the_one_that_does_not_fit_says_why() -> None
     assert "cmp2: MEMORY_MB: 512 needed, 96 free" in placed["small"].why
 
 
+@pytest.mark.failure("b16")
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -71,6 +73,7 @@ def test_traits_and_aggregates() -> None:
     assert dests == ["cmp2", "cmp3", "cmp2", ""]
 
 
+@pytest.mark.failure("b15")
 def test_server_groups() -> None:
     hosts = (compute("cmp1"), compute("cmp2"), compute("cmp3"))
     pair = (server("a"), server("b"))

@@ -25,6 +25,7 @@ def test_all_agree() -> None:
     assert disagreement(ARRIVED, RECORD, "cmp2", DOMAINS, [PORT], source="cmp1") == []
 
 
+@pytest.mark.failure("b7", "b9", "b10")
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -56,6 +57,7 @@ def test_empty_only_when_all_three_agree() -> None:
     assert len(left_over({"a": "web"}, {"b": "i-1"}, ["c"], ["d (running)"], ["e"])) == 4
 
 
+@pytest.mark.failure("b23")
 def test_back() -> None:
     assert not_back("boot1", "6.1.0-22", "", "") == ""
     assert not_back("boot2", "6.1.0-22", "boot1", "6.1.0-22") == ""
@@ -63,6 +65,7 @@ def test_back() -> None:
     assert "6.1.0-9" in not_back("boot2", "6.1.0-9", "boot1", "6.1.0-22")
 
 
+@pytest.mark.failure("b24")
 def test_ready() -> None:
     agents = [{"binary": "neutron-openvswitch-agent", "alive": True}]
     assert missing(True, agents, [], "") == []

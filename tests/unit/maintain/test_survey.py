@@ -37,6 +37,7 @@ DISABLED = service("cmp1", enabled=False, reason="ticket 4711")
 LONELY = {"agents": (Agent("a", "neutron-l3-agent", True, ("r1", "r2"), ("r1",)),)}
 
 
+@pytest.mark.failure("b25", "b26", "b31")
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -151,6 +152,7 @@ def test_never_more_on_the_way_than_asked_for(parallel: int, order: str) -> None
     assert " ".join(s.id for s in interleaved(pairs, parallel)) == order
 
 
+@pytest.mark.failure("b33")
 def test_names_are_exact() -> None:
     listed = [service("compute1"), service("compute10")]
     assert find("compute1", listed).host == "compute1"
@@ -161,6 +163,7 @@ def test_names_are_exact() -> None:
         find("compute100", listed)
 
 
+@pytest.mark.failure("b33")
 def test_servers_by_name_or_id() -> None:
     here = [server("s1", name="web"), server("s2", name="web"), server("s3", name="db")]
     assert servers_named(["db", "s1"], here) == {"s1", "s3"}

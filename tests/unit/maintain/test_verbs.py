@@ -17,6 +17,7 @@ def _assess(wishes: Wishes | None = None, *, dead: bool = False, vnic: str = "no
     return assess(server(**values), ports, wishes or Wishes(), dead=dead)
 
 
+@pytest.mark.failure("b14", "b16", "b19", "b20")
 @pytest.mark.parametrize(
     ("values", "verb"),
     [
@@ -78,6 +79,7 @@ def test_a_dead_host_is_evacuated(state: str, verb: Verb) -> None:
     assert _assess(dead=True, vm_state=state).verb is verb
 
 
+@pytest.mark.failure("b32")
 def test_only_what_is_carried_costs_time() -> None:
     small, large = server(ram=512, disk=0), server(ram=1 << 16, disk=0)
     assert seconds_of(large, Verb.LIVE) > seconds_of(small, Verb.LIVE)

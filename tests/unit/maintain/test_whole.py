@@ -144,6 +144,7 @@ def test_entered(world: World) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.failure("b27")
 @pytest.mark.parametrize("at", _steps())
 def test_killed_after_the_effect_and_carried_on(world: World, at: str) -> None:
     for step in _plan(world).steps:
@@ -157,6 +158,7 @@ def test_killed_after_the_effect_and_carried_on(world: World, at: str) -> None:
     assert asked == ["confirmResize", "migrate", "os-migrateLive", "os-migrateLive", "os-stop"]
 
 
+@pytest.mark.failure("b29")
 @pytest.mark.parametrize("killed", [False, True])
 @pytest.mark.parametrize("at", _steps())
 def test_rolled_back_from_every_step(world: World, at: str, killed: bool) -> None:
@@ -237,6 +239,7 @@ def _without_times(state: Any) -> Any:
     return servers, services, flags, sorted(keys)
 
 
+@pytest.mark.failure("b23")
 def test_a_host_that_was_not_rebooted_is_not_given_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = _plan(world)
     for step in plan.steps:

@@ -7,9 +7,8 @@ from blue_wizard.facts.servers import Migration
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import poll
-from blue_wizard.maintain import moving
+from blue_wizard.maintain import moving, patient
 from blue_wizard.maintain.actions import cordon
-from blue_wizard.reach import openstack
 from blue_wizard.reach.openstack import Cloud, client_command
 from blue_wizard.text import _
 
@@ -17,6 +16,7 @@ __all__ = ["ColdMigrate", "carry"]
 
 _TIMEOUT_S = 1800.0
 _CONFIRM_S = 300.0
+_TRIES = 5
 
 
 @action("nova.server.cold-migrate")
@@ -25,7 +25,7 @@ class ColdMigrate(Action):
 
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
         """It is away and settled, or gone."""
-        cloud = openstack.connect(args["cloud"])
+        cloud = patient.connect(args["cloud"], ctx)
         now = moving.server_now(cloud, args["server"])
         if now is None:
             return {"host": None, "note": _("was deleted meanwhile")}
@@ -38,7 +38,7 @@ class ColdMigrate(Action):
 
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Move it, and confirm that: what it was on its source is deleted by that."""
-        cloud = openstack.connect(args["cloud"])
+        cloud = patient.connect(args["cloud"], ctx)
         if ctx.noted("before") is None:
             newest = next(iter(moving.migrations_of(cloud, args["server"])), None)
             ctx.note("before", newest.id if newest else 0)
@@ -48,7 +48,7 @@ class ColdMigrate(Action):
         """Record, host, task, libvirt on one side only, binding of each port."""
         if outcome["host"] is None or outcome["note"]:
             return
-        cloud = openstack.connect(args["cloud"])
+        cloud = patient.connect(args["cloud"], ctx)
         found = moving.look(cloud, args["server"], args["source"], outcome["host"], outcome["migration"])
         if found:
             text = _("Server {name} has not arrived for sure: {found}")
@@ -58,7 +58,7 @@ class ColdMigrate(Action):
         """Revert what is not confirmed, else move it back."""
         if ctx.noted("before") is None:
             return
-        cloud = openstack.connect(args["cloud"])
+        cloud = patient.connect(args["cloud"], ctx)
 
         def rests() -> bool | None:
             now = moving.server_now(cloud, args["server"])
@@ -92,7 +92,7 @@ def carry(ctx: Context, cloud: Cloud, args: Args, dest: str, *, after: int | Non
         newest = next(iter(moving.migrations_of(cloud, args["server"])), None)
         after = newest.id if newest else 0
         ctx.event("effect", "cold-migrate server", server=args["server"], to=dest)
-        cloud.post("compute", path, {"migrate": {"host": dest} if dest else None})
+        _ask(ctx, cloud, args, dest, after)
     confirmed = False
 
     def done() -> str | None:
@@ -107,8 +107,7 @@ def carry(ctx: Context, cloud: Cloud, args: Args, dest: str, *, after: int | Non
             raise StepFailed(text.format(name=args["name"], dest=dest or "?", why=why))
         if now.vm_state == "resized" and not now.task_state and not confirmed:
             ctx.event("effect", "confirm cold migration", server=args["server"])
-            cloud.post("compute", path, {"confirmResize": None})
-            confirmed = True
+            confirmed = patient.sent(ctx, cloud, path, {"confirmResize": None})
             return None
         # Nova may be set to confirm by itself.
         over = record is not None and record.status == "confirmed"
@@ -118,6 +117,14 @@ def carry(ctx: Context, cloud: Cloud, args: Args, dest: str, *, after: int | Non
     host = poll(done, what, timeout_s=args.get("timeout_s", _TIMEOUT_S), check_stop=ctx.check_stop)
     newest = next(iter(moving.migrations_of(cloud, args["server"])), None)
     return {"host": host or None, "migration": newest.id if newest else None}
+
+
+def _ask(ctx: Context, cloud: Cloud, args: Args, dest: str, after: int) -> None:
+    path, body = f"/servers/{args['server']}/action", {"migrate": {"host": dest} if dest else None}
+    for _again in range(_TRIES):
+        if patient.sent(ctx, cloud, path, body) or _asked_before(ctx, cloud, args, after) is not None:
+            return
+    cloud.post("compute", path, body)
 
 
 def _asked_before(ctx: Context, cloud: Cloud, args: Args, after: int) -> Migration | None:

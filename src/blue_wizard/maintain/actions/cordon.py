@@ -6,8 +6,7 @@ from blue_wizard.errors import StepFailed
 from blue_wizard.facts.computes import Service
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
-from blue_wizard.maintain import mark, site
-from blue_wizard.reach import openstack
+from blue_wizard.maintain import mark, patient, site
 from blue_wizard.reach.openstack import client_command
 from blue_wizard.text import _
 
@@ -16,7 +15,7 @@ __all__ = ["Disable", "Enable", "open_again", "service_of"]
 
 def service_of(args: Args) -> Service:
     """The compute service as it is now. Raises StepFailed when it is gone."""
-    cloud = openstack.connect(args["cloud"])
+    cloud = patient.connect(args["cloud"])
     for service in site.services(cloud):
         if service.id == args["service"]:
             return service
@@ -25,7 +24,7 @@ def service_of(args: Args) -> Service:
 
 def _set(args: Args, *, enabled: bool, reason: str = "") -> None:
     body = {"status": "enabled"} if enabled else {"status": "disabled", "disabled_reason": reason}
-    openstack.connect(args["cloud"]).put("compute", f"/os-services/{args['service']}", body)
+    patient.connect(args["cloud"]).put("compute", f"/os-services/{args['service']}", body)
 
 
 def open_again(ctx: Context, args: Args) -> None:

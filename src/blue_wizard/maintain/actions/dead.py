@@ -6,9 +6,9 @@ from blue_wizard.errors import BlueWizardError, StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import poll
-from blue_wizard.maintain import moving
+from blue_wizard.maintain import moving, patient
 from blue_wizard.maintain.actions import cordon
-from blue_wizard.reach import computes, openstack
+from blue_wizard.reach import computes
 from blue_wizard.text import _
 
 __all__ = ["Evacuate", "ForceDown", "Gone", "LetUp"]
@@ -18,7 +18,7 @@ _AGREE_S = 120.0
 
 def _force(args: Args, *, down: bool) -> None:
     body = {"forced_down": down}
-    openstack.connect(args["cloud"]).put("compute", f"/os-services/{args['service']}", body)
+    patient.connect(args["cloud"]).put("compute", f"/os-services/{args['service']}", body)
 
 
 @action("nova.service.force-down")
@@ -84,7 +84,7 @@ class Evacuate(Action):
 
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
         """It is elsewhere and settled, or gone."""
-        now = moving.server_now(openstack.connect(args["cloud"]), args["server"])
+        now = moving.server_now(patient.connect(args["cloud"], ctx), args["server"])
         if now is None:
             return {"host": None, "note": _("was deleted meanwhile")}
         if now.host == args["source"] or now.task_state or now.vm_state not in {"active", "stopped"}:
@@ -93,7 +93,7 @@ class Evacuate(Action):
 
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Ask Nova, and wait until it runs elsewhere."""
-        cloud = openstack.connect(args["cloud"])
+        cloud = patient.connect(args["cloud"], ctx)
         now = moving.server_now(cloud, args["server"])
         # A killed attempt's call sets the task before it is answered.
         if now is not None and now.host == args["source"] and not now.task_state:
@@ -121,7 +121,7 @@ class Evacuate(Action):
         """Host, task, libvirt over there, and the binding of each port; its old host can't be asked."""
         if outcome["host"] is None or outcome["note"]:
             return
-        cloud, found = openstack.connect(args["cloud"]), [""]
+        cloud, found = patient.connect(args["cloud"], ctx), [""]
 
         def agreed() -> bool | None:
             found[:] = moving.look(cloud, args["server"], outcome["host"], outcome["host"], None)
@@ -135,7 +135,7 @@ class Evacuate(Action):
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
         """There is no way back: raises StepFailed when it was evacuated."""
-        now = moving.server_now(openstack.connect(args["cloud"]), args["server"])
+        now = moving.server_now(patient.connect(args["cloud"], ctx), args["server"])
         if ctx.noted("asked") and now is not None and now.host != args["source"]:
             raise StepFailed(
                 _("Server {name} stays on {host}: an evacuation can't be undone.").format(
@@ -150,7 +150,7 @@ class Gone(Action):
 
     def do(self, ctx: Context, args: Args) -> Outcome:
         """See that Nova has nothing on it any more, but what stays."""
-        cloud = openstack.connect(args["cloud"])
+        cloud = patient.connect(args["cloud"], ctx)
         listed = cloud.list("compute", f"/servers/detail?all_tenants=1&host={args['host']}", "servers")
         left = [
             f"{s['name']} ({s['id']})"

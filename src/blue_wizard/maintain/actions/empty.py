@@ -8,8 +8,8 @@ from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import poll
-from blue_wizard.maintain import site
-from blue_wizard.reach import computes, openstack
+from blue_wizard.maintain import patient, site
+from blue_wizard.reach import computes
 from blue_wizard.text import _
 
 __all__ = ["Empty", "Note", "Settle", "left_over"]
@@ -34,7 +34,7 @@ class Settle(Action):
 
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Wait until nothing is on its way here, then compare."""
-        cloud, host = openstack.connect(args["cloud"]), args["host"]
+        cloud, host = patient.connect(args["cloud"], ctx), args["host"]
 
         def arrived() -> bool | None:
             return None if any(m.dest == host for m in site.in_flight(cloud, host)) else True
@@ -83,7 +83,7 @@ class Empty(Action):
             raise StepFailed(_("{host} is not empty: {found}").format(host=args["host"], found="; ".join(found)))
 
     def _look(self, args: Args) -> list[str]:
-        cloud, host = openstack.connect(args["cloud"]), args["host"]
+        cloud, host = patient.connect(args["cloud"]), args["host"]
         allocations = cloud.get("placement", f"/resource_providers/{args['provider']}/allocations")["allocations"]
         return left_over(
             {s.id: s.name for s in site.servers_on(cloud, host)},

@@ -10,9 +10,8 @@ from blue_wizard.facts.servers import Migration, Server
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import poll
-from blue_wizard.maintain import moving, probes, site
-from blue_wizard.maintain.actions import cold, cordon, mended
-from blue_wizard.reach import openstack
+from blue_wizard.maintain import bindings, moving, patient, probes, site
+from blue_wizard.maintain.actions import cold, cordon, mended, torn
 from blue_wizard.reach.openstack import ApiError, Cloud, client_command
 from blue_wizard.text import _
 
@@ -22,11 +21,25 @@ _RECORD_S = 60.0
 _AGREE_S = 120.0
 _ABORT_S = 180.0
 _EVERY_S = 1.0
+_TRIES = 5
+_HEARD_S = 6.0
+"""Longer than a round of pings takes: who was heard within it is heard."""
 
 
-def _ask(cloud: Cloud, server: str, dest: str, *, force: bool) -> None:
-    body = {"host": dest or None, "block_migration": "auto", "force": force and bool(dest)}
-    cloud.post("compute", f"/servers/{server}/action", {"os-migrateLive": body})
+def _ask(ctx: Context, cloud: Cloud, args: Args, dest: str, before: int, *, force: bool) -> Migration:
+    """Ask Nova, once more where its API fails by itself and it has not heard; the record of the migration."""
+    bindings.clear(ctx, cloud, args["server"])
+    ctx.event("effect", "live-migrate server", server=args["server"], to=dest)
+    body = {"os-migrateLive": {"host": dest or None, "block_migration": "auto", "force": force and bool(dest)}}
+    path = f"/servers/{args['server']}/action"
+    for _again in range(_TRIES):
+        if patient.sent(ctx, cloud, path, body):
+            break
+        if asked := _asked_before(ctx, cloud, args, before):
+            return asked
+    else:
+        cloud.post("compute", path, body)
+    return _waited_for(ctx, cloud, args, before)
 
 
 def _newest(cloud: Cloud, server: str) -> int:
@@ -42,14 +55,14 @@ def _waited_for(ctx: Context, cloud: Cloud, args: Args, before: int) -> Migratio
     return poll(lambda: _record(cloud, args["server"], before), what, timeout_s=_RECORD_S, check_stop=ctx.check_stop)
 
 
-def _asked_before(ctx: Context, cloud: Cloud, args: Args) -> Migration | None:
-    """The migration that a killed attempt asked for; None when that call never arrived.
+def _asked_before(ctx: Context, cloud: Cloud, args: Args, before: int) -> Migration | None:
+    """The migration that was asked for by a call that nobody heard the answer of; None when it never arrived.
 
     Nova's API sets the task before it answers, and its conductor makes the record a little later.
     """
 
     def seen() -> tuple[Migration | None] | None:
-        record = _record(cloud, args["server"], ctx.noted("before"))
+        record = _record(cloud, args["server"], before)
         now = moving.server_now(cloud, args["server"])
         if record is None and now is not None and now.task_state:
             return None
@@ -66,7 +79,7 @@ class Begin(Action):
 
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
         """It is away, or on its way: a migration that a killed attempt began is adopted."""
-        cloud = openstack.connect(args["cloud"])
+        cloud = patient.connect(args["cloud"], ctx)
         now = moving.server_now(cloud, args["server"])
         if now is None:
             return {"gone": True}
@@ -82,15 +95,15 @@ class Begin(Action):
 
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Ask Nova, and wait for the record of the migration."""
-        cloud = openstack.connect(args["cloud"])
+        cloud = patient.connect(args["cloud"], ctx)
         probes.begin(ctx.job_id, cloud, args["server"])
-        if ctx.noted("before") is not None and (asked := _asked_before(ctx, cloud, args)):
+        noted = ctx.noted("before")
+        if noted is not None and (asked := _asked_before(ctx, cloud, args, noted)):
             return {"migration": asked.id, "ours": True, "adopted": True}
         before = _newest(cloud, args["server"])
         ctx.note("before", before)
-        ctx.event("effect", "live-migrate server", server=args["server"], to=args["dest"])
-        _ask(cloud, args["server"], args["dest"], force=False)
-        return {"migration": _waited_for(ctx, cloud, args, before).id, "ours": True, "asked": time.time()}
+        record = _ask(ctx, cloud, args, args["dest"], before, force=False)
+        return {"migration": record.id, "ours": True, "asked": time.time()}
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
         """Abort what is under way, and bring the server back if it has gone."""
@@ -119,7 +132,7 @@ class Arrive(Action):
             return {"host": begun["away"], "note": _("was moved by somebody else")}
         if probes.running(ctx.job_id, args["server"]):
             return None
-        cloud = openstack.connect(args["cloud"])
+        cloud = patient.connect(args["cloud"], ctx)
         now = moving.server_now(cloud, args["server"])
         if now is None or now.host == args["source"]:
             return None
@@ -132,7 +145,7 @@ class Arrive(Action):
 
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Wait until it has arrived; abort the migration when it takes too long, or the server is unheard for too long."""
-        cloud = openstack.connect(args["cloud"])
+        cloud = patient.connect(args["cloud"], ctx)
         begun = ctx.outcome(args["begin"])
         watch = probes.begin(ctx.job_id, cloud, args["server"])
         try:
@@ -151,7 +164,7 @@ class Arrive(Action):
         """Once more: record, host, task, libvirt on one side only, binding of each port."""
         if outcome["host"] is None or outcome.get("note"):
             return
-        cloud = openstack.connect(args["cloud"])
+        cloud = patient.connect(args["cloud"], ctx)
         # What was mended has a record that stays `error`; everybody else has to agree.
         record = None if outcome.get("mended") else outcome["migration"]
         found = moving.look(cloud, args["server"], args["source"], outcome["host"], record)
@@ -173,6 +186,7 @@ def _arrival(
     forced = False
     arrived: float | None = None
     found: list[str] = []
+    said: float | None = None
     while True:
         now = moving.server_now(cloud, args["server"])
         if now is None:
@@ -190,25 +204,32 @@ def _arrival(
             except BlueWizardError as e:
                 found = [e.message]
             if not found:
-                return now.host
+                if silent_s() < _HEARD_S:
+                    return now.host
+                found = [_("it has not been heard since")]
             if now.vm_state == "error" and (record is None or record.ended):
                 mended.mend(ctx, cloud, args, now, record)
                 continue
         ctx.check_stop()
         took = time.monotonic() - began
         ctx.progress(min(took, args["timeout_s"]), args["timeout_s"], unit="s", note=args["name"])
-        if arrived is not None:
-            if time.monotonic() - arrived > _AGREE_S:
+        if arrived is None and record is not None and record.ended and not now.task_state:
+            # Nova's work is done by its own record, and its server has not moved by another one.
+            said = said or time.monotonic()
+            if time.monotonic() - said > _AGREE_S:
+                raise torn.torn(cloud, args, now)
+        elif arrived is not None:
+            if time.monotonic() - arrived > max(_AGREE_S, args["silence_s"]):
                 raise _not_there(args, found)
         elif silent_s() > args["silence_s"]:
-            _abort(cloud, args, migration)
+            _abort(ctx, cloud, args, migration)
             text = _("Server {name} was not heard for {seconds} s while it moved; its migration was aborted.")
             raise StepFailed(text.format(name=args["name"], seconds=round(args["silence_s"])))
         elif took > args["timeout_s"] and args.get("force") and not forced:
             _force(ctx, cloud, args, migration)
             forced, began = True, time.monotonic()
         elif took > args["timeout_s"]:
-            _abort(cloud, args, migration)
+            _abort(ctx, cloud, args, migration)
             text = _("Server {name} did not arrive in {seconds} s; its migration was aborted.")
             raise StepFailed(text.format(name=args["name"], seconds=round(args["timeout_s"])))
         time.sleep(_EVERY_S)
@@ -243,7 +264,7 @@ def _force(ctx: Context, cloud: Cloud, args: Args, migration: int | None) -> Non
             raise
 
 
-def _abort(cloud: Cloud, args: Args, migration: int | None) -> None:
+def _abort(ctx: Context, cloud: Cloud, args: Args, migration: int | None) -> None:
     """Abort a migration and wait until it has ended, one way or the other. Raises StepFailed when it does not."""
 
     def over() -> bool | None:
@@ -258,18 +279,24 @@ def _abort(cloud: Cloud, args: Args, migration: int | None) -> None:
                 raise
         return None
 
-    poll(over, _("the migration of {name} to end").format(name=args["name"]), timeout_s=_ABORT_S)
+    try:
+        poll(over, _("the migration of {name} to end").format(name=args["name"]), timeout_s=_ABORT_S)
+    except StepFailed as e:
+        raise StepFailed(e.message, torn.stuck_hint(ctx, cloud, args)) from e
 
 
 def come_home(ctx: Context, args: Args) -> None:
     """Bring a server back to `source`, from wherever the migration has brought it. Raises StepFailed."""
-    cloud = openstack.connect(args["cloud"])
+    cloud = patient.connect(args["cloud"], ctx)
     flight = moving.in_flight(cloud, args["server"], args["source"])
     if flight is not None:
         ctx.event("effect", "abort migration", server=args["server"], migration=flight.id)
-        _abort(cloud, args, flight.id)
+        _abort(ctx, cloud, args, flight.id)
     now = _rested(ctx, cloud, args)
-    if now is None or now.host == args["source"]:
+    if now is None:
+        return
+    torn.only_where_nova_says(ctx, cloud, args, now)
+    if now.host == args["source"]:
         return
     if now.vm_state == "error":
         newest = next(iter(moving.migrations_of(cloud, args["server"])), None)
@@ -289,7 +316,10 @@ def _rested(ctx: Context, cloud: Cloud, args: Args) -> Server | None:
         return None if now is not None and now.task_state else (now,)
 
     what = _("server {name} to rest").format(name=args["name"])
-    return poll(rests, what, timeout_s=_ABORT_S, check_stop=ctx.check_stop)[0]
+    try:
+        return poll(rests, what, timeout_s=_ABORT_S, check_stop=ctx.check_stop)[0]
+    except StepFailed as e:
+        raise StepFailed(e.message, torn.stuck_hint(ctx, cloud, args)) from e
 
 
 def carry(ctx: Context, cloud: Cloud, args: Args, source: str, dest: str) -> None:
@@ -299,9 +329,7 @@ def carry(ctx: Context, cloud: Cloud, args: Args, source: str, dest: str) -> Non
     """
     closed = any(s.host == dest and not s.enabled for s in site.services(cloud))
     before = _newest(cloud, args["server"])
-    ctx.event("effect", "live-migrate server", server=args["server"], to=dest)
-    _ask(cloud, args["server"], dest, force=closed)
-    record = _waited_for(ctx, cloud, args, before)
+    record = _ask(ctx, cloud, args, dest, before, force=closed)
     way = {**args, "source": source, "dest": dest}
     if _arrival(ctx, cloud, way, record.id, lambda: 0.0) is None:
         ctx.event("gone", "server was deleted", server=args["server"])

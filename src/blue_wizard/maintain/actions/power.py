@@ -8,8 +8,7 @@ from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import poll
-from blue_wizard.maintain import moving
-from blue_wizard.reach import openstack
+from blue_wizard.maintain import moving, patient
 from blue_wizard.reach.openstack import client_command
 from blue_wizard.text import _
 
@@ -29,7 +28,7 @@ class _Switch(Action):
 
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
         """It is in that state, or gone."""
-        now = moving.server_now(openstack.connect(args["cloud"]), args["server"])
+        now = moving.server_now(patient.connect(args["cloud"], ctx), args["server"])
         if now is None:
             return {"ours": False, "note": _("was deleted meanwhile")}
         settled = now.vm_state == self.state and not now.task_state
@@ -44,13 +43,13 @@ class _Switch(Action):
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
         """Switch it back when it was us."""
-        now = moving.server_now(openstack.connect(args["cloud"]), args["server"])
+        now = moving.server_now(patient.connect(args["cloud"], ctx), args["server"])
         if ctx.noted("ours") and now is not None and (now.vm_state != self.other or now.task_state):
             ctx.event("effect", f"{self.back} server", server=args["server"])
             self._switch(ctx, args, self.back, self.other)
 
     def _switch(self, ctx: Context, args: Args, call: str, state: str) -> None:
-        cloud = openstack.connect(args["cloud"])
+        cloud = patient.connect(args["cloud"], ctx)
         asked = False
 
         def there() -> bool | None:
@@ -61,8 +60,7 @@ class _Switch(Action):
             if now.vm_state == "error":
                 raise StepFailed(_("Server {name} went into ERROR.").format(name=args["name"]))
             if not now.task_state and not asked:
-                cloud.post("compute", f"/servers/{args['server']}/action", {call: None})
-                asked = True
+                asked = patient.sent(ctx, cloud, f"/servers/{args['server']}/action", {call: None})
             return None
 
         what = _("server {name} to be {state}").format(name=args["name"], state=state)

@@ -9,9 +9,9 @@ from blue_wizard.errors import BlueWizardError, StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import poll
-from blue_wizard.maintain import moving, site, storage
+from blue_wizard.maintain import moving, patient, site, storage
 from blue_wizard.maintain.actions import live
-from blue_wizard.reach import computes, openstack
+from blue_wizard.reach import computes
 from blue_wizard.reach.openstack import client_command
 from blue_wizard.text import _
 
@@ -88,7 +88,7 @@ class Ready(Action):
         return {"ready": True}
 
     def _look(self, args: Args) -> list[str]:
-        cloud, host = openstack.connect(args["cloud"]), args["host"]
+        cloud, host = patient.connect(args["cloud"]), args["host"]
         up = any(s.up for s in site.services(cloud) if s.host == host)
         agents = [a for a in cloud.list("network", f"/agents?host={host}", "agents") if a["host"] == host]
         try:
@@ -106,7 +106,7 @@ class Canary(Action):
 
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Move it to the host, and back to where it was."""
-        cloud = openstack.connect(args["cloud"])
+        cloud = patient.connect(args["cloud"], ctx)
         now = moving.server_now(cloud, args["server"])
         if now is None:
             raise StepFailed(_("Server {name} is gone.").format(name=args["name"]))
