@@ -7,7 +7,7 @@ step that gave up at the first of these would bring servers back in the middle o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from blue_wizard.errors import BlueWizardError, StepFailed
@@ -65,17 +65,21 @@ class Patient(Cloud):
         """All entries of a listing, see `Cloud.list`."""
         return self._again(lambda: self._cloud.list(service, path, key, **options))
 
-    def post(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
+    def post(self, service: str, path: str, body: Mapping[str, Any], **options: Any) -> Any:
         """POST, once: whether a call that failed has had an effect, only who made it can tell."""
-        return self._cloud.post(service, path, body)
+        return self._cloud.post(service, path, body, **options)
 
-    def put(self, service: str, path: str, body: Mapping[str, Any] | bytes) -> Any:
-        """PUT."""
-        return self._again(lambda: self._cloud.put(service, path, body))
+    def put(
+        self, service: str, path: str, body: Mapping[str, Any] | bytes | Iterator[bytes] | None, **options: Any
+    ) -> Any:
+        """PUT; once where the body is a stream, which is used up by then."""
+        if isinstance(body, Iterator):
+            return self._cloud.put(service, path, body, **options)
+        return self._again(lambda: self._cloud.put(service, path, body, **options))
 
-    def delete(self, service: str, path: str) -> None:
+    def delete(self, service: str, path: str, **options: Any) -> None:
         """DELETE."""
-        self._again(lambda: self._cloud.delete(service, path))
+        self._again(lambda: self._cloud.delete(service, path, **options))
 
 
 def connect(name: str, ctx: Context | None = None) -> Cloud:

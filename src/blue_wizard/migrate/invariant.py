@@ -29,7 +29,9 @@ def judge(machine: str, now: Power, was: Power, begun: Collection[str]) -> str:
     A machine that was on has to be off from its first copy on (from its last one, where it is copied warm), one that was off
     all the time. One that goes off before its cut-over hurts nobody here.
     """
-    has_to_be_off = was is Power.OFF or any(step.startswith(("import.", "stage.", "export.", "final")) for step in begun)
+    has_to_be_off = was is Power.OFF or any(
+        step.startswith(("import.", "stage.", "export.", "final")) for step in begun
+    )
     if has_to_be_off and now is Power.ON:
         return _("{machine} was started, and its disks change while they are copied").format(machine=machine)
     return ""

@@ -95,13 +95,13 @@ def make_wave(
         cloud=site.cloud,
         max_rate=wishes.max_rate,
         staging=wishes.staging,
-        server_groups=_groups([m for m in machines if not m.blockers], remarks),
+        server_groups=_server_groups([m for m in machines if not m.blockers], remarks),
         vms=vms,
     )
     return wave, remarks
 
 
-def _groups(machines: Sequence[Machine], remarks: list[str]) -> list[GroupPlan]:
+def _server_groups(machines: Sequence[Machine], remarks: list[str]) -> list[GroupPlan]:
     """The server groups that stand for rules of the source."""
     found: dict[str, GroupPlan] = {}
     for machine in machines:
@@ -186,7 +186,7 @@ def _key(machine: Machine, site: Site, remarks: list[str]) -> str | None:
     return machine.key
 
 
-def _groups(machine: Machine, nic: Nic, site: Site, wishes: Wishes, remarks: list[str]) -> list[str]:
+def _security_groups(machine: Machine, nic: Nic, site: Site, wishes: Wishes, remarks: list[str]) -> list[str]:
     """The groups of a card: those of the source where it has them, else the ones that were wished for."""
     if nic.groups is None or wishes.mapped.security_groups:
         return list(wishes.mapped.security_groups)
@@ -221,7 +221,7 @@ def _nic(machine: Machine, nic: Nic, site: Site, wishes: Wishes, remarks: list[s
         mac=(nic.mac or None) if wishes.keep_mac else None,
         fixed_ip=address,  # type: ignore[arg-type]
         allowed_ips=[*others, *(nic.shared if wishes.keep_ip else ())],  # type: ignore[list-item]
-        security_groups=_groups(machine, nic, site, wishes, remarks),
+        security_groups=_security_groups(machine, nic, site, wishes, remarks),
         source_mac=nic.mac,
         source_network=nic.network,
     )
