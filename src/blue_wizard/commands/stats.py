@@ -148,8 +148,7 @@ def whatif(
     from blue_wizard.report.stats.terminal import whatif_tables
     from blue_wizard.stats import run
     from blue_wizard.stats import whatif as model
-    from blue_wizard.stats.model import Missing
-    from blue_wizard.stats.platform import Platform
+    from blue_wizard.stats.platform import Missing, Platform
 
     if not (servers or lose_host or lose_storage):
         raise InputError(

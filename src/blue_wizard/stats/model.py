@@ -8,14 +8,12 @@ import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from blue_wizard.stats.platform import Platform
+from blue_wizard.stats.platform import Missing, Platform
 
 __all__ = [
     "Column",
-    "Missing",
     "Problem",
     "Report",
     "Sheet",
@@ -45,14 +43,6 @@ class Unit(StrEnum):
     DAYS = "days"
     TEXT = "text"
     BOOL = "bool"
-
-
-class Missing(Exception):
-    """What a statistic needs could not be read; `what` names the listing."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
 
 
 @dataclass(frozen=True)

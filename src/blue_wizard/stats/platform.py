@@ -12,14 +12,21 @@ from typing import Any
 from blue_wizard.stats import ceph_capacity
 from blue_wizard.stats.capacity import DISK, MEMORY, PCPU, VCPU, Host, Request, slots
 from blue_wizard.stats.collect import Snapshot
-from blue_wizard.stats.model import Missing
 
-__all__ = ["DAY_S", "GIB", "MIB", "Platform", "age_s", "request"]
+__all__ = ["DAY_S", "GIB", "MIB", "Missing", "Platform", "age_s", "request"]
 
 MIB = 1 << 20
 GIB = 1 << 30
 DAY_S = 86400.0
 _HOST_CLASSES = {VCPU, PCPU, MEMORY}
+
+
+class Missing(Exception):
+    """What a statistic needs could not be read; `what` names the listing."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
 
 
 def age_s(text: str | None, now: float) -> float | None:

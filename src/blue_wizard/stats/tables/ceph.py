@@ -8,8 +8,8 @@ from typing import Any
 
 from blue_wizard.stats.ceph_capacity import Osd, Root, after_loss, raw_left_now
 from blue_wizard.stats.collect import OSD_DF
-from blue_wizard.stats.model import Column, Missing, Number, Unit, statistic, table, topic
-from blue_wizard.stats.platform import GIB, Platform
+from blue_wizard.stats.model import Column, Number, Unit, statistic, table, topic
+from blue_wizard.stats.platform import GIB, Missing, Platform
 from blue_wizard.text import _
 
 topic("ceph", lambda: _("Ceph"), "ceph", "volumes", rank=70)

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from blue_wizard.stats.model import Column, Missing, Number, Unit, statistic, table, topic
-from blue_wizard.stats.platform import GIB, MIB, Platform
+from blue_wizard.stats.model import Column, Number, Unit, statistic, table, topic
+from blue_wizard.stats.platform import GIB, MIB, Missing, Platform
 from blue_wizard.text import _
 
 topic("projects", lambda: _("Projects"), "projects", "domains", "servers", "flavors", "volumes", "snapshots", "backups",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from blue_wizard.stats.model import Column, Missing, Number, Unit, statistic, table, topic
-from blue_wizard.stats.platform import DAY_S, GIB, MIB, Platform
+from blue_wizard.stats.model import Column, Number, Unit, statistic, table, topic
+from blue_wizard.stats.platform import DAY_S, GIB, MIB, Missing, Platform
 from blue_wizard.text import _
 
 topic("waste", lambda: _("What could be given back"), "servers", "flavors", "volumes", "snapshots", "floatingips", "ports",
