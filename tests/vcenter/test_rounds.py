@@ -97,6 +97,17 @@ def test_change_ids_that_begin_anew_cost_a_comparison_and_no_full_copy(store: St
     assert found.moved < SIZE
 
 
+def test_a_map_of_what_is_in_use_that_lies_is_found_out(store: Store) -> None:
+    """Old hosts have told too little after a disk had grown: what is compared must not rest on the same map."""
+    store.center.control("faults", HideUsed=True)
+    run_round(store.means())
+    assert not store.holds()
+    found = run_round(store.means(), check="whole")
+    assert len(found.notes) == 2
+    assert store.holds()
+    assert store.state["sha256"]["2000"] == hashlib.sha256(store.center.flat("shop", "one").read_bytes()).hexdigest()
+
+
 def test_a_disk_that_has_grown_ends_the_copy_before_anything_is_written(store: Store) -> None:
     run_round(store.means())
     before = store.targets["2001"].get(0, SIZES["2001"])
