@@ -40,6 +40,16 @@ def test_every_byte_of_every_disk(start: Start, read: str) -> None:
     assert center.control("state")["machines"]["leases"] == 0
 
 
+@pytest.mark.parametrize("read", ["https", "lease"])
+def test_names_that_are_no_ascii(start: Start, read: str) -> None:
+    """In the machine, its folder and its disk; the datastore and the datacenter of the simulator have such names anyway."""
+    center = start(machine("网店%2fÜbung", disk("磁盘 é"), Folder="目录 ü"), read=read)
+    (found,) = center.source().discover("网店*")
+    assert found.name == "网店/Übung"
+    with center.source().open_disk(found.id, "2000") as export:
+        assert content(opened(export)) == center.flat("目录 ü", "磁盘 é").read_bytes()
+
+
 def test_several_disks_share_the_one_lease_that_a_machine_can_have(start: Start) -> None:
     center = start(machine("shop", disk("one"), disk("two")), read="lease")
     source, id = center.source(), center.id("shop")
