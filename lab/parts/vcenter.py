@@ -202,7 +202,8 @@ def control(method: str, path: str, data: dict[str, Any] | None = None) -> dict[
 
 
 def _alive() -> bool:
-    return running(CTL, "vcenter") and "sessions" in control("GET", "state")
+    # It tags its machines by its own API, after it has begun to listen.
+    return running(CTL, "vcenter") and bool(control("GET", "state")["machines"]["tagged"])
 
 
 def reset() -> None:

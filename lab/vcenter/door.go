@@ -25,6 +25,7 @@ type Faults struct {
 	TruncateLease int            // so many streams of leases break off
 	Tasks         map[string]int // so many tasks of this name (createSnapshot ...) end with an error
 	Deny          []string       // privileges that the user does not have
+	HideUsed      bool           // the last area that is in use is not told (as after growing on old hosts)
 	NoTags        bool           // the REST API answers with an error
 	NoRest        bool           // there is no REST API, as on a bare host
 	NoPlainFiles  bool           // flat files are not there: vSAN and virtual volumes keep disks as objects
@@ -92,6 +93,12 @@ func (d *door) denies(privilege string) bool {
 		}
 	}
 	return false
+}
+
+func (d *door) hidesUsed() bool {
+	d.lock.Lock()
+	defer d.lock.Unlock()
+	return d.faults.HideUsed
 }
 
 func (d *door) cutsLease() bool {

@@ -324,6 +324,9 @@ func (g *guest) QueryChangedDiskAreas(_ *simulator.Context, req *types.QueryChan
 	var all []types.DiskChangeExtent
 	if req.ChangeId == "*" {
 		all = allocated(path, disk.size, g.in.grain())
+		if g.in.door.hidesUsed() && len(all) > 0 {
+			all = all[:len(all)-1]
+		}
 	} else {
 		since, then := split(req.ChangeId)
 		before := disk.states[then]

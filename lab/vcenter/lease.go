@@ -91,10 +91,14 @@ func (g *guest) lease(files map[int32]string) types.ManagedObjectReference {
 		if disk.UnitNumber != nil {
 			unit = *disk.UnitNumber
 		}
-		// A bare ESXi host writes a star for itself; the lab's vCenter does so, too, since it is all hosts in one.
+		host := g.in.site.LeaseHost
+		if host == "" {
+			host = "*"
+		}
 		info.DeviceUrl = append(info.DeviceUrl, types.HttpNfcLeaseDeviceUrl{
 			Key: fmt.Sprintf("/%s/%s:%d", g.Self.Value, controllerName(g.Config.Hardware.Device, disk.ControllerKey), unit), ImportKey: fmt.Sprintf("/%s/%d", g.Name, disk.Key),
-			Url: fmt.Sprintf("https://*/nfc/%d/%s", leases, name), Disk: &yes, TargetId: name,
+			Url: fmt.Sprintf("https://%s/nfc/%d/%s", host, leases, name), Disk: &yes, TargetId: name,
+			SslThumbprint: g.in.site.LeaseThumbprint,
 		})
 		info.TotalDiskCapacityInKB += disk.CapacityInKB
 	}

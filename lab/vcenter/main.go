@@ -38,6 +38,8 @@ type Site struct {
 	Portgroup                string // the name of the distributed port group
 	Grain                    int64  // changes are told in areas of so many bytes; 0: 64 KiB
 	LeaseTimeout             int32  // seconds; 0: 300
+	LeaseHost                string // the host and port that streams come from; "": a star, as bare hosts write it
+	LeaseThumbprint          string // the SHA-1 of its certificate, as the vCenter tells it
 	Machines                 []Machine
 	Rules                    []Rule
 }

@@ -58,7 +58,7 @@ class Vcenter:
                     f.write(b"at the end")
         self.store.mkdir(exist_ok=True)
         told = {
-            "Listen": "127.0.0.1:0",
+            "Listen": f"127.0.0.1:{site.pop('Port', 0)}",
             "Certificate": str(certificate),
             "Key": str(certificate.with_name("key.pem")),
             "User": USER,
@@ -77,6 +77,10 @@ class Vcenter:
         with self.log.open("w") as log:
             self._process = subprocess.Popen([part.binary(), folder / "site.json"], stdout=log, stderr=log)
         self.port = self._port()
+        # It tags its machines by its own API, on which no fault must be planted before.
+        while not self.control("state")["machines"]["tagged"]:
+            assert self._process.poll() is None, self.log.read_text()
+            time.sleep(0.02)
         self.url = f"vsphere://operator%40vsphere.local@127.0.0.1:{self.port}/"
 
     def _port(self) -> int:

@@ -24,9 +24,6 @@ def test_names_twins_tags_and_rules(start: Start) -> None:
             {"Name": "near the db", "Machines": ["twin-a", "unicode"]},
         ],
     )
-    for _try in range(100):
-        if center.control("state")["machines"]["tagged"]:
-            break
     found = list(center.source().discover())
     assert sorted(m.name for m in found) == ["db", "twin", "twin", "网店/Übung"]
     assert len({m.id for m in found}) == 4

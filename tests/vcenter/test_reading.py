@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import socket
+import ssl
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,16 @@ def test_every_byte_of_every_disk(start: Start, read: str) -> None:
             assert content(reader) == center.flat("shop", file).read_bytes()
             reader.close()
     assert center.control("state")["machines"]["leases"] == 0
+
+
+@pytest.mark.parametrize("read", ["https", "lease"])
+def test_names_that_are_no_ascii(start: Start, read: str) -> None:
+    """In the machine, its folder and its disk; the datastore and the datacenter of the simulator have such names anyway."""
+    center = start(machine("网店%2fÜbung", disk("磁盘 é"), Folder="目录 ü"), read=read)
+    (found,) = center.source().discover("网店*")
+    assert found.name == "网店/Übung"
+    with center.source().open_disk(found.id, "2000") as export:
+        assert content(opened(export)) == center.flat("目录 ü", "磁盘 é").read_bytes()
 
 
 def test_several_disks_share_the_one_lease_that_a_machine_can_have(start: Start) -> None:
@@ -106,6 +118,25 @@ def test_a_lease_that_nobody_keeps_alive_ends_and_ours_lives_on(start: Start) ->
         time.sleep(2.5)
         assert center.control("state")["machines"]["leases"] == 1
         assert content(opened(export)) == center.flat("plain").read_bytes()
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_streams_of_a_host_whose_certificate_the_vcenter_vouches_for(
+    start: Start, certificate: Path, *, right: bool
+) -> None:
+    """The stream comes from another name, which the certificate does not have: only its thumbprint speaks for it."""
+    der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
+    thumbprint = hashlib.sha1(der).digest().hex(":").upper()  # noqa: S324
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    told = thumbprint if right else thumbprint[:-2] + ("00" if thumbprint[-2:] != "00" else "11")
+    center = start(machine("plain"), read="lease", Port=port, LeaseHost=f"localhost:{port}", LeaseThumbprint=told)
+    with center.source().open_disk(center.id("plain"), "2000") as export:
+        if right:
+            assert content(opened(export)) == center.flat("plain").read_bytes()
+        else:
+            with pytest.raises(StepFailed, match="ingerprint"):
+                opened(export).read(0, 512)
 
 
 def test_a_running_machine_is_planned_without_opening_its_locked_disk(start: Start) -> None:

@@ -117,9 +117,11 @@ class Rounds:
                     name=self.vm.name, host=self.center.where.host, disk=disk_id
                 )
             )
-        used, _why = self._told(snapshot, disk, point["ids"][disk_id], EVERYTHING)
-        changed, why = None, ""
-        if since is not None:
+        used, changed, why = None, None, ""
+        if since is None:
+            # The first copy alone believes this map. Rounds after it compare with what is really read, so a wrong one is found.
+            used, _why = self._told(snapshot, disk, point["ids"][disk_id], EVERYTHING)
+        else:
             changed, why = self._changed(snapshot, disk, point, since)
         with self.reading.open(self.vm, disk, snapshot=snapshot, used=used) as export:
             yield PointDisk(export, changed, why)

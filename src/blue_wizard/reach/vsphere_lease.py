@@ -165,6 +165,8 @@ def opened(lease: Lease, stream: Stream) -> Iterator[BinaryIO]:
     parts = urlsplit(stream.url)
     where = lease.center.where
     pinned: dict[str, Any] = {"ssl_context": lease.center.trust.context}
+    # The address of a stream is a secret of its own; our session is nobody else's business.
+    headers = {"Cookie": lease.center.cookie()} if parts.hostname == where.host else {}
     if parts.hostname != where.host and re.fullmatch(r"[0-9A-Fa-f:]{59}", stream.thumbprint):
         # The host's own certificate, as the vCenter knows it, which was verified itself.
         pinned = {"assert_fingerprint": stream.thumbprint, "cert_reqs": "CERT_NONE"}
@@ -179,9 +181,7 @@ def opened(lease: Lease, stream: Stream) -> Iterator[BinaryIO]:
     try:
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         try:
-            answer = pool.request(
-                "GET", target, headers={"Cookie": lease.center.cookie()}, redirect=False, preload_content=False
-            )
+            answer = pool.request("GET", target, headers=headers, redirect=False, preload_content=False)
         except (urllib3.exceptions.HTTPError, OSError) as e:
             raise StepFailed(
                 _("{host} does not answer: {error}").format(host=parts.hostname, error=e),

@@ -15,7 +15,7 @@ from blue_wizard.migrate.mapping import Flavor, MapFile, Subnet
 from blue_wizard.migrate.planning import Wishes, make_wave
 from blue_wizard.migrate.site import Network, Quota, Site
 from blue_wizard.migrate.steps import flavor_steps, group_steps, vm_steps, with_hooks
-from blue_wizard.migrate.wave import Hook, Wave, for_run, only
+from blue_wizard.migrate.wave import GroupPlan, Hook, Wave, for_run, only
 
 GIB = 1 << 30
 ON = Power.ON
@@ -64,8 +64,12 @@ def test_the_four_steps_in_their_order() -> None:
 def test_every_verb_of_a_plan_has_an_action() -> None:
     load()
     wave = make(replace(MACHINE, memory=77), shutdown=True)
-    wave = wave.model_copy(update={"vms": [wave.vms[0].model_copy(update={"convert": True})]})
-    for step in vm_steps(wave, wave.vms[0], SITE, Power.ON):
+    vm = wave.vms[0].model_copy(update={"convert": True, "server_group": "g"})
+    more = {"server_groups": [GroupPlan(name="g")], "hooks": [Hook(when="down", command=["/bin/true"])]}
+    wave = wave.model_copy(update={"vms": [vm], **more})
+    steps = [*group_steps(wave), *with_hooks(wave, vm, vm_steps(wave, vm, SITE, Power.ON))]
+    assert {"hook.run", "nova.server_group.create"} <= {s.verb for s in steps}
+    for step in steps:
         assert find(step.verb).verb == step.verb
 
 

@@ -26,9 +26,10 @@ __all__ = ["Export", "Exporting", "PowerControl", "Source", "open_source", "sour
 class Export:
     """A disk that can be read over NBD while the context is open.
 
-    `uri` is an NBD URI that libnbd and nbdcopy take; `size` the virtual size in bytes. `reader` opens the same disk by a reader
-    of our own where that is better than NBD. `stamp` tells, when it is asked again, whether the disk was written to or replaced
-    meanwhile (`transfer.file_reader.stamp_of` for a file); it raises StepFailed when the disk is gone.
+    `uri` is an NBD URI that libnbd and nbdcopy take ("" where only `reader` can read it, in one pass);
+    `size` the virtual size in bytes. `reader` opens the same disk by a reader of our own where that is better than NBD.
+    `stamp` tells, when it is asked again, whether the disk was written to or replaced meanwhile
+    (`transfer.file_reader.stamp_of` for a file); it raises StepFailed when the disk is gone.
     """
 
     uri: str
