@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import shutil
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -163,7 +164,9 @@ class OpenStack:
         """Remove the snapshot, or the image and whatever it was made of."""
         place = self._in_ceph(machine_id, disk_id)
         if place is None:
-            self._file(machine_id, disk_id).unlink(missing_ok=True)
+            file = self._file(machine_id, disk_id)
+            for left in (file, file.with_suffix(".part")):
+                left.unlink(missing_ok=True)
             exports.remove(self.api, machine_id, disk_id)
             return
         access, image = place
@@ -218,6 +221,9 @@ class OpenStack:
             with images.export(Place(file)) as export:
                 yield Export(export.uri, export.size, export.reader, stamp)
             return
+        if not image_file.takes_ranges(self.api.cloud, image["id"]):
+            # It was brought to another machine than this one.
+            raise _not_exported(machine_id, disk_id)
         opened = image_file.open_image(self.api.cloud, image)
         with serving.serve(opened) as uri:
             yield Export(uri, opened.size, lambda: image_file.open_image(self.api.cloud, image), stamp)
@@ -326,6 +332,14 @@ class OpenStack:
         file = self._file(machine_id, disk_id)
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = file.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        if (free := shutil.disk_usage(file.parent).free) < image["size"]:
+            raise StepFailed(
+                _("{folder} has {free} MiB left, {need} MiB are needed.").format(
+                    folder=file.parent, free=free >> 20, need=image["size"] >> 20
+                ),
+                _("Make room there, and run it again."),
+            )
         with part.open("wb") as f:
             # It holds a tenant's disk.
             part.chmod(0o600)

@@ -126,7 +126,26 @@ def test_an_image_without_ranges_is_brought_here_first(tmp_path: Path, monkeypat
         assert export.size == 512
         assert export.reader is not None
         assert export.reader().read(0, 4) == b"QFI\xfb"
+    # One that was killed over it leaves a part.
+    part = source._file("s", ROOT).with_suffix(".part")
+    part.write_bytes(b"QFI")
     source.release("s", ROOT)
+    assert not [f for f in tmp_path.rglob("*") if f.is_file()]
+    # Another machine has no such file, and does not try to read what is not served in parts.
+    with pytest.raises(StepFailed, match="not exported"), source.open_disk("s", ROOT):
+        pass
+
+
+def test_an_image_that_does_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLUE_WIZARD_STATE_DIR", str(tmp_path))
+    source = OpenStack("openstack://other")
+    memory = Memory("other", ranges=False)
+    memory.content["i"] = b"x"
+    image = {"id": "i", "name": "n", "size": 1 << 62, "disk_format": "raw"}
+    monkeypatch.setattr(module.exports, "make", lambda *_args: image)
+    source.__dict__["api"] = SimpleNamespace(cloud=memory)
+    with pytest.raises(StepFailed, match="MiB are needed"):
+        source.export("s", ROOT, "m-1", check_stop=lambda: None)
     assert not [f for f in tmp_path.rglob("*") if f.is_file()]
 
 
