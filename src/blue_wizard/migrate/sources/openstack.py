@@ -22,7 +22,7 @@ from blue_wizard.migrate.images import Place
 from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.migrate.project import exports, image_file
 from blue_wizard.migrate.project.api import Api, owned
-from blue_wizard.migrate.project.servers import LOOSE, ROOT, Around, labels, machine_of, power_of
+from blue_wizard.migrate.project.servers import ROOT, Around, labels, machine_of, power_of, together
 from blue_wizard.migrate.shutdown import shut_down
 from blue_wizard.migrate.sources import Export, source
 from blue_wizard.migrate.transfer.file_reader import FileReader
@@ -100,6 +100,7 @@ class OpenStack:
             networks=labels(n for n in api.list("network", "/networks", "networks") if _seen(n, api.project)),
             groups=labels(groups),
             floating=floating,
+            together=together(api.list("compute", "/os-server-groups", "server_groups")),
         )
 
     def _flavors(self, servers: list[dict[str, Any]]) -> dict[str, Any]:
@@ -209,7 +210,7 @@ class OpenStack:
         image = exports.find(self.api, machine_id, disk_id)
         if image is None:
             raise _not_exported(machine_id, disk_id)
-        self._still_current(machine_id, image)
+        exports.refuse_outdated(self.api, machine_id, image["created_at"])
         stamp = partial(self._current, machine_id, image)
         file = self._file(machine_id, disk_id)
         if file.exists() and image["disk_format"] == "raw":
@@ -309,19 +310,8 @@ class OpenStack:
         return [*local, *(v["id"] for v in server.get("os-extended-volumes:volumes_attached", ()))]
 
     def _current(self, machine_id: str, image: dict[str, Any]) -> str:
-        self._still_current(machine_id, image)
+        exports.refuse_outdated(self.api, machine_id, image["created_at"])
         return str(image["id"])
-
-    def _still_current(self, machine_id: str, image: dict[str, Any]) -> None:
-        """Raise StepFailed when the machine ran after its disk was exported: the image lacks what it wrote since."""
-        if machine_id == LOOSE:
-            return
-        done = self.api.get("compute", f"/servers/{machine_id}/os-instance-actions")["instanceActions"]
-        if exports.started_since(done, image["created_at"]):
-            raise StepFailed(
-                _("{machine} was started after its disk was exported.").format(machine=machine_id),
-                _("Undo the job and run the wave again: blue-wizard migrate rollback"),
-            )
 
     def _file(self, machine_id: str, disk_id: str) -> Path:
         folder = config.load().state_dir / "exports"
