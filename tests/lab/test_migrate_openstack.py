@@ -13,7 +13,8 @@ from . import openstack_source
 from .conftest import Lab, until
 from .openstack_source import ADDRESSES, CIDR, MACS, Source
 
-pytestmark = pytest.mark.lab
+# Building the source takes half of a test of the daily run.
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 GIB = 1 << 30
 
 
@@ -117,7 +118,6 @@ def _project_is_the_same(lab: Lab) -> None:
     assert (volume.status, volume.metadata["owner"]) == ("available", "tenant")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("storage", ["rbd", "local"])
 def test_servers_of_both_kinds_through_the_api(
     lab: Lab, tmp_path: Path, before: dict[str, set[str]], storage: str
@@ -157,7 +157,6 @@ def test_servers_of_both_kinds_through_the_api(
         openstack_source.remove(source)
 
 
-@pytest.mark.slow
 def test_a_server_is_copied_while_it_runs(lab: Lab, tmp_path: Path, before: dict[str, set[str]]) -> None:
     openstack_source.configured(lab, tmp_path, ceph=True)
     source = openstack_source.build(lab, "old-web")

@@ -66,6 +66,7 @@ def correspond(old: Inventory, new: Inventory, mapped: MapFile, only: Collection
                 found.remarks.append(_("volume {name} is encrypted, and is not copied").format(name=volume.name))
             else:
                 found.volumes.append(volume)
+                _tell_left_out(found, volume)
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from blue_wizard import masking
 from blue_wizard.migrate.project.api import Api, owned
 
 __all__ = ["KINDS", "ORIGIN", "Inventory", "Item", "origin_tag", "parse", "read"]
@@ -240,6 +241,7 @@ def _image(entry: Mapping[str, Any]) -> Item:
     # They name other images of their own cloud.
     left = tuple(n for n in ("kernel_id", "ramdisk_id") if entry.get(n))
     properties = {k: v for k, v in entry.items() if k not in _IMAGE and isinstance(v, str) and not k.startswith(_OWN)}
+    properties, hidden = masking.open_part(properties)
     body = {**properties, **_taken(entry, ("name", "disk_format", "container_format", "min_disk", "min_ram"))}
     algorithm = entry.get("os_hash_algo")
     extra = {
@@ -247,11 +249,12 @@ def _image(entry: Mapping[str, Any]) -> Item:
         # Before Rocky there is an MD5 alone.
         "hash": [algorithm, entry["os_hash_value"]] if algorithm else ["md5", entry.get("checksum") or ""],
     }
-    return Item("image", entry["id"], entry["name"], body, tuple(entry.get("tags") or ()), extra, left)
+    return Item("image", entry["id"], entry["name"], body, tuple(entry.get("tags") or ()), extra, (*left, *hidden))
 
 
 def _volume(entry: Mapping[str, Any]) -> Item:
-    metadata = {k: v for k, v in (entry.get("metadata") or {}).items() if not k.startswith("blue_wizard")}
+    own = {k: v for k, v in (entry.get("metadata") or {}).items() if not k.startswith("blue_wizard")}
+    metadata, hidden = masking.open_part(own)
     body = {
         "name": entry["name"] or "",
         "description": entry.get("description") or "",
@@ -261,10 +264,10 @@ def _volume(entry: Mapping[str, Any]) -> Item:
     properties = entry.get("volume_image_metadata") or {}
     extra = {
         "bootable": entry.get("bootable") == "true",
-        "image_metadata": {
-            k: v for k, v in properties.items() if k.startswith(("hw_", "os_")) and not k.startswith(_OWN)
-        },
+        "image_metadata": masking.open_part(
+            {k: v for k, v in properties.items() if k.startswith(("hw_", "os_")) and not k.startswith(_OWN)}
+        )[0],
         "encrypted": bool(entry.get("encrypted")),
         "type": entry.get("volume_type") or "",
     }
-    return Item("volume", entry["id"], entry["name"] or entry["id"], body, (), extra)
+    return Item("volume", entry["id"], entry["name"] or entry["id"], body, (), extra, hidden)

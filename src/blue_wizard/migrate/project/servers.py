@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from blue_wizard import masking
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power, Together
 from blue_wizard.migrate.mapping import GIB
 from blue_wizard.text import _
@@ -88,9 +89,15 @@ def machine_of(server: Mapping[str, Any], around: Around) -> Machine:
         rules=around.together.get(server["id"], ()),
         flavor=size.name if size else "",
         key=server.get("key_name") or "",
-        metadata={k: v for k, v in (server.get("metadata") or {}).items() if not k.startswith("blue_wizard")},
-        properties={k: v for k, v in image.items() if k.startswith(_HARDWARE) and isinstance(v, str)},
+        metadata=masking.open_part(_metadata(server))[0],
+        properties=masking.open_part(
+            {k: v for k, v in image.items() if k.startswith(_HARDWARE) and isinstance(v, str)}
+        )[0],
     )
+
+
+def _metadata(server: Mapping[str, Any]) -> dict[str, str]:
+    return {k: v for k, v in (server.get("metadata") or {}).items() if not k.startswith("blue_wizard")}
 
 
 def in_order(server: Mapping[str, Any], ports: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -188,6 +195,9 @@ def _blockers(
 def _warnings(
     server: Mapping[str, Any], size: _Size | None, ports: list[Mapping[str, Any]], around: Around
 ) -> Iterable[str]:
+    hidden = masking.open_part(_metadata(server))[1]
+    if hidden:
+        yield _("its metadata {names} is not taken along: by its name it is a secret").format(names=", ".join(hidden))
     if size and size.swap:
         yield _("its swap disk of {size} MiB is not copied").format(size=size.swap)
     if server.get("config_drive") in {True, "True"}:

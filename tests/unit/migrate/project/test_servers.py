@@ -149,6 +149,13 @@ def test_only_a_server_at_rest_is_off(status: str, task: str | None, power: Powe
     assert power_of({"status": status, "OS-EXT-STS:task_state": task}) is power
 
 
+def test_what_is_a_secret_by_its_name_stays_behind() -> None:
+    # A plan with it would be refused, and everybody who reads plans would have it.
+    found = machine_of(server(metadata={"db_password": "x", "owner": "tenant"}), AROUND)
+    assert found.metadata == {"owner": "tenant"}
+    assert any("db_password" in w for w in found.warnings)
+
+
 def test_marks_of_earlier_migrations_do_not_travel() -> None:
     found = machine_of(server(metadata={"blue_wizard": "job=m-1 step=server", "owner": "tenant"}), AROUND)
     assert found.metadata == {"owner": "tenant"}
