@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["learn", "mask"]
+__all__ = ["learn", "mask", "open_part"]
 
 _SECRET_NAME = re.compile(r"pass(word|wd|phrase)?$|secret|token|api_?key|private_?key|^key$", re.I)
 _SECRET_IN_URL = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)(?=@)")
@@ -35,6 +35,12 @@ def mask(value: Any, name: str = "") -> Any:
     for secret in (*_learnt, *_of_the_environment()):
         value = value.replace(secret, "***")
     return _SECRET_IN_URL.sub(r"\1:***", value)
+
+
+def open_part(values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What of a mapping holds no secret, and the names of what does: plans and reports take the first alone."""
+    hidden = tuple(k for k, v in values.items() if mask(v, k) != v)
+    return {k: v for k, v in values.items() if k not in hidden}, hidden
 
 
 @lru_cache(maxsize=1)

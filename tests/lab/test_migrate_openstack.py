@@ -13,7 +13,8 @@ from . import openstack_source
 from .conftest import Lab, until
 from .openstack_source import ADDRESSES, CIDR, MACS, Source
 
-pytestmark = pytest.mark.lab
+# Building the source takes half of a test of the daily run.
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 GIB = 1 << 30
 
 
@@ -117,7 +118,6 @@ def _project_is_the_same(lab: Lab) -> None:
     assert (volume.status, volume.metadata["owner"]) == ("available", "tenant")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("storage", ["rbd", "local"])
 def test_servers_of_both_kinds_through_the_api(
     lab: Lab, tmp_path: Path, before: dict[str, set[str]], storage: str
@@ -149,6 +149,30 @@ def test_servers_of_both_kinds_through_the_api(
         assert not [r.name for r in rest if r.name.startswith("blue-wizard-")]
         assert _states(source) == {"SHUTOFF"}
 
+        lab.bw("migrate", "rollback", wave, "--yes")
+        assert _states(source) == {"ACTIVE"}
+        assert openstack_source.inventory(lab) == own
+        lab.bw("migrate", "rollback", made["job"], "--yes")
+    finally:
+        openstack_source.remove(source)
+
+
+def test_a_server_is_copied_while_it_runs(lab: Lab, tmp_path: Path, before: dict[str, set[str]]) -> None:
+    openstack_source.configured(lab, tmp_path, ceph=True)
+    source = openstack_source.build(lab, "old-web")
+    try:
+        boot = f"volumes/volume-{source.objects['boot']}"
+        made = lab.json("migrate", "project", "old", "--out", tmp_path / "map.yaml", "--yes")
+        own = openstack_source.inventory(lab)
+        wave = _plan(lab, tmp_path, "--warm", "--cutover", "auto")
+
+        (vm,) = lab.json("migrate", "run", wave, "--yes")["report"]["vms"]
+
+        _answers(lab, vm)
+        (disk,) = vm["disks"]
+        assert lab.rbd_sha256(boot, GIB) == lab.rbd_sha256(disk["target"].removeprefix("rbd:"), GIB)
+        assert not [s for s in _snapshots(lab, boot) if "blue-wizard" in s]
+        assert _states(source) == {"SHUTOFF"}
         lab.bw("migrate", "rollback", wave, "--yes")
         assert _states(source) == {"ACTIVE"}
         assert openstack_source.inventory(lab) == own

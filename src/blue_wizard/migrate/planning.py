@@ -161,7 +161,7 @@ def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: li
         disks=disks,
         nics=[_nic(machine, n, site, wishes, remarks) for n in machine.nics],
         availability_zone=mapped.availability_zone,
-        key=_key(machine, site, remarks),
+        keypair=_key(machine, site, remarks),
         server_group=machine.rules[0].name if machine.rules else None,
         metadata={**machine.metadata, **_metadata(machine.tags)},
         properties=dict(machine.properties),

@@ -74,8 +74,8 @@ def _names(vm: VmPlan, site: Site) -> Iterator[Finding]:
         yield from _local(vm, flavor)
     if vm.availability_zone and vm.availability_zone not in site.zones:
         yield unknown(_("availability zone"), vm.availability_zone)
-    if vm.key and vm.key not in site.keys:
-        yield unknown(_("keypair"), vm.key)
+    if vm.keypair and vm.keypair not in site.keys:
+        yield unknown(_("keypair"), vm.keypair)
     for disk in vm.disks:
         if disk.volume_type and disk.volume_type not in site.volume_types:
             yield unknown(_("volume type"), disk.volume_type)

@@ -54,7 +54,7 @@ def vm_steps(
                 "availability_zone": vm.availability_zone,
                 "disks": disks,
                 **({"image": "image"} if is_local else {}),
-                **({"key": vm.key} if vm.key else {}),
+                **({"keypair": vm.keypair} if vm.keypair else {}),
                 **_belongings(wave, vm),
             },
             _("create server {name} of {flavor}").format(

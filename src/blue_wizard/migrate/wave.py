@@ -119,7 +119,7 @@ class VmPlan(_Strict):
     availability_zone: str | None = None
     group: str = ""
     """A name of one's own for machines that belong together: `migrate run --group NAME` takes just these."""
-    key: str | None = None
+    keypair: str | None = None
     """The keypair that the server names."""
     server_group: str | None = None
     """One of the wave's `server_groups`."""

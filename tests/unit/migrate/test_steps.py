@@ -258,12 +258,12 @@ def test_a_server_keeps_what_its_cloud_said_of_it() -> None:
     wishes = Wishes(mapped=mapped, keep_ip=True)
     wave, remarks = make_wave("s", [_cloudy()], site, wishes, _look)
     (vm,) = wave.vms
-    assert (vm.flavor, vm.key, vm.metadata) == ("small", "k", {"owner": "t"})
+    assert (vm.flavor, vm.keypair, vm.metadata) == ("small", "k", {"owner": "t"})
     assert (vm.nics[0].security_groups, [str(a) for a in vm.nics[0].allowed_ips]) == (["web", "default"], ["10.0.0.77"])
     assert not any("group" in r or "keypair" in r for r in remarks)
     preconditions.judge(preconditions.check(wave, replace(site, addresses={})))
     args = next(s.args for s in vm_steps(wave, vm, site, Power.OFF) if s.id == "server")
-    assert (args["key"], args["metadata"]) == ("k", {"owner": "t"})
+    assert (args["keypair"], args["metadata"]) == ("k", {"owner": "t"})
 
 
 def test_a_server_keeps_the_hardware_that_its_guest_knows() -> None:
@@ -280,7 +280,7 @@ def test_a_server_keeps_the_hardware_that_its_guest_knows() -> None:
 
 def test_what_the_target_lacks_is_said() -> None:
     wave, remarks = make_wave("s", [_cloudy()], SITE, Wishes(mapped=MapFile()), _look)
-    assert wave.vms[0].key is None
+    assert wave.vms[0].keypair is None
     assert any("keypair k" in r for r in remarks)
     assert any("'lost'" in r for r in remarks)
     with pytest.raises(InputError, match="lost"):

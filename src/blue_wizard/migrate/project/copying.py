@@ -56,6 +56,8 @@ def correspond(old: Inventory, new: Inventory, mapped: MapFile, only: Collection
         _routers(found, old, new, mapped, cloud)
     if "images" in only:
         found.images = [i for i in old.of("image") if not _image_is_there(found, i, new)]
+        for image in found.images:
+            _tell_left_out(found, image)
     if "volumes" in only:
         for volume in old.of("volume"):
             if volume.id in new.copies:
@@ -64,6 +66,7 @@ def correspond(old: Inventory, new: Inventory, mapped: MapFile, only: Collection
                 found.remarks.append(_("volume {name} is encrypted, and is not copied").format(name=volume.name))
             else:
                 found.volumes.append(volume)
+                _tell_left_out(found, volume)
     return found
 
 

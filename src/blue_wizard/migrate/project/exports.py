@@ -9,11 +9,11 @@ from urllib.parse import quote
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.polling import poll
 from blue_wizard.migrate.project.api import Api
-from blue_wizard.migrate.project.servers import ROOT
+from blue_wizard.migrate.project.servers import LOOSE, ROOT
 from blue_wizard.migrate.targets.common import KEY
 from blue_wizard.text import _
 
-__all__ = ["find", "make", "name_of", "remove", "started_since"]
+__all__ = ["find", "make", "name_of", "refuse_outdated", "remove", "started_since"]
 
 # Writing a volume of many TiB into an image takes hours.
 _UPLOAD_S, _MAKE_S, _REMOVE_S = 48 * 3600, 600, 600
@@ -41,7 +41,7 @@ def make(api: Api, machine: str, disk: str, owner: str, check_stop: Callable[[],
         remove(api, machine, disk)
     if disk == ROOT:
         return _of_server(api, machine, name, owner, check_stop)
-    return _of_volume(api, disk, name, owner, check_stop)
+    return _of_volume(api, machine, disk, name, owner, check_stop)
 
 
 def _of_server(api: Api, machine: str, name: str, owner: str, check_stop: Callable[[], None]) -> dict[str, Any]:
@@ -53,7 +53,9 @@ def _of_server(api: Api, machine: str, name: str, owner: str, check_stop: Callab
     return _wait_for_image(api, name, check_stop)
 
 
-def _of_volume(api: Api, disk: str, name: str, owner: str, check_stop: Callable[[], None]) -> dict[str, Any]:
+def _of_volume(
+    api: Api, machine: str, disk: str, name: str, owner: str, check_stop: Callable[[], None]
+) -> dict[str, Any]:
     if not _images(api, name):
         copy = _copy_of_volume(api, disk, name, owner)
         if copy["status"] == "available":
@@ -65,6 +67,9 @@ def _of_volume(api: Api, disk: str, name: str, owner: str, check_stop: Callable[
         if image.get(KEY) != owner:
             _mark(api, image["id"], owner)
     image = _wait_for_image(api, name, check_stop)
+    # What was written between the snapshot and the image is in neither.
+    for snapshot in _snapshots(api, name):
+        refuse_outdated(api, machine, snapshot["created_at"])
     _remove_copies(api, name)
     return image
 
@@ -152,6 +157,18 @@ def _remove_copies(api: Api, name: str) -> None:
             return None if found else True
 
         poll(gone, _("{name} to be deleted").format(name=name), timeout_s=_REMOVE_S)
+
+
+def refuse_outdated(api: Api, machine: str, moment: str) -> None:
+    """Raise StepFailed when the machine ran after its disk was exported at `moment`: the export lacks what it wrote since."""
+    if machine == LOOSE:
+        return
+    done = api.get("compute", f"/servers/{machine}/os-instance-actions")["instanceActions"]
+    if started_since(done, moment):
+        raise StepFailed(
+            _("{machine} was started after its disk was exported.").format(machine=machine),
+            _("Undo the job and run the wave again: blue-wizard migrate rollback"),
+        )
 
 
 def started_since(actions: list[Mapping[str, Any]], moment: str) -> bool:

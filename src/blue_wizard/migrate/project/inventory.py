@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from blue_wizard import masking
 from blue_wizard.migrate.project.api import Api, owned
 
 __all__ = ["KINDS", "ORIGIN", "Inventory", "Item", "origin_tag", "parse", "read"]
@@ -33,8 +34,11 @@ _OWN = (
     "boot_roles", "block_device_mapping", "root_device_name", "bdm_v2", "owner_", "user_id", "stores", "direct_url",
     "locations", "blue_wizard", "signature_verified", "cinder_encryption", "os_glance_", "img_config_drive_copied",
 )  # fmt: skip
-_IMAGE = {"id", "name", "status", "owner", "size", "virtual_size", "checksum", "created_at", "updated_at", "self", "file", "schema",
-          "visibility", "tags", "protected", "disk_format", "container_format", "min_disk", "min_ram", "os_hidden"}  # fmt: skip
+_IMAGE = {
+    "id", "name", "status", "owner", "size", "virtual_size", "checksum", "created_at", "updated_at", "self", "file",
+    "schema", "visibility", "tags", "protected", "disk_format", "container_format", "min_disk", "min_ram", "os_hidden",
+    "kernel_id", "ramdisk_id",
+}  # fmt: skip
 # What a flavor asks of the hypervisor alone; other extra specs name aggregates and devices of their own cloud.
 _SPECS = ("hw:", "quota:", "hw_rng:", "hw_video:", "hw_watchdog:", "hide_hypervisor_id")
 
@@ -234,7 +238,10 @@ def _whole(image: Mapping[str, Any]) -> bool:
 
 
 def _image(entry: Mapping[str, Any]) -> Item:
+    # They name other images of their own cloud.
+    left = tuple(n for n in ("kernel_id", "ramdisk_id") if entry.get(n))
     properties = {k: v for k, v in entry.items() if k not in _IMAGE and isinstance(v, str) and not k.startswith(_OWN)}
+    properties, hidden = masking.open_part(properties)
     body = {**properties, **_taken(entry, ("name", "disk_format", "container_format", "min_disk", "min_ram"))}
     algorithm = entry.get("os_hash_algo")
     extra = {
@@ -242,11 +249,12 @@ def _image(entry: Mapping[str, Any]) -> Item:
         # Before Rocky there is an MD5 alone.
         "hash": [algorithm, entry["os_hash_value"]] if algorithm else ["md5", entry.get("checksum") or ""],
     }
-    return Item("image", entry["id"], entry["name"], body, tuple(entry.get("tags") or ()), extra)
+    return Item("image", entry["id"], entry["name"], body, tuple(entry.get("tags") or ()), extra, (*left, *hidden))
 
 
 def _volume(entry: Mapping[str, Any]) -> Item:
-    metadata = {k: v for k, v in (entry.get("metadata") or {}).items() if not k.startswith("blue_wizard")}
+    own = {k: v for k, v in (entry.get("metadata") or {}).items() if not k.startswith("blue_wizard")}
+    metadata, hidden = masking.open_part(own)
     body = {
         "name": entry["name"] or "",
         "description": entry.get("description") or "",
@@ -256,10 +264,10 @@ def _volume(entry: Mapping[str, Any]) -> Item:
     properties = entry.get("volume_image_metadata") or {}
     extra = {
         "bootable": entry.get("bootable") == "true",
-        "image_metadata": {
-            k: v for k, v in properties.items() if k.startswith(("hw_", "os_")) and not k.startswith(_OWN)
-        },
+        "image_metadata": masking.open_part(
+            {k: v for k, v in properties.items() if k.startswith(("hw_", "os_")) and not k.startswith(_OWN)}
+        )[0],
         "encrypted": bool(entry.get("encrypted")),
         "type": entry.get("volume_type") or "",
     }
-    return Item("volume", entry["id"], entry["name"] or entry["id"], body, (), extra)
+    return Item("volume", entry["id"], entry["name"] or entry["id"], body, (), extra, hidden)

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
+from blue_wizard import masking
+from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power, Together
 from blue_wizard.migrate.mapping import GIB
 from blue_wizard.text import _
 
-__all__ = ["LOOSE", "ROOT", "Around", "labels", "machine_of", "power_of"]
+__all__ = ["LOOSE", "ROOT", "Around", "in_order", "labels", "machine_of", "power_of", "together"]
 
 ROOT = "root"
 """The id of a root disk that is local; other disks have the id of their volume."""
@@ -33,6 +34,8 @@ class Around:
     groups: Mapping[str, str] = field(default_factory=dict)
     floating: Mapping[str, list[str]] = field(default_factory=dict)
     """Floating addresses by the id of their port."""
+    together: Mapping[str, tuple[Together, ...]] = field(default_factory=dict)
+    """By the id of the server."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def machine_of(server: Mapping[str, Any], around: Around) -> Machine:
     bus = str(image.get("hw_disk_bus") or "virtio")
     disks = [Disk(ROOT, size.disk * GIB, "", bus, boot=True)] if from_image and size else []
     disks += [Disk(v["id"], v["size"] * GIB, "raw", bus, boot=not from_image and i == 0) for i, v in enumerate(volumes)]
-    ports = around.ports.get(server["id"], [])
+    ports = in_order(server, around.ports.get(server["id"], ()))
     return Machine(
         id=server["id"],
         name=server["name"],
@@ -83,11 +86,41 @@ def machine_of(server: Mapping[str, Any], around: Around) -> Machine:
         os=str(image.get("os_distro") or image.get("os_type") or ""),
         warnings=tuple(_warnings(server, size, ports, around)),
         blockers=tuple(_blockers(server, size, volumes, around)),
+        rules=around.together.get(server["id"], ()),
         flavor=size.name if size else "",
         key=server.get("key_name") or "",
-        metadata={k: v for k, v in (server.get("metadata") or {}).items() if not k.startswith("blue_wizard")},
-        properties={k: v for k, v in image.items() if k.startswith(_HARDWARE) and isinstance(v, str)},
+        metadata=masking.open_part(_metadata(server))[0],
+        properties=masking.open_part(
+            {k: v for k, v in image.items() if k.startswith(_HARDWARE) and isinstance(v, str)}
+        )[0],
     )
+
+
+def _metadata(server: Mapping[str, Any]) -> dict[str, str]:
+    return {k: v for k, v in (server.get("metadata") or {}).items() if not k.startswith("blue_wizard")}
+
+
+def in_order(server: Mapping[str, Any], ports: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The ports in the order in which the guest sees its cards: Nova tells it by its addresses, Neutron does not (pure)."""
+    listed = [a.get("OS-EXT-IPS-MAC:mac_addr", "").lower() for n in (server.get("addresses") or {}).values() for a in n]
+
+    def place(port: Mapping[str, Any]) -> int:
+        mac = port["mac_address"].lower()
+        return listed.index(mac) if mac in listed else len(listed)
+
+    return sorted(ports, key=place)
+
+
+def together(groups: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Together, ...]]:
+    """The rules of server groups, by the id of their members (pure)."""
+    found: dict[str, tuple[Together, ...]] = {}
+    for group in groups:
+        # From microversion 2.64 on there is one policy, before a list of one. The new group is a soft one in any case.
+        policy = group.get("policy") or next(iter(group.get("policies") or ()), "")
+        rule = Together(group["name"], apart="anti" in policy)
+        for member in group["members"] if "affinity" in policy else ():
+            found[member] = (*found.get(member, ()), rule)
+    return found
 
 
 def _size(server: Mapping[str, Any], flavors: Mapping[str, Mapping[str, Any]]) -> _Size | None:
@@ -162,6 +195,9 @@ def _blockers(
 def _warnings(
     server: Mapping[str, Any], size: _Size | None, ports: list[Mapping[str, Any]], around: Around
 ) -> Iterable[str]:
+    hidden = masking.open_part(_metadata(server))[1]
+    if hidden:
+        yield _("its metadata {names} is not taken along: by its name it is a secret").format(names=", ".join(hidden))
     if size and size.swap:
         yield _("its swap disk of {size} MiB is not copied").format(size=size.swap)
     if server.get("config_drive") in {True, "True"}:

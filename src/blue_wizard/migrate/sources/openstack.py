@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import shutil
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,17 +15,19 @@ from urllib.parse import urlsplit
 from blue_wizard import config
 from blue_wizard.config import CephAccess
 from blue_wizard.errors import InputError, StepFailed
+from blue_wizard.jobs.model import Json
 from blue_wizard.jobs.polling import poll
 from blue_wizard.migrate import images, serving
 from blue_wizard.migrate.images import Place
 from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.migrate.project import exports, image_file
 from blue_wizard.migrate.project.api import Api, owned
-from blue_wizard.migrate.project.servers import LOOSE, ROOT, Around, labels, machine_of, power_of
+from blue_wizard.migrate.project.servers import ROOT, Around, labels, machine_of, power_of, together
 from blue_wizard.migrate.shutdown import shut_down
 from blue_wizard.migrate.sources import Export, source
 from blue_wizard.migrate.transfer.file_reader import FileReader
-from blue_wizard.migrate.transfer.rbd_snapshot import RbdSnapshot
+from blue_wizard.migrate.transfer.rbd_snapshot import RbdSnapshot, changed_between
+from blue_wizard.migrate.warm.protocol import PointDisk, Terms
 from blue_wizard.reach import ceph, nbd, openstack
 from blue_wizard.text import _
 
@@ -96,6 +100,7 @@ class OpenStack:
             networks=labels(n for n in api.list("network", "/networks", "networks") if _seen(n, api.project)),
             groups=labels(groups),
             floating=floating,
+            together=together(api.list("compute", "/os-server-groups", "server_groups")),
         )
 
     def _flavors(self, servers: list[dict[str, Any]]) -> dict[str, Any]:
@@ -112,9 +117,7 @@ class OpenStack:
     def check(self, machine_id: str, check_stop: Callable[[], None]) -> None:
         """Are its disks in Ceph where the configuration says so? Raises InputError naming the image."""
         server = self._server(machine_id)
-        disks = [v["id"] for v in server.get("os-extended-volumes:volumes_attached", ())]
-        disks += [ROOT] if server.get("image") else []
-        for disk in disks:
+        for disk in self._disks(server):
             check_stop()
             if place := self._in_ceph(machine_id, disk):
                 access, image = place
@@ -162,7 +165,9 @@ class OpenStack:
         """Remove the snapshot, or the image and whatever it was made of."""
         place = self._in_ceph(machine_id, disk_id)
         if place is None:
-            self._file(machine_id, disk_id).unlink(missing_ok=True)
+            file = self._file(machine_id, disk_id)
+            for left in (file, file.with_suffix(".part")):
+                left.unlink(missing_ok=True)
             exports.remove(self.api, machine_id, disk_id)
             return
         access, image = place
@@ -184,12 +189,8 @@ class OpenStack:
             found = _ours(pool, image) if pool.size(image) is not None else []
             if len(found) != 1:
                 raise _not_exported(machine_id, disk_id)
-            node = nbd.rbd_node(access.pool, image, conf=access.conf, client=access.client)
-            node["file"]["snapshot"] = found[0]
-            with closing(RbdSnapshot(pool, image, found[0])) as looked_at:
-                size = looked_at.size
-            with nbd.serve(node) as uri:
-                yield Export(uri, size, partial(RbdSnapshot, pool, image, found[0]))
+            with _snapshot(access, pool, image, found[0], at_rest=True) as export:
+                yield export
 
     @contextmanager
     def peek_disk(self, machine_id: str, disk_id: str) -> Iterator[Export]:
@@ -209,7 +210,7 @@ class OpenStack:
         image = exports.find(self.api, machine_id, disk_id)
         if image is None:
             raise _not_exported(machine_id, disk_id)
-        self._still_current(machine_id, image)
+        exports.refuse_outdated(self.api, machine_id, image["created_at"])
         stamp = partial(self._current, machine_id, image)
         file = self._file(machine_id, disk_id)
         if file.exists() and image["disk_format"] == "raw":
@@ -221,24 +222,96 @@ class OpenStack:
             with images.export(Place(file)) as export:
                 yield Export(export.uri, export.size, export.reader, stamp)
             return
+        if not image_file.takes_ranges(self.api.cloud, image["id"]):
+            # It was brought to another machine than this one.
+            raise _not_exported(machine_id, disk_id)
         opened = image_file.open_image(self.api.cloud, image)
         with serving.serve(opened) as uri:
             yield Export(uri, opened.size, lambda: image_file.open_image(self.api.cloud, image), stamp)
 
-    def _current(self, machine_id: str, image: dict[str, Any]) -> str:
-        self._still_current(machine_id, image)
-        return str(image["id"])
+    def warm_terms(self, machine_id: str) -> Terms:
+        """It can where all of its disks are in a Ceph that is reached."""
+        disks = self._disks(self._server(machine_id))
+        text = _("disk {disk} is not in a Ceph that the configuration names, so nothing tells what changes in it")
+        bad = tuple(text.format(disk=d) for d in disks if self._in_ceph(machine_id, d) is None)
+        # Each disk alone is as a power cut would leave it; all of them together are so only in the last round, when it is off.
+        apart = (_("until it is off, its disks are read as of moments that lie a little apart"),)
+        return Terms(bad, notes=apart if len(disks) > 1 else ())
 
-    def _still_current(self, machine_id: str, image: dict[str, Any]) -> None:
-        """Raise StepFailed when the machine ran after its disk was exported: the image lacks what it wrote since."""
-        if machine_id == LOOSE:
-            return
-        done = self.api.get("compute", f"/servers/{machine_id}/os-instance-actions")["instanceActions"]
-        if exports.started_since(done, image["created_at"]):
+    def warm_state(self, machine_id: str) -> Json:
+        """Nothing is changed beforehand."""
+
+    def prepare(self, machine_id: str) -> None:
+        """Nothing has to be prepared."""
+
+    def begin_point(self, machine_id: str, owner: str, disks: Sequence[str], since: Json | None) -> Json:
+        """A snapshot of each disk."""
+        name = f"{owner}_{uuid.uuid4().hex[:12]}"
+        self._sweep(machine_id, owner, disks, {since["snapshot"]} if since else set())
+        for disk in disks:
+            with self._pool(machine_id, disk) as (pool, image, _access):
+                pool.snapshot(image, name)
+        return {"snapshot": name, "disks": list(disks)}
+
+    def _sweep(self, machine_id: str, owner: str, disks: Iterable[str], keep: Collection[str]) -> None:
+        for disk in disks:
+            with self._pool(machine_id, disk) as (pool, image, _access):
+                for name in pool.snapshots(image) if pool.size(image) is not None else ():
+                    # The owner is a word without a lower line, so it is nobody else's beginning.
+                    if name.startswith(f"{owner}_") and name not in keep:
+                        pool.remove_snapshot(image, name)
+
+    @contextmanager
+    def _pool(self, machine_id: str, disk_id: str) -> Iterator[tuple[ceph.Pool, str, CephAccess]]:
+        place = self._in_ceph(machine_id, disk_id)
+        if place is None:
             raise StepFailed(
-                _("{machine} was started after its disk was exported.").format(machine=machine_id),
-                _("Undo the job and run the wave again: blue-wizard migrate rollback"),
+                _(
+                    "disk {disk} is not in a Ceph that the configuration names, so nothing tells what changes in it"
+                ).format(disk=disk_id)
             )
+        access, image = place
+        with ceph.open_pool(access, direct=True) as pool:
+            yield pool, image, access
+
+    def point_stands(self, machine_id: str, point: Json) -> bool:
+        """All of its snapshots are there."""
+        for disk in point["disks"]:
+            with self._pool(machine_id, disk) as (pool, image, _access):
+                if pool.size(image) is None or point["snapshot"] not in pool.snapshots(image):
+                    return False
+        return True
+
+    @contextmanager
+    def open_point(self, machine_id: str, point: Json, disk_id: str, since: Json | None) -> Iterator[PointDisk]:
+        """The snapshot, and what Ceph says was written between the two."""
+        with self._pool(machine_id, disk_id) as (pool, image, access):
+            told, why = None, ""
+            if since is not None and since["snapshot"] in pool.snapshots(image):
+                told = changed_between(pool, image, since["snapshot"], point["snapshot"])
+            elif since is not None:
+                why = _("the snapshot of the earlier point is gone")
+            with _snapshot(access, pool, image, point["snapshot"], at_rest=False) as export:
+                yield PointDisk(export, told, why)
+
+    def end_point(self, machine_id: str, owner: str, point: Json) -> None:
+        """Its own snapshot tells the next changes; the earlier ones go."""
+        self._sweep(machine_id, owner, point["disks"], {point["snapshot"]})
+
+    def forget(self, machine_id: str, owner: str, was: Json | None) -> None:
+        """No snapshot of the owner stays."""
+        found = self.api.get("compute", f"/servers/{machine_id}", missing_ok=True)
+        disks = self._disks(found["server"]) if found else []
+        self._sweep(machine_id, owner, [d for d in disks if self._in_ceph(machine_id, d) is not None], ())
+
+    @staticmethod
+    def _disks(server: Mapping[str, Any]) -> list[str]:
+        local = [ROOT] if server.get("image") else []
+        return [*local, *(v["id"] for v in server.get("os-extended-volumes:volumes_attached", ()))]
+
+    def _current(self, machine_id: str, image: dict[str, Any]) -> str:
+        exports.refuse_outdated(self.api, machine_id, image["created_at"])
+        return str(image["id"])
 
     def _file(self, machine_id: str, disk_id: str) -> Path:
         folder = config.load().state_dir / "exports"
@@ -249,6 +322,14 @@ class OpenStack:
         file = self._file(machine_id, disk_id)
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = file.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        if (free := shutil.disk_usage(file.parent).free) < image["size"]:
+            raise StepFailed(
+                _("{folder} has {free} MiB left, {need} MiB are needed.").format(
+                    folder=file.parent, free=free >> 20, need=image["size"] >> 20
+                ),
+                _("Make room there, and run it again."),
+            )
         with part.open("wb") as f:
             # It holds a tenant's disk.
             part.chmod(0o600)
@@ -301,6 +382,17 @@ class OpenStack:
         server = self._server(machine_id)
         if server["status"] == when and not server.get("OS-EXT-STS:task_state"):
             self.api.post("compute", f"/servers/{machine_id}/action", {what: None})
+
+
+@contextmanager
+def _snapshot(access: CephAccess, pool: ceph.Pool, image: str, name: str, *, at_rest: bool) -> Iterator[Export]:
+    """A snapshot of an image, by NBD and by a reader of our own."""
+    node = nbd.rbd_node(access.pool, image, conf=access.conf, client=access.client)
+    node["file"]["snapshot"] = name
+    with closing(RbdSnapshot(pool, image, name, at_rest=at_rest)) as looked_at:
+        size = looked_at.size
+    with nbd.serve(node) as uri:
+        yield Export(uri, size, partial(RbdSnapshot, pool, image, name, at_rest=at_rest))
 
 
 def _seen(network: Mapping[str, Any], project: str) -> bool:

@@ -27,7 +27,7 @@ _TIMEOUT_S = 300
 
 @action("nova.server.create")
 class CreateServer(Action):
-    """args: cloud, name, flavor_id | flavor_name, disks, availability_zone?, image?, key?, metadata?, server_group?.
+    """args: cloud, name, flavor_id | flavor_name, disks, availability_zone?, image?, keypair?, metadata?, server_group?.
 
     `server_group` is {name, policy}.
 
@@ -53,8 +53,8 @@ class CreateServer(Action):
                 "metadata": {**args.get("metadata", {}), KEY: mark(ctx)},
                 **(_from_image(ctx, args) if args.get("image") else _from_volumes(ctx, args)),
             }
-            if args.get("key"):
-                body["key_name"] = args["key"]
+            if args.get("keypair"):
+                body["key_name"] = args["keypair"]
             if args.get("availability_zone"):
                 body["availability_zone"] = args["availability_zone"]
             ctx.event("effect", "create server", name=args["name"])

@@ -13,13 +13,16 @@ __all__ = ["RbdSnapshot", "changed_between"]
 
 
 class RbdSnapshot(RbdImage):
-    """An image as it was at the snapshot. Of a clone, what its parent holds belongs to it."""
+    """An image as it was at the snapshot. Of a clone, what its parent holds belongs to it.
+
+    `at_rest` says that nothing is to write to the image any more, so that what was written after the snapshot is a fault.
+    """
 
     _fault = staticmethod(source_fault)
 
-    def __init__(self, pool: Pool, image: str, snapshot: str) -> None:
+    def __init__(self, pool: Pool, image: str, snapshot: str, *, at_rest: bool = True) -> None:
         super().__init__(pool, image, read_only=True)
-        self._of, self._snapshot = image, snapshot
+        self._of, self._snapshot, self._at_rest = image, snapshot, at_rest
         self.name = f"{pool.name}/{image}@{snapshot}"
         try:
             self._image.set_snap(snapshot)
@@ -29,8 +32,8 @@ class RbdSnapshot(RbdImage):
             raise self._fault(self.name, _os_error(e)) from e
 
     def stamp(self) -> str:
-        """What no other snapshot has. Raises StepFailed when the image was written to after it: the copy would lack that."""
-        if changed_between(self._pool, self._of, self._snapshot):
+        """What no other snapshot has. Raises StepFailed when an image at rest was written to after it: the copy would lack that."""
+        if self._at_rest and changed_between(self._pool, self._of, self._snapshot):
             raise changed(self.name)
         (number,) = (s["id"] for s in self._image.list_snaps() if s["name"] == self._snapshot)
         return f"{self.identity()}@{number}"

@@ -301,6 +301,15 @@ def test_an_image_flows_through_and_is_hashed(clouds: tuple[Memory, Memory], ran
     assert new.images == {}
 
 
+def test_an_image_that_names_others_says_so(clouds: tuple[Memory, Memory]) -> None:
+    old, new = clouds
+    (row,) = old.images.values()
+    row["kernel_id"] = "of-the-old-cloud"
+    found = compare(old, new)
+    assert "kernel_id" not in found.images[0].body
+    assert any("image debian" in r and "kernel_id" in r for r in found.remarks)
+
+
 def test_an_image_that_arrives_otherwise_is_no_copy(clouds: tuple[Memory, Memory]) -> None:
     old, new = clouds
     (image,) = compare(old, new).images

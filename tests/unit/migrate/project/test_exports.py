@@ -11,7 +11,7 @@ import pytest
 
 from blue_wizard.errors import StepFailed
 from blue_wizard.migrate.project import exports
-from blue_wizard.migrate.project.servers import ROOT
+from blue_wizard.migrate.project.servers import LOOSE, ROOT
 from blue_wizard.migrate.targets.common import KEY
 
 from .clouds import Killed
@@ -29,6 +29,7 @@ class Shelf:
         self.left = -1
         self.made: list[str] = []
         self.outcome = "active"
+        self.actions: list[dict[str, str]] = []
 
     def _tick(self) -> None:
         self.left -= 1
@@ -50,6 +51,8 @@ class Shelf:
         return self._look(key, path)
 
     def get(self, _service: str, path: str, *, missing_ok: bool = False) -> Any:
+        if path.endswith("/os-instance-actions"):
+            return {"instanceActions": self.actions}
         return {"volume": {"id": path.rpartition("/")[2], "size": 7}} if "gone" not in path else None
 
     def _add(self, kind: str, name: str, status: str, then: str, **more: Any) -> None:
@@ -60,7 +63,12 @@ class Shelf:
         self._tick()
         if path == "/snapshots":
             self._add(
-                "snapshots", body["snapshot"]["name"], "creating", "available", metadata=body["snapshot"]["metadata"]
+                "snapshots",
+                body["snapshot"]["name"],
+                "creating",
+                "available",
+                metadata=body["snapshot"]["metadata"],
+                created_at="2026-01-01T10:00:00.000000",
             )
         elif path == "/volumes":
             assert any(s["id"] == body["volume"]["snapshot_id"] for s in self.rows["snapshots"])
@@ -134,6 +142,17 @@ def test_what_another_job_has_left_is_never_taken(disk: str) -> None:
     new = make(shelf, disk, "m-new")
     assert new["id"] != old["id"]
     assert [i["id"] for i in shelf.rows["images"]] == [new["id"]]
+
+
+def test_a_server_that_was_started_while_its_volume_was_exported() -> None:
+    shelf = Shelf()
+    shelf.actions = [{"action": "start", "start_time": "2026-01-01T10:00:03.000000"}]
+    with pytest.raises(StepFailed, match="s was started after"):
+        make(shelf, "v")
+    exports.remove(shelf, "s", "v")  # type: ignore[arg-type]
+    assert not any(shelf.rows.values())
+    # A volume that no server has is no server's affair.
+    exports.make(shelf, LOOSE, "v", "m-1", lambda: None)  # type: ignore[arg-type]
 
 
 def test_what_fails_is_named() -> None:

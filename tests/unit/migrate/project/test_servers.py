@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from blue_wizard.migrate.machine import Firmware, Power
-from blue_wizard.migrate.project.servers import ROOT, Around, labels, machine_of, power_of
+from blue_wizard.migrate.machine import Firmware, Power, Together
+from blue_wizard.migrate.project.servers import ROOT, Around, in_order, labels, machine_of, power_of, together
 
 GIB = 1 << 30
 FLAVOR = {"vcpus": 2, "ram": 1024, "disk": 10, "ephemeral": 0, "swap": 0, "original_name": "m"}
@@ -149,6 +149,37 @@ def test_only_a_server_at_rest_is_off(status: str, task: str | None, power: Powe
     assert power_of({"status": status, "OS-EXT-STS:task_state": task}) is power
 
 
+def test_what_is_a_secret_by_its_name_stays_behind() -> None:
+    # A plan with it would be refused, and everybody who reads plans would have it.
+    found = machine_of(server(metadata={"db_password": "x", "owner": "tenant"}), AROUND)
+    assert found.metadata == {"owner": "tenant"}
+    assert any("db_password" in w for w in found.warnings)
+
+
 def test_marks_of_earlier_migrations_do_not_travel() -> None:
     found = machine_of(server(metadata={"blue_wizard": "job=m-1 step=server", "owner": "tenant"}), AROUND)
     assert found.metadata == {"owner": "tenant"}
+
+
+def test_cards_come_in_the_order_that_the_guest_knows() -> None:
+    macs = ["fa:16:3e:00:00:0a", "fa:16:3e:00:00:0b", "fa:16:3e:00:00:0c", "fa:16:3e:00:00:0d"]
+    said = {"front": [{"OS-EXT-IPS-MAC:mac_addr": macs[2]}, {"OS-EXT-IPS-MAC:mac_addr": macs[2]}],
+            "back": [{"OS-EXT-IPS-MAC:mac_addr": macs[0]}, {"OS-EXT-IPS-MAC:mac_addr": macs[1]}]}  # fmt: skip
+    found = in_order({"addresses": said}, [port(mac_address=m.upper()) for m in macs])
+    # One without an address is not in Nova's list, and comes last.
+    assert [p["mac_address"].lower() for p in found] == [macs[2], macs[0], macs[1], macs[3]]
+
+
+@pytest.mark.parametrize(
+    ("group", "rule"),
+    [
+        ({"policies": ["anti-affinity"]}, (Together("g", True),)),
+        ({"policies": ["soft-anti-affinity"]}, (Together("g", True),)),
+        ({"policy": "affinity"}, (Together("g", False),)),
+        ({"policies": ["legacy"]}, ()),
+    ],
+)
+def test_server_groups_of_every_generation(group: dict[str, Any], rule: tuple[Together, ...]) -> None:
+    found = together([{"name": "g", "members": ["s"], **group}])
+    assert found.get("s", ()) == rule
+    assert machine_of(server(), Around(images={"i": {}}, together=found)).rules == rule

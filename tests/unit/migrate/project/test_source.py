@@ -12,6 +12,7 @@ import yaml
 
 from blue_wizard import config
 from blue_wizard.errors import InputError, StepFailed
+from blue_wizard.migrate.machine import Power
 from blue_wizard.migrate.project import image_file
 from blue_wizard.migrate.project.image_file import ImageFile
 from blue_wizard.migrate.project.servers import LOOSE, ROOT
@@ -126,7 +127,26 @@ def test_an_image_without_ranges_is_brought_here_first(tmp_path: Path, monkeypat
         assert export.size == 512
         assert export.reader is not None
         assert export.reader().read(0, 4) == b"QFI\xfb"
+    # One that was killed over it leaves a part.
+    part = source._file("s", ROOT).with_suffix(".part")
+    part.write_bytes(b"QFI")
     source.release("s", ROOT)
+    assert not [f for f in tmp_path.rglob("*") if f.is_file()]
+    # Another machine has no such file, and does not try to read what is not served in parts.
+    with pytest.raises(StepFailed, match="not exported"), source.open_disk("s", ROOT):
+        pass
+
+
+def test_an_image_that_does_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLUE_WIZARD_STATE_DIR", str(tmp_path))
+    source = OpenStack("openstack://other")
+    memory = Memory("other", ranges=False)
+    memory.content["i"] = b"x"
+    image = {"id": "i", "name": "n", "size": 1 << 62, "disk_format": "raw"}
+    monkeypatch.setattr(module.exports, "make", lambda *_args: image)
+    source.__dict__["api"] = SimpleNamespace(cloud=memory)
+    with pytest.raises(StepFailed, match="MiB are needed"):
+        source.export("s", ROOT, "m-1", check_stop=lambda: None)
     assert not [f for f in tmp_path.rglob("*") if f.is_file()]
 
 
@@ -176,3 +196,49 @@ def test_beyond_the_end_nothing_is_read() -> None:
     assert file.read_some(10230, 100) == Breaking().content["i"][10230:]
     with pytest.raises(StepFailed):
         file.read(10230, 100)
+
+
+class Nova:
+    """Stands for an `Api`: a server that takes a moment for what it is told."""
+
+    def __init__(self, status: str, *, deaf: bool = False) -> None:
+        self.status, self.task, self.deaf = status, "", deaf
+        self.told: list[str] = []
+
+    def get(self, _service: str, _path: str, *, missing_ok: bool = False) -> Any:
+        shown = {"server": {"id": "s", "status": self.status, "OS-EXT-STS:task_state": self.task or None}}
+        if self.task and not self.deaf:
+            self.status, self.task = ("SHUTOFF" if self.task == "powering-off" else "ACTIVE"), ""
+        return shown
+
+    def post(self, _service: str, _path: str, body: Any) -> Any:
+        (what,) = body
+        assert not self.task, "Nova refuses what comes while something else is under way"
+        self.told.append(what)
+        self.task = "powering-off" if what == "os-stop" else "powering-on"
+
+
+def test_a_server_is_stopped_and_started_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blue_wizard.jobs.polling._EVERY_S", 0)
+    monkeypatch.setattr("blue_wizard.migrate.shutdown.time.sleep", lambda _seconds: None)
+    nova = Nova("ACTIVE")
+    source = OpenStack("openstack://old")
+    source.__dict__["api"] = nova
+    for _twice in range(2):
+        source.shut_down("s", timeout_s=60, check_stop=lambda: None)
+        assert (source.power("s"), nova.told) == (Power.OFF, ["os-stop"])
+    for _twice in range(2):
+        source.start("s")
+        assert (source.power("s"), nova.told) == (Power.ON, ["os-stop", "os-start"])
+
+
+def test_a_server_that_does_not_stop_is_asked_no_second_time_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(0, 10_000, 10))
+    monkeypatch.setattr("blue_wizard.migrate.shutdown.time.monotonic", lambda: float(next(now)))
+    monkeypatch.setattr("blue_wizard.migrate.shutdown.time.sleep", lambda _seconds: None)
+    nova = Nova("ACTIVE", deaf=True)
+    source = OpenStack("openstack://old")
+    source.__dict__["api"] = nova
+    with pytest.raises(StepFailed, match="did not shut down"):
+        source.shut_down("s", timeout_s=100, check_stop=lambda: None)
+    assert nova.told == ["os-stop"]
