@@ -29,7 +29,7 @@ _SCRIPT = (
 
 @dataclass(frozen=True)
 class Piece:
-    """`length` bytes of a disk from `offset`, which are read from `path` at `at`."""
+    """`length` bytes of a disk from `offset`, which are read from `path` at `at`; without a path they are zeroes."""
 
     offset: int
     length: int
@@ -79,6 +79,8 @@ class BlockDevice:
             yield self.path, offset, end - offset
 
     def _read(self, path: str, at: int, length: int) -> bytes:
+        if not path:
+            return bytes(length)
         pipe = self._idle.get()
         if self._closed:
             raise StepFailed(_("{name} is closed.").format(name=self.name))
