@@ -32,7 +32,7 @@ def main() -> int:
     guest.add_argument("--timeout", type=float, default=120)
     guests = commands.add_parser("guests", help="the guests of the KVM host")
     guests.add_argument("what", choices=("reset",))
-    add = commands.add_parser("add", help="an extra part: vcenter, scale, storage-vm")
+    add = commands.add_parser("add", help="an extra part: vcenter, scale, storage-vm, hyperv, physical")
     add.add_argument("part")
     vcenter = commands.add_parser("vcenter", help="the vCenter's machines as at first, or a fault of its own")
     vcenter.add_argument("what", choices=("reset", "expire", "faults", "machine", "state"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.guests import debian, disk
 from lab.run import run
 
-SIZE = 1152 << 20
+SIZE = 512 << 20
 UUID = "7e570004-0000-4000-8000-000000000004"
 USER, MAC, ADDRESS = "wizard", "52:54:00:cc:00:1e", "10.99.0.30"
 PACKAGES = f"{debian.PACKAGES},openssh-server,sudo,lvm2"

@@ -16,6 +16,7 @@ __all__ = [
     "SCRIPT",
     "Block",
     "Card",
+    "Extents",
     "HostFacts",
     "LogicalVolume",
     "Mount",
@@ -38,6 +39,7 @@ s systemd; [ -d /run/systemd/system ] && echo yes
 s lsblk; lsblk -P -b -o NAME,KNAME,PKNAME,TYPE,SIZE,FSTYPE,RO,RM,TRAN,LOG-SEC,MODEL
 s starts; grep -H . /sys/class/block/*/start 2>/dev/null
 s pvs; pvs --noheadings --nosuffix --units b --separator '|' -o pv_name,vg_name,pe_start,pv_mda_count 2>/dev/null
+s unused; pvs --noheadings --nosuffix --separator '|' -o pv_name,pvseg_start,pvseg_size,segtype,lv_name 2>/dev/null
 s vgs; vgs --noheadings --nosuffix --units b --separator '|' -o vg_name,vg_free,vg_extent_size,vg_attr 2>/dev/null
 exec 2>/dev/null
 s lvs
@@ -128,6 +130,16 @@ class LogicalVolume:
 
 
 @dataclass(frozen=True)
+class Extents:
+    """`count` extents of a physical volume from `first` on; `owner` is the logical volume that has them, "" for free ones."""
+
+    device: str
+    first: int
+    count: int
+    owner: str
+
+
+@dataclass(frozen=True)
 class Mount:
     """A mounted file system."""
 
@@ -171,6 +183,7 @@ class HostFacts:
     extent_size: dict[str, int]
     shared_groups: frozenset[str]
     volumes: tuple[LogicalVolume, ...]
+    extents: tuple[Extents, ...]
     mounts: tuple[Mount, ...]
     swaps: tuple[str, ...]
     arrays: dict[str, str]
@@ -247,6 +260,11 @@ def parse(text: str) -> HostFacts:
         extent_size={g[0]: int(g[2]) for g in groups},
         shared_groups=frozenset(g[0] for g in groups if g[3][5:6] in {"c", "s"}),
         volumes=_volumes(lines("lvs")),
+        extents=tuple(
+            Extents(r[0], int(r[1]), int(r[2]), "" if r[3] == "free" else r[4].strip("[]"))
+            for r in (x.strip().split("|") for x in lines("unused"))
+            if r[2] != "0"
+        ),
         mounts=mounts,
         swaps=tuple(x.split()[0] for x in lines("swaps")),
         arrays=_arrays(sections.get("mdstat", "")),

@@ -16,7 +16,7 @@ _KEPT = (
     r"^(ssh|sshd|sshd@.*|ssh@.*|ssh\.socket|systemd-.*|dbus.*|polkit|network.*|NetworkManager.*|wicked.*|ifup@.*|dhcpcd.*|dhclient.*"
     r"|wpa_supplicant.*|getty@.*|serial-getty@.*|user@.*|user-runtime-dir@.*|session-.*|multipathd?.*|iscsi.*|open-iscsi|lvm2-.*"
     r"|dm-event.*|mdmonitor.*|blk-availability|auditd|firewalld|nftables|iptables|ip6tables|sssd.*|nscd|nslcd|winbind"
-    r"|chronyd?|ntpd?|haveged|rngd|rng-tools.*|qemu-guest-agent|vmtoolsd|open-vm-tools|rpcbind|-\.slice)\.?(service|socket|timer|path)?$"
+    r"|chronyd?|ntpd?|haveged|rngd|rng-tools.*|qemu-guest-agent|vmtoolsd|open-vm-tools|rpcbind|dropbear.*|tailscaled|wg-quick@.*|openvpn.*|strongswan.*|ipsec|-\.slice)\.?(service|socket|timer|path)?$"
 )
 _WRITABLE = (
     r"""awk '$1 ~ "^/dev/" && $4 ~ /(^|,)rw(,|$)/ && $3 !~ /^(iso9660|squashfs|udf)$/ {print $2}' /proc/mounts"""
@@ -75,9 +75,11 @@ done < $d/mounts
 [ -e $d/swaps ] && while read -r s; do swapon "$s" 2>/dev/null; done < $d/swaps
 journalctl --flush >/dev/null 2>&1
 for kind in path timer socket service; do
-    u=$(grep "\\.$kind\\$" $d/units 2>/dev/null) && {{ systemctl start $u || failed="$failed $kind"; }}
+    u=$(grep "\\.$kind\\$" $d/units 2>/dev/null) && systemctl start $u
 done
-for u in $(grep '\\.service$' $d/units 2>/dev/null); do systemctl is-active -q $u || echo "not running again: $u" >&2; done
+dead=
+for u in $(grep '\\.service$' $d/units 2>/dev/null); do systemctl is-active -q $u || dead="$dead $u"; done
 rm -rf $d
+[ -z "$dead" ] || {{ echo "these services do not run again:$dead" >&2; exit 4; }}
 """
 """Undoes what HOLD noted. Nothing happens on a host that is not held."""

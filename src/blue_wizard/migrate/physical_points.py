@@ -74,7 +74,7 @@ def _place(host: HostFacts, device: str) -> tuple[str, int]:
 
 
 def pieces(host: HostFacts, disk: str, made: Sequence[Snapshot]) -> list[Piece]:
-    """What of the disk is read from snapshots."""
+    """What of the disk is read from snapshots, and what is left out."""
     names = {(s.group, s.volume): s.name for s in made}
     found = []
     for volume in host.volumes:
@@ -84,6 +84,13 @@ def pieces(host: HostFacts, disk: str, made: Sequence[Snapshot]) -> list[Piece]:
             if on == disk:
                 at = start + segment.extent * host.extent_size[volume.group]
                 found.append(Piece(at, segment.length, f"/dev/{volume.group}/{name}", segment.offset))
+    # What no volume has, and what the snapshots themselves keep, is nobody's data; and it changes all the time.
+    for run in host.extents:
+        on, start = _place(host, run.device)
+        pv = next((p for p in host.physical_volumes if p.path == run.device), None)
+        if made and pv is not None and on == disk and (not run.owner or run.owner.startswith(f"{PREFIX}.")):
+            size = host.extent_size[pv.group]
+            found.append(Piece(start + run.first * size, run.count * size, "", 0))
     return found
 
 

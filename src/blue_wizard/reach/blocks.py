@@ -20,16 +20,21 @@ __all__ = ["BlockDevice", "Piece"]
 
 _PIPES = 3
 # Direct: what lies in the page cache of a disk does not know of what went through the file system on it. The input is not dd's.
-_SCRIPT = (
-    "while read -r at n path; do "
-    'dd if="$path" bs=1048576 skip="$at" count="$n" iflag=direct,skip_bytes,count_bytes status=none </dev/null || exit 1; '
-    "done"
-)
+# What is nothing but zeroes is told by one letter; a comparison ends at the first byte that is none.
+_SCRIPT = """
+r() { dd if="$1" bs=1048576 skip="$2" count="$3" iflag=direct,skip_bytes,count_bytes status=none </dev/null; }
+command -v cmp >/dev/null && z=1
+while read -r at n path; do
+    if [ -n "$z" ] && r "$path" "$at" "$n" 2>/dev/null | cmp -s -n "$n" - /dev/zero; then printf Z
+    else printf D && r "$path" "$at" "$n" || exit 1; fi
+done
+"""
+_ZEROES = b"Z"
 
 
 @dataclass(frozen=True)
 class Piece:
-    """`length` bytes of a disk from `offset`, which are read from `path` at `at`."""
+    """`length` bytes of a disk from `offset`, which are read from `path` at `at`; without a path they are zeroes."""
 
     offset: int
     length: int
@@ -79,6 +84,8 @@ class BlockDevice:
             yield self.path, offset, end - offset
 
     def _read(self, path: str, at: int, length: int) -> bytes:
+        if not path:
+            return bytes(length)
         pipe = self._idle.get()
         if self._closed:
             raise StepFailed(_("{name} is closed.").format(name=self.name))
@@ -124,6 +131,8 @@ class BlockDevice:
 
 async def _ask(pipe: asyncssh.SSHClientProcess[bytes], request: bytes, length: int) -> bytes:
     pipe.stdin.write(request)
+    if await pipe.stdout.readexactly(1) == _ZEROES:
+        return bytes(length)
     found: bytes = await pipe.stdout.readexactly(length)
     return found
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import threading
+from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import PureWindowsPath
 from typing import Any, Protocol
@@ -18,6 +21,7 @@ __all__ = ["Files", "SftpFiles", "SmbFiles", "sftp_path", "unc_path"]
 
 _LANES = 3
 _PIECE = 1 << 20
+_PAGE, _KEPT = 256 << 10, 64
 # STATUS_LOGON_FAILURE, account restriction, password expired or to be changed, disabled, locked out, no such kind of logon.
 _NOT_LET_IN = {0xC000006D, 0xC000006E, 0xC0000071, 0xC0000224, 0xC0000072, 0xC0000234, 0xC000015B}
 
@@ -72,11 +76,17 @@ def _no_path(path: str) -> InputError:
     return InputError(_("{path} is not the path of a file.").format(path=path))
 
 
-class _Lanes:
-    """A file that is open several times, so that several threads read at once."""
+class _Lanes(ABC):
+    """A file that is open several times, so that several threads read at once.
+
+    A differencing disk is read in pieces of as little as a sector, which would each cost a round trip: small ones are cut out of
+    larger ones that are kept for a while. What is read does not change meanwhile, or the copy ends for that.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self._pages: OrderedDict[int, bytes] = OrderedDict()
+        self._lock = threading.Lock()
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
         self._all: list[Any] = []
 
@@ -95,6 +105,25 @@ class _Lanes:
     def data_from(self, offset: int) -> tuple[int, int]:
         """Nothing is known of holes: all of it is data."""
         return offset, self.size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes."""
+        if length >= _PAGE:
+            return self._fetch(offset, length)
+        first = offset // _PAGE * _PAGE
+        with self._lock:
+            page = self._pages.get(first)
+        if page is None:
+            page = self._fetch(first, _PAGE)
+            with self._lock:
+                self._pages[first] = page
+                while len(self._pages) > _KEPT:
+                    self._pages.popitem(last=False)
+        return page[offset - first : offset - first + length]
+
+    @abstractmethod
+    def _fetch(self, offset: int, length: int) -> bytes:
+        """The same, from the host."""
 
 
 class SmbFiles:
@@ -189,8 +218,7 @@ class _SmbFile(_Lanes):
             self.close()
             raise
 
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes."""
+    def _fetch(self, offset: int, length: int) -> bytes:
         with _smb_errors(self._path), self._lane() as lane:
             lane.seek(offset)
             return bytes(lane.read(min(length, _PIECE)) or b"")
@@ -270,8 +298,7 @@ class _SftpFile(_Lanes):
         for _i in range(_LANES):
             self._add(file)
 
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes."""
+    def _fetch(self, offset: int, length: int) -> bytes:
         with _sftp_errors(), self._lane() as file:
             return wait(_sftp_read(file, offset, min(length, 4 * _PIECE)))
 

@@ -88,7 +88,7 @@ class Physical:
                 yield machine_of(name, host, self.power(name))
 
     def _facts(self, machine_id: str) -> HostFacts:
-        text = self._script(machine_id, linux_host.SCRIPT, timeout_s=120)
+        text = self._script(machine_id, linux_host.SCRIPT, timeout_s=300)
         try:
             return linux_host.parse(text)
         except (ValueError, KeyError, IndexError) as e:
@@ -97,7 +97,7 @@ class Physical:
                 _("It needs util-linux 2.22 or newer, and root (sudo: true under hosts in the configuration)."),
             ) from e
 
-    def _script(self, machine_id: str, script: str, *args: str, timeout_s: float = 60) -> str:
+    def _script(self, machine_id: str, script: str, *args: str, timeout_s: float = 180) -> str:
         """Its output; a status other than 0 is for the caller's script to avoid. Raises InputError without root."""
         host = self._host(machine_id)
         done = host.run(
