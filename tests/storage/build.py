@@ -125,6 +125,13 @@ def _place(state: State, kind: str, osd: int, name: str, serial: str) -> None:
             ssd["pv"] = ssd["pv"] or {"vg": "ceph-db", "lvs": []}
             db = {"name": f"db-{osd}", "tags": {**tags, "ceph.type": "db"}, "content": {"db_of": uuid(osd)}}
             ssd["pv"]["lvs"].append(db)
+            tags["ceph.db_device"] = f"/dev/ceph-db/db-{osd}"
+            content["dbs"] = [f"db-{osd}"]
+            letter = h["letters"][SSD]
+            name_ = f"ceph--db-db--{osd}"
+            h["dm"].append(
+                {"name": name_, "vg": "ceph-db", "lv": f"db-{osd}", "serial": SSD, "osd": None, "letter": letter}
+            )
     else:
         _partitions(state, kind, osd, name, serial, content, fs)
     boot(state, name, osd)

@@ -172,6 +172,9 @@ class Bench:
     def plan(self, *osds: int, **more: Any) -> Plan:
         return operation.make("lab", list(osds or (3,)), **more)
 
+    def plan_shared(self, serial: str, **more: Any) -> Plan:
+        return operation.make_shared("lab", serial, **more)
+
     def run(self, plan: Plan | None = None, **more: Any) -> Run:
         """A run in which the failed disk is changed for a good one before the swap is looked at."""
         run = Run(self.site, plan or self.plan(), **more)
@@ -195,6 +198,22 @@ class Bench:
                 if k not in own and before.get(k) != after.get(k)
             ]
         return found
+
+
+def whole(b: Bench, plan: Plan, swaps: Callable[[State], None] | None = None) -> list[Run]:
+    """Run a plan's own steps, then its children one after another, as their claims let them; a kill is followed by a new worker."""
+    runs = []
+    for part in plan.walk():
+        run = b.run(part)
+        runs.append(run)
+        if swaps is not None:
+            run.on["swap"] = swaps
+        try:
+            end = run.forward()
+        except Killed:
+            end = run.forward()
+        assert end == "done", (part.title, run.error, run.left)
+    return runs
 
 
 def change_disk(state: State, one: State | None = None) -> None:

@@ -118,8 +118,8 @@ class World:
     def words(self, argv: Sequence[str]) -> list[str]:
         """The argv, filled in with what letters mean now: they move when a host reboots and when a disk is swapped.
 
-        ``<new-disk>`` (its path), ``<new-disk:1>`` (its first partition), ``<fs-uuid>`` (of that), ``<partuuid:2>`` (the GUID of
-        its second), ``<old-name>`` (the failed disk's kernel name), ``<disk-of:GUID>`` (the path of the disk with that partition).
+        ``<new-disk>`` (its path), ``<new-disk:1>`` (its first partition), ``<fs-uuid>`` (of that), ``<partuuid:2>`` (GUID of its
+        second), ``<old-name>`` (the name of the failed disk), ``<disk-of:GUID>`` (the disk with that partition).
         """
         tokens = {m[1] for w in argv for m in _TOKEN.finditer(w)}
         if not tokens:

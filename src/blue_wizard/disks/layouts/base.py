@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from blue_wizard.disks.flags import FLAGS
 from blue_wizard.disks.view import View
 from blue_wizard.disks.world import kept_name
-from blue_wizard.facts.blockdev import Lv
 from blue_wizard.jobs.model import Gate, Json, Risk, Step
 from blue_wizard.text import _
 from blue_wizard.units import bytes_text
 
 __all__ = [
+    "HAS_GUID",
     "Command",
     "Condition",
     "at_place",
@@ -45,6 +45,7 @@ __all__ = [
 Command = Mapping[str, Json]
 Condition = Mapping[str, Json]
 
+HAS_GUID = 'lsblk -nr -o PARTUUID "$1" | grep -qixF "$2"'
 _JEWEL_WORDS = {"put": "put", "rm": "del"}
 _WORDS = {"put": "set", "rm": "rm"}
 _LUMINOUS = 12
@@ -325,11 +326,11 @@ def half_made(view: View) -> list[Command]:
     ]
 
 
-def release(view: View, main: Lv) -> tuple[Step, ...]:
+def release(view: View, group: str, volume: str) -> tuple[Step, ...]:
     """A volume on a dead disk stays in the device mapper, and would keep its name and its disk."""
     if view.rebuild:
         return ()
-    name = f"{main.vg.replace('-', '--')}-{main.name.replace('-', '--')}"
+    name = f"{group.replace('-', '--')}-{volume.replace('-', '--')}"
     return (
         change(
             view,
@@ -341,7 +342,7 @@ def release(view: View, main: Lv) -> tuple[Step, ...]:
                 host("dmsetup", "remove", "--force", name, ok="any", rest=True, timeout_s=30),
             ],
             [run_check("test", "-e", f"/dev/mapper/{name}", status=[1])],
-            back=[host("vgchange", "-ay", main.vg, ok="any", timeout_s=60)],
+            back=[host("vgchange", "-ay", group, ok="any", timeout_s=60)],
         ),
     )
 
@@ -392,6 +393,7 @@ def swap(view: View) -> tuple[Step, ...]:
             "place": view.identity.by_path,
             "gone": view.identity.gone,
             "known": known,
+            "going": sorted(view.going),
             "wishes": {
                 "size": size,
                 "rotates": disk.rotates if disk else view.osd.metadata.get("rotational", "1") == "1",

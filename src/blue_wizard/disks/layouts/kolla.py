@@ -105,6 +105,11 @@ class Kolla:
             _("no partition has the label of its journal (its container names {device})").format(device=told or "-")
         ]
 
+    def aside(self, view: View) -> Sequence[Part]:
+        """Its journal."""
+        journal = _aside(view, "_J")
+        return [journal] if journal else []
+
     def steps(self, view: View) -> tuple[Step, ...]:
         """The twelve steps, in the order of the manual procedure."""
         drained = (b.leave(view), b.safe(view))

@@ -81,6 +81,11 @@ class Rdo:
         found += b.id_goes_elsewhere(view)
         return found
 
+    def aside(self, view: View) -> Sequence[Part]:
+        """Its journal."""
+        journal = _aside(view)
+        return [journal] if journal else []
+
     def steps(self, view: View) -> tuple[Step, ...]:
         """The twelve steps, in the order of the manual procedure."""
         drained = (b.leave(view), b.safe(view))
