@@ -159,7 +159,8 @@ def _partitions(state: State, kind: str, osd: int, name: str, serial: str, conte
     if is_kolla:
         h["fstab"] += f"UUID={fs} {folder} xfs defaults,noatime 0 0\n"
         h["runtime"] = "podman" if kind == "kolla-podman" else "docker"
-        env = ["KOLLA_CONFIG_STRATEGY=COPY_ALWAYS", f"OSD_ID={osd}", f"JOURNAL_PARTITION=/dev/disk/by-partuuid/j-{osd}"]
+        env = ["KOLLA_CONFIG_STRATEGY=COPY_ALWAYS", f"OSD_ID={osd}"]
+        env += [] if blue else [f"JOURNAL_PARTITION=/dev/disk/by-partuuid/j-{osd}"]
         binds = [
             "/etc/kolla/ceph-osd/:/var/lib/kolla/config_files/:ro",
             "/dev/:/dev/",

@@ -780,8 +780,12 @@ def _nothing(_state: State, _name: str, _argv: list[str]) -> Answer:
 
 
 def _light(state: State, name: str, argv: list[str]) -> Answer:
-    word = next(w for w in argv if "=" in w)
-    state["hosts"][name]["lights"][word.split("=", 1)[1]] = word.split("=", 1)[0]
+    word, device = argv[1].split("=", 1)
+    d, _p = lookup(state, name, device)
+    if d is None or not state["hosts"][name].get("leds"):
+        return 1, "", f"ledctl: Could not find {device}"
+    slot = next(s for s, v in state["hosts"][name]["slots"].items() if v == d["serial"])
+    state["hosts"][name]["lights"][slot] = word
     return OK
 
 

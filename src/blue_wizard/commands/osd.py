@@ -34,7 +34,8 @@ def list_(
     from blue_wizard.report.disks import osds_table, row_data
 
     cluster = survey.read_cluster(openstack.cloud_name())
-    found = survey.rows(cluster, survey.look_at(cluster))
+    hosts = survey.look_at(cluster)
+    found = survey.rows(cluster, hosts, survey.health_of(cluster, hosts))
     bad = [r for r in found if r.reasons]
     data = [row_data(r) for r in (found if all_ else bad)]
     emit(data, output, lambda: osds_table(data) if data else _("All {count} OSDs are well.").format(count=len(found)))

@@ -11,6 +11,7 @@ from blue_wizard.disks import (
     flags,
     invariant,
     keeping,
+    light,
     preconditions,
     shared,
     survey,
@@ -32,7 +33,7 @@ __all__ = ["OPERATION", "actions", "failed", "make", "make_shared", "plan_again"
 
 OPERATION = "osd.replace"
 ONE = "osd.one"
-actions = (change, flags, invariant, keeping, swap, waiting)
+actions = (change, flags, invariant, keeping, light, swap, waiting)
 """The modules that register the actions and the invariant of OSDs."""
 
 

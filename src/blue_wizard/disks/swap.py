@@ -16,8 +16,14 @@ from blue_wizard.reach.faults import NotReached
 from blue_wizard.text import _
 from blue_wizard.units import bytes_text
 
-__all__ = ["Swap", "Wishes", "in_use", "judge"]
+__all__ = ["SCAN", "Swap", "Wishes", "in_use", "judge"]
 
+SCAN = [
+    "sh",
+    "-c",
+    'for h in /sys/class/scsi_host/host*/scan; do [ -w "$h" ] && echo "- - -" > "$h"; done; udevadm settle -t 10; true',
+]
+"""Lets every SCSI host look for disks that came or were only hidden."""
 _EVERY_S = 3.0
 _WIPE = "wipe "
 # Makers' sizes of one class differ by less; CRUSH weights would not.
@@ -168,9 +174,7 @@ def in_use(host: HostDisks, uuids: Collection[str]) -> set[str]:
 
 
 def _scan(host: str) -> None:
-    """Let every SCSI host look for disks that came or were only hidden."""
-    script = 'for h in /sys/class/scsi_host/host*/scan; do [ -w "$h" ] && echo "- - -" > "$h"; done; udevadm settle -t 10; true'
-    ssh.host(host).run(["sh", "-c", script], timeout_s=60, root=True)
+    ssh.host(host).run(SCAN, timeout_s=60, root=True)
 
 
 def _dirty(host: str, disk: Disk) -> bool:

@@ -142,7 +142,10 @@ class World:
                 return part.fs_uuid
             number = m[1].split(":")[1]
             if m[1].startswith("partuuid"):
-                return next((p.uuid for p in disk.parts if p.number == int(number)), "")
+                guid = next((p.uuid for p in disk.parts if p.number == int(number)), "")
+                if not guid:
+                    raise StepFailed(_("{disk} has no partition {number} yet.").format(disk=disk.path, number=number))
+                return guid
             return f"{disk.path}p{number}" if disk.path[-1].isdigit() else f"{disk.path}{number}"
 
         return [_TOKEN.sub(fill, w) for w in argv]
