@@ -125,6 +125,13 @@ def _place(state: State, kind: str, osd: int, name: str, serial: str) -> None:
             ssd["pv"] = ssd["pv"] or {"vg": "ceph-db", "lvs": []}
             db = {"name": f"db-{osd}", "tags": {**tags, "ceph.type": "db"}, "content": {"db_of": uuid(osd)}}
             ssd["pv"]["lvs"].append(db)
+            tags["ceph.db_device"] = f"/dev/ceph-db/db-{osd}"
+            content["dbs"] = [f"db-{osd}"]
+            letter = h["letters"][SSD]
+            name_ = f"ceph--db-db--{osd}"
+            h["dm"].append(
+                {"name": name_, "vg": "ceph-db", "lv": f"db-{osd}", "serial": SSD, "osd": None, "letter": letter}
+            )
     else:
         _partitions(state, kind, osd, name, serial, content, fs)
     boot(state, name, osd)
@@ -152,7 +159,8 @@ def _partitions(state: State, kind: str, osd: int, name: str, serial: str, conte
     if is_kolla:
         h["fstab"] += f"UUID={fs} {folder} xfs defaults,noatime 0 0\n"
         h["runtime"] = "podman" if kind == "kolla-podman" else "docker"
-        env = ["KOLLA_CONFIG_STRATEGY=COPY_ALWAYS", f"OSD_ID={osd}", f"JOURNAL_PARTITION=/dev/disk/by-partuuid/j-{osd}"]
+        env = ["KOLLA_CONFIG_STRATEGY=COPY_ALWAYS", f"OSD_ID={osd}"]
+        env += [] if blue else [f"JOURNAL_PARTITION=/dev/disk/by-partuuid/j-{osd}"]
         binds = [
             "/etc/kolla/ceph-osd/:/var/lib/kolla/config_files/:ro",
             "/dev/:/dev/",

@@ -149,6 +149,7 @@ def _status(state: State) -> Any:
         "fsid": c["fsid"],
         "quorum": list(range(c["quorum"])),
         "monmap": {"mons": [{"name": n} for n in range(c["mons"])]},
+        "pgmap": {"misplaced_objects": c.get("misplaced", 0), "degraded_objects": 0},
         "health": {"status": c["health"], "checks": {k: {} for k in c["checks"]}},
     }
 

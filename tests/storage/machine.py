@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable
 
-from blue_wizard.disks.layouts import kolla, rdo
+from blue_wizard.disks.layouts import base, kolla, rdo
 
 from .site import (
     DATA,
@@ -184,6 +184,13 @@ def _find(state: State, name: str, argv: list[str]) -> Answer:
 
 def _lvs(state: State, name: str, argv: list[str]) -> Answer:
     here = attached(state, name)
+    if "lv_name" in argv:
+        d, v = volume(state, name, argv[-1])
+        return (
+            (0, f"  {v['name']}\n", "")
+            if d and v and not d["dead"]
+            else (5, "", f"Failed to find logical volume {argv[-1]}")
+        )
     if "lv_tags" in argv:
         _d, v = volume(state, name, argv[-1])
         if v is None:
@@ -235,6 +242,8 @@ def _wipefs(state: State, name: str, argv: list[str]) -> Answer:
         return 1, "", f"wipefs: error: {argv[-1]}: probing initialization failed: No such file or directory"
     if d["dead"]:
         return 1, "", f"wipefs: error: {argv[-1]}: probing initialization failed: Input/output error"
+    if argv[1] == "-a" and p is None:
+        d["pv"] = None
     if argv[1] == "-a":
         if p is not None:
             p |= {"content": None, "fs_uuid": ""}
@@ -478,6 +487,14 @@ def _sgdisk(state: State, name: str, argv: list[str]) -> Answer:
         return 2, "", f"Problem opening {argv[-1]} for reading! Error is 5."
     if argv[1] == "--zap-all":
         zap(state, name, argv[-1], lvm=False)
+    elif argv[1].startswith("--new="):
+        words = dict(w.removeprefix("--").split("=", 1) for w in argv[1:-1])
+        number, start_, size = words["new"].split(":")
+        if any(p["n"] == int(number) for p in d["parts"]) or start_ != "0" or not size.startswith("+"):
+            return 4, "", f"Could not create partition {number}"
+        told = {k: v.split(":", 1)[1] for k, v in words.items() if k != "new"}
+        d["table"] = "gpt"
+        d["parts"].append(part(int(number), told["change-name"], told["partition-guid"], told["typecode"]))
     elif argv[1].startswith("--change-name="):
         number, label = argv[1].removeprefix("--change-name=").split(":")
         next(p for p in d["parts"] if p["n"] == int(number))["label"] = label
@@ -661,7 +678,14 @@ def make_lvm(state: State, name: str, n: int, device: str, aside: dict[str, str]
         c["torn"] = False
         settle(state)
         return "killed"
-    lv["content"] = {"osd": n, "uuid": uuid, "key": key, "store": "bluestore"}
+    lv["content"] = {
+        "osd": n,
+        "uuid": uuid,
+        "key": key,
+        "store": "bluestore",
+        "dbs": [p.split("/")[1] for p in aside.values()],
+    }
+    tags |= {f"ceph.{o[8:]}_device": f"/dev/{p}" for o, p in aside.items()}
     for option, path in aside.items():
         _d, v = volume(state, name, path)
         assert v is not None
@@ -721,13 +745,47 @@ def _vgchange(state: State, name: str, argv: list[str]) -> Answer:
     return 5, "", f"Volume group {argv[-1]} not found"
 
 
+def _vgcreate(state: State, name: str, argv: list[str]) -> Answer:
+    d, _p = lookup(state, name, argv[-1])
+    if d is None or d["dead"] or d["pv"] or d["parts"] or d["raw"]:
+        return 5, "", f"Can't initialize {argv[-1]}"
+    d["pv"] = {"vg": argv[2], "lvs": []}
+    return OK
+
+
+def _lvcreate(state: State, name: str, argv: list[str]) -> Answer:
+    volume_, group = argv[argv.index("-n") + 1], argv[-1]
+    for serial in attached(state, name):
+        d = state["disks"][serial]
+        if d["pv"] and d["pv"]["vg"] == group and not d["dead"]:
+            if any(v["name"] == volume_ for v in d["pv"]["lvs"]):
+                return 5, "", f"Logical Volume {volume_} already exists in volume group {group}"
+            d["pv"]["lvs"].append({"name": volume_, "tags": {}, "content": None})
+            mapped = f"{group.replace('-', '--')}-{volume_.replace('-', '--')}"
+            letter = state["hosts"][name]["letters"][serial]
+            state["hosts"][name]["dm"].append(
+                {"name": mapped, "vg": group, "lv": volume_, "serial": serial, "osd": None, "letter": letter}
+            )
+            return OK
+    return 5, "", f"Volume group {group} not found"
+
+
+def _has_guid(state: State, name: str, words: list[str]) -> Answer:
+    d, _p = lookup(state, name, words[0])
+    return (0 if d and any(p["uuid"] == words[1] for p in d["parts"]) else 1), "", ""
+
+
 def _nothing(_state: State, _name: str, _argv: list[str]) -> Answer:
     return OK
 
 
 def _light(state: State, name: str, argv: list[str]) -> Answer:
-    word = next(w for w in argv if "=" in w)
-    state["hosts"][name]["lights"][word.split("=", 1)[1]] = word.split("=", 1)[0]
+    word, device = argv[1].split("=", 1)
+    d, _p = lookup(state, name, device)
+    if d is None or not state["hosts"][name].get("leds"):
+        return 1, "", f"ledctl: Could not find {device}"
+    slot = next(s for s, v in state["hosts"][name]["slots"].items() if v == d["serial"])
+    state["hosts"][name]["lights"][slot] = word
     return OK
 
 
@@ -803,8 +861,9 @@ def _append_conf(state: State, name: str, words: list[str]) -> Answer:
 
 _NO_SIGNATURE = 'test -z "$(wipefs -n -p "$1" | grep -v "^#")"'
 _NO_PARTS = 'test "$(lsblk -nr -o NAME "$1" | wc -l)" = 1'
-_LOOKS = {kolla._RUNNING, kolla._LABEL, kolla._NAMED, rdo._PREPARED, _NO_SIGNATURE, _NO_PARTS}
+_LOOKS = {base.HAS_GUID, kolla._RUNNING, kolla._LABEL, kolla._NAMED, rdo._PREPARED, _NO_SIGNATURE, _NO_PARTS}
 _SCRIPTS: dict[str, Callable[[State, str, list[str]], Answer]] = {
+    base.HAS_GUID: _has_guid,
     kolla._RUNNING: _running,
     kolla._LABEL: _labelled,
     kolla._NAMED: _named,
@@ -835,6 +894,9 @@ _TOOLS: dict[str, Callable[[State, str, list[str]], Answer]] = {
     "mount": _mount,
     "sed": _sed,
     "sgdisk": _sgdisk,
+    "partprobe": _nothing,
+    "vgcreate": _vgcreate,
+    "lvcreate": _lvcreate,
     "parted": _parted,
     "ceph-disk": _ceph_disk,
     "ceph-volume": _ceph_volume,

@@ -83,9 +83,12 @@ class Run:
         self.on: dict[str, Callable[[State], None]] = {}
         self.broken: list[str] = []
         self.sampled = True
+        self.bench: Bench | None = None
 
     def forward(self) -> str:
         """Run the steps that are not done: "done", "failed" (undone) or "stuck"; raises Killed and Waits."""
+        if self.bench is not None:
+            self.bench.dead = False
         for step in self.plan.steps:
             if step.id in self.outcomes:
                 continue
@@ -124,6 +127,8 @@ class Run:
 
     def back(self, end: str = "rolled-back") -> str:
         """Undo what was begun, last first."""
+        if self.bench is not None and end != "failed":
+            self.bench.dead = False
         for step in reversed([s for s in self.plan.steps if s.id in self.begun]):
             action, ctx = actions.find(step.verb), _Context(self, step)
             try:
@@ -146,17 +151,26 @@ class Bench:
         self.site.begin(state)
         self.first = self.site.state()
         self.allowed: tuple[str, ...] = ()
-        self.kill_at = -1
+        self.kill_at, self.dead = -1, False
         self.hooks: list[Callable[[dict[str, Any]], None]] = []
         self._count = 0
 
     def after(self, entry: dict[str, Any]) -> None:
-        for hook in self.hooks:
-            hook(entry)
-        if entry["changes"]:
-            self._count += 1
-            if self._count == self.kill_at:
-                raise Killed
+        try:
+            for hook in self.hooks:
+                hook(entry)
+            if entry["changes"]:
+                self._count += 1
+                if self._count == self.kill_at:
+                    raise Killed
+        except Killed:
+            self.dead = True
+            raise
+
+    def before(self) -> None:
+        """Whoever was killed does nothing any more, not even what cleans up behind him."""
+        if self.dead:
+            raise Killed
 
     def settle(self) -> None:
         """Let recovery end."""
@@ -172,9 +186,13 @@ class Bench:
     def plan(self, *osds: int, **more: Any) -> Plan:
         return operation.make("lab", list(osds or (3,)), **more)
 
+    def plan_shared(self, serial: str, **more: Any) -> Plan:
+        return operation.make_shared("lab", serial, **more)
+
     def run(self, plan: Plan | None = None, **more: Any) -> Run:
         """A run in which the failed disk is changed for a good one before the swap is looked at."""
         run = Run(self.site, plan or self.plan(), **more)
+        run.bench = self
         run.on["swap"] = change_disk
         return run
 
@@ -195,6 +213,22 @@ class Bench:
                 if k not in own and before.get(k) != after.get(k)
             ]
         return found
+
+
+def whole(b: Bench, plan: Plan, swaps: Callable[[State], None] | None = None) -> list[Run]:
+    """Run a plan's own steps, then its children one after another, as their claims let them; a kill is followed by a new worker."""
+    runs = []
+    for part in plan.walk():
+        run = b.run(part)
+        runs.append(run)
+        if swaps is not None:
+            run.on["swap"] = swaps
+        try:
+            end = run.forward()
+        except Killed:
+            end = run.forward()
+        assert end == "done", (part.title, run.error, run.left)
+    return runs
 
 
 def change_disk(state: State, one: State | None = None) -> None:
@@ -232,7 +266,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         folder = tmp_path / f"site{len(list(tmp_path.glob('site*')))}"
         folder.mkdir()
         made = Bench(folder, state)
-        seam.install(made.site, made.after)
+        seam.install(made.site, made.after, made.before)
         made_all.append(made)
         return made
 

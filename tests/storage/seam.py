@@ -27,11 +27,13 @@ After = Callable[[dict[str, Any]], None]
 class Played(ssh.Host):
     """A host of the site."""
 
-    def __init__(self, name: str, site: Site, after: After | None) -> None:
+    def __init__(self, name: str, site: Site, after: After | None, before: Callable[[], None] | None) -> None:
         super().__init__(ssh.Endpoint(name))
-        self._site, self._after = site, after
+        self._site, self._after, self._before = site, after, before
 
     async def execute(self, argv: Sequence[str], **more: Any) -> ssh.Result:
+        if self._before is not None:
+            self._before()
         within = more.get("within")
         words = list(within(argv)) if within else list(argv)
         locked = words[0] == "flock"
@@ -85,13 +87,13 @@ def _serials(state: State, name: str, word: str) -> list[str]:
     return [s for s in attached(state, name) if f"/dev/{state['disks'][s]['serial']}" == device]
 
 
-def install(site: Site, after: After | None = None) -> None:
-    """From now on every host is one of the site's."""
+def install(site: Site, after: After | None = None, before: Callable[[], None] | None = None) -> None:
+    """From now on every host is one of the site's; `before` and `after` each command they are called."""
     hosts: dict[str, Played] = {}
 
     def host(name: str, user: str | None = None, port: int | None = None) -> ssh.Host:
         del user, port
-        return hosts.setdefault(name, Played(name, site, after))
+        return hosts.setdefault(name, Played(name, site, after, before))
 
     ssh.host = host
 

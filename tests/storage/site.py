@@ -228,6 +228,15 @@ def boot(state: State, name: str, osd: int) -> bool:
             if not state["disks"][serial]["dead"]
         ):
             continue
+        dbs = {
+            v["name"]
+            for serial in attached(state, name)
+            if not state["disks"][serial]["dead"]
+            for v in (state["disks"][serial]["pv"] or {"lvs": []})["lvs"]
+            if v["content"] == {"db_of": content["uuid"]}
+        }
+        if not set(content.get("dbs", [])) <= dbs:
+            continue
         kernel = attached(state, name)[one["serial"]]
         row["up"] = True
         if row["new"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -11,6 +11,9 @@ from blue_wizard.commands.running import DetachOption, HoldOption, PlanOption, r
 from blue_wizard.errors import InputError
 from blue_wizard.report.out import Output, emit
 from blue_wizard.text import _
+
+if TYPE_CHECKING:
+    from blue_wizard.jobs.model import Plan
 
 __all__ = ["app", "short_form"]
 
@@ -31,7 +34,8 @@ def list_(
     from blue_wizard.report.disks import osds_table, row_data
 
     cluster = survey.read_cluster(openstack.cloud_name())
-    found = survey.rows(cluster, survey.look_at(cluster))
+    hosts = survey.look_at(cluster)
+    found = survey.rows(cluster, hosts, survey.health_of(cluster, hosts))
     bad = [r for r in found if r.reasons]
     data = [row_data(r) for r in (found if all_ else bad)]
     emit(data, output, lambda: osds_table(data) if data else _("All {count} OSDs are well.").format(count=len(found)))
@@ -51,6 +55,10 @@ DrainOption = Annotated[bool, Parameter(negative=(), help=_("Consent: an OSD tha
 @app.command(help=_("Replace the disks of OSDs: drain, remove, swap (it asks), make them anew with the same id."))
 def replace(
     *ids: Annotated[int, Parameter(help=_("Numbers of OSDs."))],
+    device: Annotated[
+        str | None,
+        Parameter(help=_("Instead of numbers: the serial of a disk that holds journals or DBs, with all its OSDs.")),
+    ] = None,
     type_: TypeOption = None,
     drain: DrainOption = False,
     plan: PlanOption = False,
@@ -59,8 +67,8 @@ def replace(
     detach: DetachOption = False,
     output: OutputOption = "table",
 ) -> int:
-    """Replace the disks of OSDs."""
-    return _run(ids, False, type_, drain, plan=plan, yes=yes, hold=hold, detach=detach, output=output)
+    """Replace the disks of OSDs, or a disk that holds journals or DBs of several."""
+    return _run(ids, False, type_, drain, plan=plan, yes=yes, hold=hold, detach=detach, output=output, device=device)
 
 
 @app.command(help=_("Make OSDs anew on their own disks, which are wiped: a broken file system, changed settings."))
@@ -101,21 +109,29 @@ def _run(
     hold: bool,
     detach: bool,
     output: Output,
+    device: str | None = None,
 ) -> int:
     from blue_wizard.disks import operation
     from blue_wizard.reach import openstack
     from blue_wizard.report.disks import osd_plan_tables, osd_result_tables
 
-    if not ids:
-        raise InputError(_("No OSD was named."), _("See: blue-wizard osd list"))
+    if bool(ids) == bool(device):
+        text = _("Name OSDs or a device, not both.") if ids else _("No OSD was named.")
+        raise InputError(text, _("See: blue-wizard osd list"))
     cloud = openstack.cloud_name()
-    made = operation.make(cloud, ids, rebuild=rebuilt, type_=type_, drain=drain)
+
+    def again() -> Plan:
+        if device:
+            return operation.make_shared(cloud, device, type_=type_, drain=drain)
+        return operation.make(cloud, ids, rebuild=rebuilt, type_=type_, drain=drain)
+
+    made = again()
     if plan:
         emit({**made.as_json(), "digest": made.digest}, output, lambda: osd_plan_tables(made))
         return 0
     return run_plan(
         made,
-        lambda: operation.make(cloud, ids, rebuild=rebuilt, type_=type_, drain=drain),
+        again,
         yes=yes,
         hold=hold,
         detach=detach,

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from blue_wizard.disks import change, deployment, flags, invariant, keeping, preconditions, survey, swap, waiting
+from blue_wizard.disks import (
+    change,
+    deployment,
+    flags,
+    invariant,
+    keeping,
+    light,
+    preconditions,
+    shared,
+    survey,
+    swap,
+    waiting,
+)
 from blue_wizard.disks.identity import identify
-from blue_wizard.disks.layouts import choose
+from blue_wizard.disks.layouts import Layout, choose
 from blue_wizard.disks.preconditions import Finding
 from blue_wizard.disks.view import View
 from blue_wizard.errors import InputError, Refused
@@ -17,11 +29,11 @@ from blue_wizard.jobs.actions import planner, reporter
 from blue_wizard.jobs.model import Claim, Invariant, Json, Plan, Step
 from blue_wizard.text import _
 
-__all__ = ["OPERATION", "actions", "failed", "make", "plan_again"]
+__all__ = ["OPERATION", "actions", "failed", "make", "make_shared", "plan_again"]
 
 OPERATION = "osd.replace"
 ONE = "osd.one"
-actions = (change, flags, invariant, keeping, swap, waiting)
+actions = (change, flags, invariant, keeping, light, swap, waiting)
 """The modules that register the actions and the invariant of OSDs."""
 
 
@@ -36,19 +48,17 @@ def make(
     hosts = survey.look_at(cluster)
     found: list[Finding] = []
     parts: list[Plan] = []
+    views: list[View] = []
     for number in dict.fromkeys(osds):
         view = look(cloud, cluster, hosts, number, rebuild=rebuild)
+        view = replace(view, going=_going(cluster, hosts, set(osds) - {number}, view.host))
         made, evidence = choose(view, type_)
         judged = preconditions.check(view, made, drain=drain, together=osds)
         preconditions.judge(number, judged)
         found.append(Finding(_("osd.{id} is deployed by {type}").format(id=number, type=made.name), True, evidence))
         found += judged
+        views.append(view)
         parts.append(_one(view, made.name, made.steps(view), cluster))
-    if len(parts) > 1 and not cluster.all_clean:
-        raise Refused(
-            _("Several OSDs can be replaced in one job only while all PGs are active+clean."),
-            _("Begin with one: blue-wizard osd replace {id}").format(id=osds[0]),
-        )
     params: dict[str, Json] = {"cloud": cloud, "osds": list(osds), "rebuild": rebuild, "type": type_, "drain": drain}
     if len(parts) == 1:
         params |= {k: v for k, v in parts[0].params.items() if k == "before"}
@@ -59,10 +69,34 @@ def make(
         title=", ".join(p.title for p in parts),
         operation=OPERATION,
         params=params,
-        # Claims in one domain let them go one after another.
-        children=tuple(sorted(parts, key=lambda p: p.target)),
+        # All that failed are emptied first: while one is degraded no other could be proved to be safe.
+        steps=_all_out(views, parts),
+        # Claims in one domain let them go one after another, those of one failure domain together.
+        children=tuple(p for _v, p in sorted(zip(views, parts, strict=True), key=lambda x: (x[0].bucket, x[0].osd.id))),
         preconditions=checks,
+        invariant=parts[0].invariant,
     )
+
+
+def _all_out(views: Sequence[View], parts: Sequence[Plan]) -> tuple[Step, ...]:
+    """Mark every OSD out that is down, then wait until none is needed."""
+    failed = [(v, p) for v, p in zip(views, parts, strict=True) if not v.osd.up]
+    if not failed or views[0].cluster.all_clean:
+        return ()
+    return tuple(
+        replace(step, id=f"{step.id}-{view.osd.id}")
+        for kind in ("out", "safe")
+        for view, part in failed
+        for step in part.steps
+        if step.id == kind
+    )
+
+
+def _going(cluster: Cluster, hosts: Mapping[str, HostDisks], others: Collection[int], host: str) -> tuple[str, ...]:
+    """The keys of the disks of other OSDs of the same job on a host."""
+    here = [o for n in others if (o := cluster.osds.get(n)) is not None and o.hostname == host]
+    found = [identify(cluster, o, hosts[host]) for o in here]
+    return tuple(sorted(key for i in found if (key := i.disk.key if i.disk else i.serial)))
 
 
 def look(cloud: str, cluster: Cluster, hosts: Mapping[str, HostDisks], number: int, *, rebuild: bool) -> View:
@@ -88,11 +122,15 @@ def _one(view: View, type_: str, steps: tuple[Step, ...], cluster: Cluster) -> P
         target=f"osd-host:{view.host}",
         uses=(f"osd-host:{view.host}",),
         claims=(Claim("osd", f"ceph:{cluster.fsid}", f"osd.{view.osd.id}"),),
-        invariant=Invariant(
-            _("every PG stays active with min_size OSDs, no other OSD goes down, and no client waits"),
-            invariant.SERVING,
-            {"cloud": view.cloud, "osds": [view.osd.id], "down": down, "slow": sorted(cluster.slow)},
-        ),
+        invariant=_serving(view.cloud, [view.osd.id], down, cluster),
+    )
+
+
+def _serving(cloud: str, osds: Sequence[int], down: Sequence[int], cluster: Cluster) -> Invariant:
+    return Invariant(
+        _("every PG stays active with min_size OSDs, no other OSD goes down, and no client waits"),
+        invariant.SERVING,
+        {"cloud": cloud, "osds": list(osds), "down": list(down), "slow": sorted(cluster.slow)},
     )
 
 
@@ -118,9 +156,60 @@ def failed(cloud: str) -> list[int]:
     return [o.id for o in sorted(down, key=lambda o: (o.hostname, o.id))]
 
 
+def make_shared(cloud: str, key: str, *, type_: str | None = None, drain: bool = False) -> Plan:
+    """The plan for a disk that holds journals or DBs: swap it, and make all its OSDs anew on their own disks. Reads only.
+
+    Raises Refused with everything that does not hold.
+    """
+    cluster = survey.settled(cloud)
+    hosts = survey.look_at(cluster)
+    host, disk = shared.find(hosts.values(), key)
+    members: list[shared.Member] = []
+    chosen: list[tuple[View, Layout, str]] = []
+    for osd in sorted(cluster.osds.values(), key=lambda o: o.id):
+        if not osd.hostname or hosts.get(osd.hostname) is not host or osd.destroyed:
+            continue
+        view = look(cloud, cluster, hosts, osd.id, rebuild=True)
+        made, evidence = choose(view, type_)
+        parts = shared.holds(disk, made.aside(view))
+        if parts:
+            chosen.append((view, made, evidence))
+            members.append(shared.Member(view, parts, made.steps(view)))
+    ids = [m.view.osd.id for m in members]
+    if not members:
+        raise Refused(_("No OSD has its journal or DB on {disk}.").format(disk=disk.path), _("Nothing was touched."))
+    found: list[Finding] = []
+    for view, made, evidence in chosen:
+        judged = preconditions.check(view, made, drain=drain, together=ids)
+        preconditions.judge(view.osd.id, judged)
+        found.append(
+            Finding(_("osd.{id} is deployed by {type}").format(id=view.osd.id, type=made.name), True, evidence)
+        )
+        found += judged
+    others = shared.foreign(disk, host, members)
+    if others:
+        raise Refused(_("{disk} also holds {others}").format(disk=disk.path, others=others), _("Nothing was touched."))
+    parts_ = [_one(m.view, made.name, m.steps, cluster) for m, (_v, made, _e) in zip(members, chosen, strict=True)]
+    down = sorted(o.id for o in cluster.osds.values() if not o.up and o.id not in ids)
+    return Plan(
+        title=_("Replace {disk} of {host}, and make {osds} anew").format(
+            disk=disk.serial or disk.path, host=host.host, osds=", ".join(f"osd.{n}" for n in ids)
+        ),
+        operation=OPERATION,
+        params={"cloud": cloud, "osds": [], "device": key, "rebuild": False, "type": type_, "drain": drain},
+        steps=shared.frame(disk, members),
+        children=tuple(replace(p, invariant=_serving(cloud, ids, down, cluster)) for p in parts_),
+        preconditions=tuple(f.as_precondition() for f in found),
+        invariant=_serving(cloud, ids, down, cluster),
+        uses=(f"osd-host:{host.host}",),
+    )
+
+
 @planner(OPERATION)
 def plan_again(params: Mapping[str, Json]) -> Plan:
     """The plan of the same OSDs as things are now. Raises what `make` raises."""
+    if params.get("device"):
+        return make_shared(params["cloud"], params["device"], type_=params["type"], drain=params["drain"])
     return make(params["cloud"], params["osds"], rebuild=params["rebuild"], type_=params["type"], drain=params["drain"])
 
 

@@ -14,14 +14,15 @@ from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.facts import ceph as facts
 from blue_wizard.facts.blockdev import HostDisks
 from blue_wizard.facts.ceph import Cluster, Osd
-from blue_wizard.reach import disks
+from blue_wizard.reach import disks, smart
 from blue_wizard.reach.ceph_cli import Ceph
 from blue_wizard.reach.together import together
 from blue_wizard.text import _
 
-__all__ = ["Row", "host_of", "look_at", "read_cluster", "reasons", "rows", "settled"]
+__all__ = ["Health", "Row", "health_of", "host_of", "look_at", "read_cluster", "reasons", "rows", "settled"]
 
 _LOOKS, _LOOK_EVERY_S = 4, 4.0
+Health = Mapping[tuple[str, str], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,10 @@ def host_of(osd: Osd) -> str:
     return osd.hostname
 
 
-def reasons(cluster: Cluster, osd: Osd, host: HostDisks | None, identity: Identity | None) -> tuple[str, ...]:
-    """What is wrong with an OSD, in words; nothing for one that is well (pure)."""
+def reasons(
+    cluster: Cluster, osd: Osd, host: HostDisks | None, identity: Identity | None, health: Collection[str] = ()
+) -> tuple[str, ...]:
+    """What is wrong with an OSD, in words; nothing for one that is well (pure). `health` is what its disk says of itself."""
     found = []
     if osd.destroyed:
         found.append(_("destroyed"))
@@ -89,7 +92,7 @@ def reasons(cluster: Cluster, osd: Osd, host: HostDisks | None, identity: Identi
     if host is not None and disk is not None:
         names = {disk.name, *(p.name for p in disk.parts)}
         found += [_("kernel: {line}").format(line=host.errors[n]) for n in sorted(names & host.errors.keys())]
-    return tuple(found)
+    return (*found, *health)
 
 
 def look_at(cluster: Cluster, hosts: Collection[str] | None = None) -> dict[str, HostDisks]:
@@ -103,11 +106,24 @@ def look_at(cluster: Cluster, hosts: Collection[str] | None = None) -> dict[str,
     return disks.read(wanted)
 
 
-def rows(cluster: Cluster, hosts: Mapping[str, HostDisks]) -> list[Row]:
+def health_of(cluster: Cluster, hosts: Mapping[str, HostDisks]) -> Health:
+    """What the disks of all OSDs say of themselves, by host and key; those that are proved to be an OSD's, and no other."""
+    found = []
+    for osd in cluster.osds.values():
+        host = hosts.get(osd.hostname)
+        identity = identify(cluster, osd, host) if host else None
+        if identity is not None and identity.disk is not None and identity.proved:
+            found.append((osd.hostname, identity.disk))
+    return smart.read(found)
+
+
+def rows(cluster: Cluster, hosts: Mapping[str, HostDisks], health: Health | None = None) -> list[Row]:
     """All OSDs, with their disks and what is wrong (pure). A host that was not looked at leaves its OSDs without a proof."""
     found = []
     for osd in sorted(cluster.osds.values(), key=lambda o: o.id):
         host = hosts.get(osd.hostname)
         identity = identify(cluster, osd, host) if host else None
-        found.append(Row(osd, osd.hostname, reasons(cluster, osd, host, identity), identity))
+        disk = identity.disk if identity else None
+        told = (health or {}).get((osd.hostname, disk.key), ()) if disk else ()
+        found.append(Row(osd, osd.hostname, reasons(cluster, osd, host, identity, told), identity))
     return found

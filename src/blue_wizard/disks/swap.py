@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from blue_wizard.disks.world import World
 from blue_wizard.errors import StepFailed
-from blue_wizard.facts.blockdev import Disk
+from blue_wizard.facts.blockdev import Disk, HostDisks
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Json, Outcome
 from blue_wizard.reach import ssh
@@ -16,8 +16,14 @@ from blue_wizard.reach.faults import NotReached
 from blue_wizard.text import _
 from blue_wizard.units import bytes_text
 
-__all__ = ["Swap", "Wishes", "judge"]
+__all__ = ["SCAN", "Swap", "Wishes", "in_use", "judge"]
 
+SCAN = [
+    "sh",
+    "-c",
+    'for h in /sys/class/scsi_host/host*/scan; do [ -w "$h" ] && echo "- - -" > "$h"; done; udevadm settle -t 10; true',
+]
+"""Lets every SCSI host look for disks that came or were only hidden."""
 _EVERY_S = 3.0
 _WIPE = "wipe "
 # Makers' sizes of one class differ by less; CRUSH weights would not.
@@ -34,21 +40,30 @@ class Wishes:
 
 
 def judge(
-    old: str, known: Mapping[str, str], now: Sequence[Disk], wishes: Wishes, dirty: Collection[str] = (), word: str = ""
+    old: str,
+    known: Mapping[str, str],
+    now: Sequence[Disk],
+    wishes: Wishes,
+    dirty: Collection[str] = (),
+    word: str = "",
+    *,
+    going: Collection[str] = (),
+    used: Collection[str] = (),
 ) -> tuple[Disk | None, str]:
     """The new disk, or None and what is wrong, in words (pure).
 
     `old` is the key of the failed disk, `known` the keys of all disks before the swap with their places; `dirty` are keys of disks
-    that a look at their content found something on. `word` is what the person answered: ``wipe KEY`` allows such a disk.
+    that a look at their content found something on. `word` is what the person answered: ``wipe KEY`` allows such a disk. `going`
+    are keys of disks that are replaced in the same job, `used` those that an OSD runs on by now: that one's swap came before.
     """
     keys = {d.key for d in now}
-    missing = sorted(k for k in known if k not in keys and k != old)
+    missing = sorted(k for k in known if k not in keys and k != old and k not in going)
     if missing:
         told = ", ".join(f"{k} ({known[k]})" for k in missing)
         return None, _("WRONG DISK PULLED: put {disks} back into its place").format(disks=told)
     if old in keys:
         return None, _("the failed disk {key} is still in").format(key=old)
-    new = [d for d in now if d.key not in known]
+    new = [d for d in now if d.key not in known and d.key not in used]
     if not new:
         return None, _("no new disk is there yet")
     if len(new) > 1:
@@ -124,11 +139,14 @@ class Swap(Action):
         """The new disk, the keys of those that hold something, and what is wrong. A host that is away is waited for, too."""
         try:
             _scan(world.host)
-            disks = [d for d in world.disks().disks if d.size]
-            dirty = {d.key for d in disks if d.key not in args["known"] and _dirty(world.host, d)}
+            host = world.disks()
+            disks = [d for d in host.disks if d.size]
+            used = in_use(host, {str(o.get("uuid", "")) for o in world.ceph.json("osd", "dump")["osds"]})
+            dirty = {d.key for d in disks if d.key not in {*args["known"], *used} and _dirty(world.host, d)}
         except (NotReached, StepFailed) as e:
             return None, set(), e.message
-        disk, wrong = judge(args["disk"], args["known"], disks, wishes, dirty, word)
+        going = args.get("going") or ()
+        disk, wrong = judge(args["disk"], args["known"], disks, wishes, dirty, word, going=going, used=used)
         return disk, dirty, wrong
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
@@ -145,10 +163,18 @@ class Swap(Action):
         )
 
 
+def in_use(host: HostDisks, uuids: Collection[str]) -> set[str]:
+    """The keys of disks that are mounted, or that hold a volume of an OSD of the map (pure)."""
+    sources = {m.source for m in host.mounts}
+    found = {d.key for d in host.disks if sources & {d.path, *(p.path for p in d.parts)}}
+    for lv in host.volumes:
+        disks = [host.disk_of(device) for device in lv.devices if lv.tags.get("ceph.osd_fsid") in uuids]
+        found |= {d.key for d in disks if d is not None}
+    return found
+
+
 def _scan(host: str) -> None:
-    """Let every SCSI host look for disks that came or were only hidden."""
-    script = 'for h in /sys/class/scsi_host/host*/scan; do [ -w "$h" ] && echo "- - -" > "$h"; done; udevadm settle -t 10; true'
-    ssh.host(host).run(["sh", "-c", script], timeout_s=60, root=True)
+    ssh.host(host).run(SCAN, timeout_s=60, root=True)
 
 
 def _dirty(host: str, disk: Disk) -> bool:

@@ -15,7 +15,10 @@ __all__ = ["View"]
 
 @dataclass(frozen=True)
 class View:
-    """One OSD with its cluster, its host and its disk. `hosts` are the disks of all storage hosts; `rebuild`: no new disk comes."""
+    """One OSD with its cluster, its host and its disk. `hosts` are the disks of all storage hosts; `rebuild`: no new disk comes.
+
+    `going` are the keys of other disks that are replaced in the same job.
+    """
 
     cloud: str
     cluster: Cluster
@@ -26,6 +29,7 @@ class View:
     deployed: OsdHost
     hosts: Mapping[str, HostDisks]
     rebuild: bool = False
+    going: tuple[str, ...] = ()
 
     @property
     def bucket(self) -> str:

@@ -118,8 +118,8 @@ class World:
     def words(self, argv: Sequence[str]) -> list[str]:
         """The argv, filled in with what letters mean now: they move when a host reboots and when a disk is swapped.
 
-        ``<new-disk>`` (its path), ``<new-disk:1>`` (its first partition), ``<fs-uuid>`` (of that), ``<partuuid:2>`` (the GUID of
-        its second), ``<old-name>`` (the failed disk's kernel name), ``<disk-of:GUID>`` (the path of the disk with that partition).
+        ``<new-disk>`` (its path), ``<new-disk:1>`` (its first partition), ``<fs-uuid>`` (of that), ``<partuuid:2>`` (GUID of its
+        second), ``<old-name>`` (the name of the failed disk), ``<disk-of:GUID>`` (the disk with that partition).
         """
         tokens = {m[1] for w in argv for m in _TOKEN.finditer(w)}
         if not tokens:
@@ -142,7 +142,10 @@ class World:
                 return part.fs_uuid
             number = m[1].split(":")[1]
             if m[1].startswith("partuuid"):
-                return next((p.uuid for p in disk.parts if p.number == int(number)), "")
+                guid = next((p.uuid for p in disk.parts if p.number == int(number)), "")
+                if not guid:
+                    raise StepFailed(_("{disk} has no partition {number} yet.").format(disk=disk.path, number=number))
+                return guid
             return f"{disk.path}p{number}" if disk.path[-1].isdigit() else f"{disk.path}{number}"
 
         return [_TOKEN.sub(fill, w) for w in argv]

@@ -20,6 +20,7 @@ __all__ = [
     "Pg",
     "Pool",
     "Usage",
+    "commit_latencies",
     "failure_domain_of",
     "parse_cluster",
     "release_of",
@@ -142,7 +143,10 @@ class Pool:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster at one moment. `slow` are OSDs with slow or blocked requests, `checks` the names of its health checks."""
+    """A cluster at one moment. `slow` are OSDs with slow or blocked requests, `checks` the names of its health checks.
+
+    `moving` is how many copies of objects are not where they should be (degraded or misplaced).
+    """
 
     fsid: str
     epoch: int
@@ -158,6 +162,7 @@ class Cluster:
     health: str
     checks: tuple[str, ...] = ()
     slow: frozenset[int] = frozenset()
+    moving: int = 0
 
     @property
     def number(self) -> int:
@@ -223,7 +228,14 @@ def parse_cluster(answers: Mapping[str, Any]) -> Cluster:
         health=str(health.get("status") or health.get("overall_status")),
         checks=tuple(sorted(checks)),
         slow=_slow(answers.get("health", {})),
+        moving=sum(int(status.get("pgmap", {}).get(k) or 0) for k in ("degraded_objects", "misplaced_objects")),
     )
+
+
+def commit_latencies(answer: Mapping[str, Any]) -> list[float]:
+    """The commit latency of each OSD (ms) in ``osd perf``; Nautilus put one more object around it."""
+    rows = (answer.get("osdstats") or answer).get("osd_perf_infos") or ()
+    return [float(r["perf_stats"]["commit_latency_ms"]) for r in rows]
 
 
 def _slow(answer: Any) -> frozenset[int]:

@@ -114,6 +114,8 @@ def _commands(plan: Plan) -> Iterable[str]:
 
 def commands_of(step: Step) -> list[Mapping[str, Any]]:
     """The commands of a step: those of its arguments, or what its verb makes of them."""
+    from blue_wizard.disks.swap import SCAN
+
     if "commands" in step.args:
         return list(step.args["commands"])
     if step.verb == "osd.flags.set":
@@ -125,6 +127,10 @@ def commands_of(step: Step) -> list[Mapping[str, Any]]:
         return [{"on": "ceph", "argv": ["config-key", step.args["put"], name, "-i", "-"]}]
     if step.verb == "osd.key.forget":
         return [{"on": "ceph", "argv": ["config-key", step.args["rm"], f"blue-wizard/osd.{step.args['osd']}.keyring"]}]
+    if step.verb == "osd.swap":
+        return [{"on": "host", "argv": SCAN, "why": _("every few seconds, until the swap is done")}]
+    if step.verb == "osd.refill":
+        return [{"on": "ceph", "argv": ["osd", word, "nobackfill"], "rest": True} for word in ("set", "unset")]
     return []
 
 

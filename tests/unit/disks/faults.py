@@ -90,8 +90,8 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     "a20": (
         "the SSD of journals or DBs dies",
         "存放 journal 或 DB 的 SSD 失效",
-        "one of its OSDs alone is refused while the others are down",
-        "其余 OSD 停止时，单独处理其中一个被拒绝",
+        "one job over all its OSDs, with the same slots; one OSD alone is refused",
+        "一个任务处理其上所有 OSD，槽位不变；单独处理一个被拒绝",
     ),
     "a21": (
         "a forgotten BOOTSTRAP label elsewhere",

@@ -22,7 +22,7 @@ from blue_wizard.jobs import client
 from blue_wizard.reach.faults import CommandFailed, Fault
 from tests.storage import build
 from tests.storage.build import FAILED, NEIGHBOUR, SLOT, SSD
-from tests.storage.runner import NEW, Bench, Run, Waits, bench, change_disk
+from tests.storage.runner import NEW, Bench, Run, Waits, bench, change_disk, whole
 from tests.storage.site import State, attach, boot, bump, digests, disk, insert, part, pull
 
 from .faults import FAULTS
@@ -395,7 +395,19 @@ def test_a20(bench: Make, kind: str) -> None:
     build.fail(state, SSD)
     for osd in ("3", "4"):
         state["cluster"]["osds"][osd]["up"] = False
-    refused(bench(state), "osd.4")
+    b = bench(state)
+    refused(b, "osd.4")
+    b.allowed = (NEIGHBOUR, SSD, "SN-FRESH")
+
+    def swap(now: State) -> None:
+        pull(now, "stor1", SSD)
+        insert(now, "stor1", "7", disk("SN-FRESH", rotates=False))
+
+    whole(b, b.plan_shared(SSD), swap)
+    osds = b.site.state()["cluster"]["osds"]
+    for osd in ("3", "4"):
+        assert osds[osd]["up"]
+        assert osds[osd]["crush"] == b.first["cluster"]["osds"][osd]["crush"]
 
 
 @pytest.mark.parametrize("kind", ["kolla-ssd", "kolla", "kolla-bluestore"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from blue_wizard.jobs.model import Plan
+from blue_wizard.report.disks import commands_of
 from tests.storage import build
 from tests.storage.runner import Bench, Killed, bench, leftovers
 from tests.storage.site import State, digests
@@ -57,6 +59,31 @@ def test_whole(bench: Make, kind: str, way: str) -> None:
     assert run.forward() == "done", run.error
     same(b)
     assert run.broken == []
+
+
+@pytest.mark.parametrize(("kind", "way"), CASES)
+def test_what_runs_is_what_was_planned(bench: Make, kind: str, way: str) -> None:
+    """Every command that changes something stands in the plan, in that order; making a plan changes nothing."""
+    b, plan = start(bench, kind, way)
+    assert b.site.changes() == []
+    assert digests(b.site.state()) == digests(b.first)
+    run = b.run(plan)
+    assert run.forward() == "done", run.error
+    planned = [_pattern(c) for step in plan.steps for c in commands_of(step)]
+    at = 0
+    for said in b.site.changes():
+        # One that is repeated until a person is done stays where it is.
+        found = next((i for i in range(at, len(planned)) if planned[i].fullmatch(said)), None)
+        assert found is not None, f"{said} is not planned here"
+        at = found
+
+
+def _pattern(command: Any) -> re.Pattern[str]:
+    where = "ceph " if command["on"] == "ceph" else "stor1: "
+    words = " ".join(command["argv"])
+    # What is known only when it runs stands in angle brackets; of the flags, those that the job has set.
+    parts = re.split(r"<[a-z-]+(?::[^>]*)?>|\bFLAG\b", words)
+    return re.compile(re.escape(where) + r"\S+".join(re.escape(p) for p in parts))
 
 
 def points(request: pytest.FixtureRequest, count: int) -> list[int]:

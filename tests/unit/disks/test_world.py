@@ -201,7 +201,7 @@ def test_a_refill_is_over_when_the_osd_holds_data_again() -> None:
 
 def test_the_swap_waits_for_the_right_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """a1, a4, a5: each wrong state is told once, and nothing is undone because of it."""
-    monkeypatch.setattr(world, "Ceph", Cluster_())
+    monkeypatch.setattr(world, "Ceph", Cluster_(**{"osd dump": _dump(3)}))
     old, other, new = views.disk("b", 1), views.disk("c", 2), replace(views.disk("b", 1), serial="SN-NEW")
     looks = [(old, other), (old, other), (new,), (replace(new, size=1), other), (new, other)]
     monkeypatch.setattr(World, "disks", lambda _self: HostDisks("stor1", looks.pop(0)))

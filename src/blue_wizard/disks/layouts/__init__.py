@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from blue_wizard.disks.view import View
 from blue_wizard.errors import InputError, Refused
+from blue_wizard.facts.blockdev import Part
 from blue_wizard.jobs.model import Step
 from blue_wizard.text import _
 
@@ -27,6 +28,9 @@ class Layout(Protocol):
 
     def problems(self, view: View) -> Sequence[str]:
         """What stands in the way of this OSD, in words; nothing when it can be done (pure)."""
+
+    def aside(self, view: View) -> Sequence[Part]:
+        """What the OSD has on other disks than its own: partitions or volumes of a journal, DB or WAL (pure)."""
 
     def steps(self, view: View) -> tuple[Step, ...]:
         """The steps between the approval and the closing (pure)."""

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from blue_wizard.disks.flags import FLAGS
 from blue_wizard.disks.view import View
 from blue_wizard.disks.world import kept_name
-from blue_wizard.facts.blockdev import Lv
 from blue_wizard.jobs.model import Gate, Json, Risk, Step
 from blue_wizard.text import _
 from blue_wizard.units import bytes_text
 
 __all__ = [
+    "HAS_GUID",
     "Command",
     "Condition",
     "at_place",
+    "by_hand",
     "ceph",
     "change",
     "compare",
@@ -45,9 +46,11 @@ __all__ = [
 Command = Mapping[str, Json]
 Condition = Mapping[str, Json]
 
+HAS_GUID = 'lsblk -nr -o PARTUUID "$1" | grep -qixF "$2"'
 _JEWEL_WORDS = {"put": "put", "rm": "del"}
 _WORDS = {"put": "set", "rm": "rm"}
-_LUMINOUS = 12
+_LUMINOUS, _NAUTILUS = 12, 14
+_LATENCY_MS = 100
 _MOVE_RATE = 50 << 20
 """Bytes per second that recovery is assumed to move, for estimates of time."""
 
@@ -142,6 +145,7 @@ def place(view: View) -> str:
         view.host,
         f"SCSI {disk.hctl}" if disk and disk.hctl else "",
         view.identity.by_path,
+        f"WWN {disk.wwn}" if disk and disk.wwn else "",
         _("serial {serial}").format(serial=view.identity.serial) if view.identity.serial else "",
         f"{disk.path} ({bytes_text(disk.size)}, {disk.model or '-'})" if disk else "",
     ]
@@ -325,11 +329,11 @@ def half_made(view: View) -> list[Command]:
     ]
 
 
-def release(view: View, main: Lv) -> tuple[Step, ...]:
+def release(view: View, group: str, volume: str) -> tuple[Step, ...]:
     """A volume on a dead disk stays in the device mapper, and would keep its name and its disk."""
     if view.rebuild:
         return ()
-    name = f"{main.vg.replace('-', '--')}-{main.name.replace('-', '--')}"
+    name = f"{group.replace('-', '--')}-{volume.replace('-', '--')}"
     return (
         change(
             view,
@@ -341,7 +345,7 @@ def release(view: View, main: Lv) -> tuple[Step, ...]:
                 host("dmsetup", "remove", "--force", name, ok="any", rest=True, timeout_s=30),
             ],
             [run_check("test", "-e", f"/dev/mapper/{name}", status=[1])],
-            back=[host("vgchange", "-ay", main.vg, ok="any", timeout_s=60)],
+            back=[host("vgchange", "-ay", group, ok="any", timeout_s=60)],
         ),
     )
 
@@ -353,6 +357,7 @@ def detach(view: View) -> tuple[Step, ...]:
         return ()
     number = disk.hctl.split(":")[0]
     return (
+        _light(view),
         change(
             view,
             "detach",
@@ -392,6 +397,7 @@ def swap(view: View) -> tuple[Step, ...]:
             "place": view.identity.by_path,
             "gone": view.identity.gone,
             "known": known,
+            "going": sorted(view.going),
             "wishes": {
                 "size": size,
                 "rotates": disk.rotates if disk else view.osd.metadata.get("rotational", "1") == "1",
@@ -402,7 +408,39 @@ def swap(view: View) -> tuple[Step, ...]:
     )
     lost = _("POINT OF NO RETURN: the failed disk is pulled here")
     gate = Gate(question.format(place=place(view)), remind_s=600, text=True)
-    return (Step(**{**step.__dict__, "irreversible": lost, "risk": Risk.HIGH, "gate": gate}),)
+    swapped = Step(**{**step.__dict__, "irreversible": lost, "risk": Risk.HIGH, "gate": gate})
+    return (swapped, *(_dark(view),) * bool(detach(view)))
+
+
+def _lights(view: View, what: str) -> list[Command]:
+    """The ways to a slot's light: the enclosure's own (ledmon), and Ceph's (Nautilus on, by libstoragemgmt)."""
+    device = "<new-disk>" if what == "off" else "/dev/<old-name>"
+    word = "locate" if what == "on" else "locate_off"
+    ways = [host("ledctl", f"{word}={device}", ok="any", timeout_s=30)]
+    ids = dict(p.split("=", 1) for p in view.osd.metadata.get("device_ids", "").split(",") if "=" in p)
+    mine = [i for i in ids.values() if view.identity.serial and i.endswith(view.identity.serial)]
+    if mine and view.cluster.number >= _NAUTILUS:
+        ways.append(ceph("device", "light", "on" if what == "on" else "off", mine[0], "ident", ok="any"))
+    return ways
+
+
+def _light(view: View) -> Step:
+    title = _("switch on the light at its slot, where there is one")
+    why = _("a help for whoever pulls it; the serial is what counts")
+    return special(
+        view, "light", "osd.light", title, why, {"commands": _lights(view, "on"), "off": _lights(view, "undo")}
+    )
+
+
+def _dark(view: View) -> Step:
+    return special(
+        view,
+        "dark",
+        "osd.dark",
+        _("switch the light off again"),
+        "",
+        {"from": "light", "commands": _lights(view, "off")},
+    )
 
 
 def compare(view: View) -> Step:
@@ -446,7 +484,34 @@ def refill(view: View) -> Step:
         "refill",
         "osd.refill",
         _("wait until osd.{id} is full again and all PGs are active+clean").format(id=view.osd.id),
-        "",
-        {},
+        _("backfill is held back while writes take longer than {ms} ms").format(ms=_LATENCY_MS),
+        {"latency_ms": _LATENCY_MS},
         seconds=10 + (usage.used * 1024 if usage else 0) / _MOVE_RATE,
+    )
+
+
+def by_hand(
+    view: View, *, stop: Step, clear: Sequence[Step], make: Sequence[Step], restore: Sequence[Step] = ()
+) -> tuple[Step, ...]:
+    """The twelve steps of the manual procedure, where an OSD leaves the cluster and comes back as a new one.
+
+    `clear` takes its traces from the host, `make` labels and deploys the new one, `restore` gives it settings of the old one.
+    """
+    drained = (leave(view), safe(view))
+    return (
+        # One that serves goes on serving until it is not needed; one that is down must not come back meanwhile.
+        *((*drained, stop) if view.osd.up else (stop, *drained)),
+        keep_key(view),
+        flags_on(view),
+        *unregister(view),
+        *clear,
+        *detach(view),
+        *swap(view),
+        *make,
+        compare(view),
+        *restore,
+        fetch_in(view),
+        flags_off(view),
+        refill(view),
+        forget_key(view),
     )

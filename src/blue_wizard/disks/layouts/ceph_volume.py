@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from blue_wizard.disks.layouts import base as b
 from blue_wizard.disks.layouts import layout
 from blue_wizard.disks.view import View
-from blue_wizard.facts.blockdev import Lv
+from blue_wizard.facts.blockdev import Lv, Part, mapper_names
 from blue_wizard.jobs.model import Risk, Step
 from blue_wizard.text import _
 
@@ -23,12 +23,20 @@ _MAIN = frozenset({"block", "data"})
 def _volumes(view: View) -> list[Lv]:
     """Its volumes: by their tags, or, on a disk that LVM can't read any more, by the uuid in their name."""
     n, uuid = str(view.osd.id), view.osd.uuid
-    return [
+    found = [
         lv
         for lv in view.disks.volumes
         if lv.tags.get("ceph.osd_id") == n
         or (uuid and "ceph.osd_id" not in lv.tags and lv.tags.get("ceph.osd_fsid") == uuid)
     ]
+    # Volumes on another disk that is dead are named by the tags of the one that can be read.
+    known = {lv.path for lv in found}
+    for kind in _ASIDE:
+        for path in {lv.tags.get(f"ceph.{kind}_device", "") for lv in found} - known:
+            words = path.removeprefix("/dev/").split("/")
+            if len(words) == 2:
+                found.append(Lv(words[1], words[0], path, {"ceph.osd_id": n, "ceph.type": kind}, ()))
+    return found
 
 
 @layout
@@ -57,6 +65,11 @@ class CephVolume:
                 _("its DB or journal is on another volume of the same disk, which this version does not rebuild")
             )
         return found
+
+    def aside(self, view: View) -> Sequence[Part]:
+        """The volumes of its DB, WAL or journal, as the device mapper has them: LVM can't read a dead disk."""
+        wanted = {(lv.vg, lv.name) for lv in _volumes(view) if lv.tags.get("ceph.type") in _ASIDE}
+        return [p for d in view.disks.disks for p in d.parts if mapper_names(p.path) in wanted]
 
     def steps(self, view: View) -> tuple[Step, ...]:
         """Stop, drain, destroy, clean up, swap, create with the same id."""
@@ -92,7 +105,7 @@ class CephVolume:
                 risk=Risk.HIGH,
             ),
             self._unmount(view, uuid),
-            *b.release(view, main),
+            *b.release(view, main.vg, main.name),
             *b.detach(view),
             *b.swap(view),
             *self._wipe(view),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from blue_wizard.disks.layouts import base as b
 from blue_wizard.disks.layouts import layout
 from blue_wizard.disks.view import View
+from blue_wizard.facts.blockdev import Part
 from blue_wizard.jobs.model import Risk, Step
 from blue_wizard.text import _
 
@@ -35,6 +36,10 @@ class Cephadm:
         aside = [lv for lv in view.disks.volumes if lv.tags.get("ceph.osd_id") == str(view.osd.id)]
         if any(lv.tags.get("ceph.type") in {"db", "wal"} for lv in aside):
             return [_("its DB is on another device: cephadm would not give it the same slot")]
+        return []
+
+    def aside(self, view: View) -> Sequence[Part]:
+        """Nothing: the orchestrator would not give it the same slot."""
         return []
 
     def steps(self, view: View) -> tuple[Step, ...]:
@@ -72,7 +77,7 @@ class Cephadm:
                 seconds=300,
                 lost=lost,
             ),
-            *(x for lv in mine[:1] for x in b.release(view, lv)),
+            *(x for lv in mine[:1] for x in b.release(view, lv.vg, lv.name)),
             *b.detach(view),
             *b.swap(view),
         ]

@@ -105,26 +105,18 @@ class Kolla:
             _("no partition has the label of its journal (its container names {device})").format(device=told or "-")
         ]
 
+    def aside(self, view: View) -> Sequence[Part]:
+        """Its journal."""
+        journal = _aside(view, "_J")
+        return [journal] if journal else []
+
     def steps(self, view: View) -> tuple[Step, ...]:
         """The twelve steps, in the order of the manual procedure."""
-        drained = (b.leave(view), b.safe(view))
-        stop = self._stop(view)
-        return (
-            *((*drained, stop) if view.osd.up else (stop, *drained)),
-            b.keep_key(view),
-            b.flags_on(view),
-            *b.unregister(view),
-            *self._remove(view),
-            *self._unmount(view),
-            *b.detach(view),
-            *b.swap(view),
-            *self._label(view),
-            *self._deploy(view),
-            b.compare(view),
-            b.fetch_in(view),
-            b.flags_off(view),
-            b.refill(view),
-            b.forget_key(view),
+        return b.by_hand(
+            view,
+            stop=self._stop(view),
+            clear=(*self._remove(view), *self._unmount(view)),
+            make=(*self._label(view), *self._deploy(view)),
         )
 
     def _container(self, view: View) -> Container:

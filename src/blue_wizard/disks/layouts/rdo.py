@@ -81,26 +81,19 @@ class Rdo:
         found += b.id_goes_elsewhere(view)
         return found
 
+    def aside(self, view: View) -> Sequence[Part]:
+        """Its journal."""
+        journal = _aside(view)
+        return [journal] if journal else []
+
     def steps(self, view: View) -> tuple[Step, ...]:
         """The twelve steps, in the order of the manual procedure."""
-        drained = (b.leave(view), b.safe(view))
-        stop = self._stop(view)
-        return (
-            *((*drained, stop) if view.osd.up else (stop, *drained)),
-            b.keep_key(view),
-            b.flags_on(view),
-            *b.unregister(view),
-            *self._conf(view),
-            self._unmount(view),
-            *b.detach(view),
-            *b.swap(view),
-            *self._prepare(view),
-            b.compare(view),
-            *self._conf_again(view),
-            b.fetch_in(view),
-            b.flags_off(view),
-            b.refill(view),
-            b.forget_key(view),
+        return b.by_hand(
+            view,
+            stop=self._stop(view),
+            clear=(*self._conf(view), self._unmount(view)),
+            make=self._prepare(view),
+            restore=self._conf_again(view),
         )
 
     def _stop(self, view: View) -> Step:
