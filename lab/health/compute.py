@@ -297,3 +297,11 @@ def _(g: Ground) -> list[Change]:
             ),
         ]
     return changes
+
+
+@planting("flavor-for-no-aggregate", check="cross.flavor-aggregate", object="{id}:bw")
+def _(g: Ground) -> list[Change]:
+    new = {"name": "bw-health-gpu", "flavorid": g.id, "ram": 128, "vcpus": 1, "disk": 1}
+    specs = {"aggregate_instance_extra_specs:bw": "health"}
+    made = calls(("compute", "create_flavor", [], new), ("compute", "create_flavor_extra_specs", [g.id, specs], {}))
+    return [Change("api", made, calls(("compute", "delete_flavor", [g.id], {"ignore_missing": True})))]

@@ -19,7 +19,7 @@ from lab.run import LabError
 from lab.site import HOSTS
 
 KNOWN = {name: f"the-{name}" for name in ("server", "project", "volume", "image", "spare", "port", "network", "router",
-                                          "external", "backend", "demo", "segment", "provider_cmp1", "provider_cmp2")}  # fmt: skip
+                                          "external", "backend", "mac", "demo", "segment", "provider_cmp1", "provider_cmp2")}  # fmt: skip
 KNOWN |= {"host": "cmp1", "segment": "77"}
 
 
