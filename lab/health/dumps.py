@@ -52,7 +52,10 @@ ceph osd dump | awk '/^osd/ {print $1, $2, $3, $5}'
 ceph osd tree --format plain
 ceph osd crush rule ls | sort
 ceph crash ls | awk 'NR > 1 {print $1}'
-for p in volumes vms images; do rbd ls -l $p 2>/dev/null | awk '{print $1}' | sed "s/^/$p /"; rbd trash ls $p | sed "s/^/trash $p /"; done
+for p in volumes vms images; do
+    rbd ls -l $p 2>/dev/null | awk '{print $1}' | sed "s/^/$p /"
+    rbd trash ls $p | sed "s/^/trash $p /"
+done
 """
 HOST_DUMP = r"""
 awk '{print $2, $3}' /proc/mounts | grep -v -E '/proc|/sys|netns' | sort

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +12,15 @@ import pytest
 from blue_wizard.facts.addons import Balancers, BareMetal, FencedHosts, StackResources
 from blue_wizard.facts.compute import Server
 from blue_wizard.facts.network import Port, SecurityGroups
-from blue_wizard.facts.probe import Reading
+from blue_wizard.facts.probe import Command, Reading
 from blue_wizard.inspect.collect import register
 from blue_wizard.inspect.facts import Facts, Missing, host_facts, provider, provides
 from blue_wizard.inspect.fetch.balancing import HaproxyState, VirtualAddresses
+from blue_wizard.inspect.fetch.machine import Certificates
 from blue_wizard.inspect.fetch.services import _DIGESTS, ConfigDigests, Schemas
 from blue_wizard.inspect.fetch.switches import OvnRaft, OvnSouth, SwitchAnswer, SwitchUse
 from blue_wizard.inspect.model import Now
+from lab.health.hosts import certificate
 
 register()
 # As OVS 3.1 and OVN 22.03 print them.
@@ -241,3 +245,19 @@ def test_a_fact_that_does_not_apply_skips_its_checks() -> None:
     facts = Facts(Now(0.0), {Rare: None})
     assert facts.get(Rare) is None
     assert isinstance(Facts(Now(0.0)).get(Rare), Missing)
+
+
+def test_certificates_are_found_where_a_configuration_says(tmp_path: Path) -> None:
+    """By the script that runs on the hosts, in another root."""
+    folder = tmp_path / "etc" / "rabbitmq"
+    (folder / "tls").mkdir(parents=True)
+    (folder / "rabbitmq.conf").write_text(
+        f"# {folder}/tls/old.cert\nssl_options.certfile = {folder}/tls/broker.cert\nssl_options.cacertfile = /none/ca.pem\n"
+    )
+    for name in ("broker.cert", "old.cert"):
+        (folder / "tls" / name).write_text(certificate(-1))
+    probe = host_facts()[Certificates].probes["openssl"]
+    assert isinstance(probe, Command)
+    argv = [word.replace("/etc/", f"{tmp_path}/etc/") for word in probe.argv]
+    found = Certificates.parse(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+    assert [path for path, _subject, _end in found.rows] == [f"{folder}/tls/broker.cert"]
