@@ -107,8 +107,10 @@ mount --bind {wrong} /usr/bin/python3.11"""
     note="no container can run here: a podman of ours tells of one",
 )
 def _(_: Ground) -> list[Change]:
-    tell = "printf 'nova_compute\\\\trestarting\\\\tRestarting (1) 3 seconds ago\\\\n'"
-    make = f"printf '#!/bin/sh\\n%s\\n' \"{tell}\" > $new/podman\nchmod 755 $new/podman"
+    make = (
+        "cat > $new/podman <<'SH'\n#!/bin/sh\n[ \"$1\" = ps ] || exit 1\n"
+        "printf 'nova_compute\\trestarting\\tRestarting (1) 3 seconds ago\\n'\nSH\nchmod 755 $new/podman"
+    )
     return [mounted("cmp2", "/usr/local/sbin", make)]
 
 
