@@ -91,7 +91,7 @@ def test_the_limits_of_a_switch() -> None:
     ("driven", "database", "daemon", "expected"),
     [
         (1, Reading(), Reading(), None),
-        (0, Reading(absent=True), Reading(), None),
+        (0, Reading(status=3), Reading(status=3), None),
         (0, Reading(text="br-int"), Reading(), SwitchAnswer()),
         (0, Reading(), Reading(late=True), SwitchAnswer(True, False, "no answer in time")),
         (0, Reading(status=1, error="no socket\n"), Reading(), SwitchAnswer(False, True, "no socket")),
@@ -197,7 +197,7 @@ def test_groups_and_cards() -> None:
 
 
 def test_schemas_that_can_not_be_told_are_left_out() -> None:
-    told = "keystone\t2\tneeds expand\nglance\t0\tup to date\nneutron\t1\tNeed to apply\nnova\t0\tx\nglance\t1\tno database\n"
+    told = "keystone\t2\tneeds expand\nglance\t0\tup to date\nneutron\t1\tNeed to apply\nneutron\t1\tno such file\nnova\t0\tx\nglance\t1\tno database\n"
     assert Schemas.parse(told).rows == (
         ("keystone", "needs expand", True),
         ("glance", "up to date", False),
