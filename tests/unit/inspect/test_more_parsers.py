@@ -197,7 +197,10 @@ def test_groups_and_cards() -> None:
 
 
 def test_schemas_that_can_not_be_told_are_left_out() -> None:
-    told = "keystone\t2\tneeds expand\nglance\t0\tup to date\nneutron\t1\tNeed to apply\nneutron\t1\tno such file\nnova\t0\tx\nglance\t1\tno database\n"
+    told = (
+        "keystone\t2\tneeds expand\nglance\t0\tup to date\nneutron\t1\tNeed to apply\n"
+        "neutron\t1\tno such file\nnova\t0\tx\nglance\t1\tno database\n"
+    )
     assert Schemas.parse(told).rows == (
         ("keystone", "needs expand", True),
         ("glance", "up to date", False),
