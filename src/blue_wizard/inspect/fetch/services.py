@@ -53,9 +53,11 @@ def main():
         except OSError:
             continue
         for word in words:
-            made = re.match(r"(nova|neutron|cinder|glance|keystone|placement)-[a-z-]+$", os.path.basename(word))
-            if made:
-                running.setdefault(made.group(1), set()).add(made.group(0))
+            # Some call themselves `neutron-server: api worker`; tools come and go.
+            name = os.path.basename(word.split(":")[0])
+            made = re.match(r"(nova|neutron|cinder|glance|keystone|placement)-[a-z-]+$", name)
+            if made and not name.endswith(("-manage", "-status")):
+                running.setdefault(made.group(1), set()).add(name)
     files = []
     for path in sorted(glob.glob("/etc/kolla/*/*.conf") + glob.glob("/etc/kolla/*/*.ini")):
         owner = os.path.basename(os.path.dirname(path))
@@ -137,6 +139,10 @@ try() {
   set -- "$@"
   given=""
   for f in $files; do [ -d "$f" ] && given="$given --config-dir $f" || given="$given --config-file $f"; done
+  # A process that has renamed itself does not tell its files; the usual one counts if it names a server.
+  if [ -z "$given" ] && [ -z "$folder" ]; then
+    grep -qE '^connection *= *(mysql|postgresql)' "/etc/$s/$s.conf" 2>/dev/null || return
+  fi
   [ "$s" = keystone ] && [ -n "$folder" ] && given="--config-file $folder/keystone.conf"
   out=$($tool $given "$@" 2>&1); told "$s" $? "$out"
 }
