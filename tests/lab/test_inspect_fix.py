@@ -17,9 +17,9 @@ from .conftest import Lab
 
 pytestmark = pytest.mark.lab
 SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
-# Those that need no stage; one of them is drawn each day.
+# Those that need no stage; one of the first two is drawn each day.
 ALONE = ["ghost-domain", "orphan-image", "orphan-disk"]
-TODAY = random.Random(SEED).choice(ALONE)  # noqa: S311
+TODAY = random.Random(SEED).choice(ALONE[:2])  # noqa: S311
 
 
 def _objects(lab: Lab, check: str) -> set[str]:

@@ -144,7 +144,7 @@ try() {
     grep -qE '^connection *= *(mysql|postgresql)' "/etc/$s/$s.conf" 2>/dev/null || return
   fi
   [ "$s" = keystone ] && [ -n "$folder" ] && given="--config-file $folder/keystone.conf"
-  out=$($tool $given "$@" 2>&1); told "$s" $? "$out"
+  out=$(nice -n 19 $tool $given "$@" 2>&1); told "$s" $? "$out"
 }
 { try keystone keystone keystone-manage db_sync --check & try glance glance-api glance-manage db check &
   try neutron neutron-server neutron-db-manage has_offline_migrations & wait; }
