@@ -53,7 +53,7 @@ test-netdiag: setup ## plant every network fault, diagnose and heal it, and prin
 	@$(PY) -m pytest --whole -q tests/lab/test_netdiag.py
 
 test-inspect: setup ## plant every fault of the platform's health, inspect and heal it, and print the table
-	@$(PY) -m pytest --whole -q tests/lab/test_inspection.py tests/lab/test_inspect_faults.py
+	@$(PY) -m pytest --whole -q tests/lab/test_inspection.py tests/lab/test_inspect_faults.py tests/lab/test_inspect_fix.py
 
 bench: lab      ## measure what we claim, against the peers' commands, in one run
 	@$(PY) -m bench.transfer

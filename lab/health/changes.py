@@ -72,14 +72,14 @@ def ceph(do: str, undo: str, *, settled: str = "", healed: str = "") -> Change:
 
 def image(pool: str, name: str) -> Change:
     """An RBD image that does not belong there."""
-    undo = f"rbd info -q {pool}/{name} >/dev/null 2>&1 || exit 0\nrbd rm --no-progress {pool}/{name}"
+    undo = f"rbd info {pool}/{name} >/dev/null 2>&1 || exit 0\nrbd rm --no-progress {pool}/{name}"
     return ceph(f"rbd create --size 1M {pool}/{name}", undo)
 
 
 def hidden(pool: str, name: str) -> Change:
     """An RBD image is not there any more under its name."""
     aside = f"{pool}/bw-health-{name}"
-    undo = f"rbd info -q {aside} >/dev/null 2>&1 || exit 0\nrbd mv {aside} {pool}/{name}"
+    undo = f"rbd info {aside} >/dev/null 2>&1 || exit 0\nrbd mv {aside} {pool}/{name}"
     return ceph(f"rbd mv {pool}/{name} {aside}", undo)
 
 

@@ -193,7 +193,8 @@ def _(g: Ground) -> list[Change]:
 
 @planting("migrations-fail", check="nova.failed-migrations", object="migrations {host}", needs=SERVER)
 def _(g: Ground) -> list[Change]:
-    return [_migration(g, f"{g.id[:-1]}{n}", "error", 600 + n) for n in range(3)]
+    # Newer than any success: the check takes those for the end of the trouble.
+    return [_migration(g, f"{g.id[:-1]}{n}", "error", 0) for n in range(3)]
 
 
 @planting(
@@ -296,3 +297,11 @@ def _(g: Ground) -> list[Change]:
             ),
         ]
     return changes
+
+
+@planting("flavor-for-no-aggregate", check="cross.flavor-aggregate", object="{id}:bw")
+def _(g: Ground) -> list[Change]:
+    new = {"name": "bw-health-gpu", "flavorid": g.id, "ram": 128, "vcpus": 1, "disk": 1}
+    specs = {"aggregate_instance_extra_specs:bw": "health"}
+    made = calls(("compute", "create_flavor", [], new), ("compute", "create_flavor_extra_specs", [g.id, specs], {}))
+    return [Change("api", made, calls(("compute", "delete_flavor", [g.id], {"ignore_missing": True})))]

@@ -30,7 +30,7 @@ ROWS = (
     ("cinder.volume_types", "id,name", _LIVE),
     ("glance.images", "id,name,status,created_at", _LIVE),
     ("neutron.agents", "id,host,agent_type,admin_state_up", "1"),
-    ("neutron.ports", "id,status,device_id,device_owner", "1"),
+    ("neutron.ports", "id,status,device_id,device_owner,mac_address", "1"),
     ("neutron.ml2_port_bindings", "port_id,host,vif_type,status", "1"),
     ("neutron.ipallocations", "port_id,ip_address,subnet_id", "1"),
     ("neutron.ipallocationpools", "id,first_ip,last_ip", "1"),
@@ -52,7 +52,10 @@ ceph osd dump | awk '/^osd/ {print $1, $2, $3, $5}'
 ceph osd tree --format plain
 ceph osd crush rule ls | sort
 ceph crash ls | awk 'NR > 1 {print $1}'
-for p in volumes vms images; do rbd ls $p | sed "s/^/$p /"; rbd trash ls $p | sed "s/^/trash $p /"; done
+for p in volumes vms images; do
+    rbd ls -l $p 2>/dev/null | awk '{print $1}' | sed "s/^/$p /"
+    rbd trash ls $p | sed "s/^/trash $p /"
+done
 """
 HOST_DUMP = r"""
 awk '{print $2, $3}' /proc/mounts | grep -v -E '/proc|/sys|netns' | sort

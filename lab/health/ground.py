@@ -22,6 +22,8 @@ _QUERIES = {
     "spare": f"select id from neutron.ports where name='{NAME}'",
     "port": "select p.id from neutron.ports p join nova.instances i on p.device_id=i.uuid "
     f"where i.display_name='{NAME}' and i.deleted=0",
+    "mac": "select p.mac_address from neutron.ports p join nova.instances i on p.device_id=i.uuid "
+    f"where i.display_name='{NAME}' and i.deleted=0",
     "network": "select p.network_id from neutron.ports p join nova.instances i on p.device_id=i.uuid "
     f"where i.display_name='{NAME}' and i.deleted=0",
     "backend": "select host from cinder.services where `binary`='cinder-volume' and deleted=0",

@@ -55,15 +55,20 @@ def certificate(days: int) -> str:
 
 
 def _certificate(days: int) -> Change:
-    return mounted("ctl1", "/etc/rabbitmq", f"cat > $new/server.pem <<'PEM'\n{certificate(days)}PEM")
+    # At no usual place: it is found because the service's configuration names it.
+    make = (
+        "mkdir $new/tls\necho 'ssl_options.certfile = /etc/rabbitmq/tls/broker.cert' > $new/rabbitmq.conf\n"
+        f"cat > $new/tls/broker.cert <<'PEM'\n{certificate(days)}PEM"
+    )
+    return mounted("ctl1", "/etc/rabbitmq", make)
 
 
-@planting("certificate-expired", check="cert.file-expiry", object="/etc/rabbitmq/server.pem", severity="critical")
+@planting("certificate-expired", check="cert.file-expiry", object="/etc/rabbitmq/tls/broker.cert", severity="critical")
 def _(_: Ground) -> list[Change]:
     return [_certificate(-1)]
 
 
-@planting("certificate-ends", check="cert.file-expiry", object="/etc/rabbitmq/server.pem")
+@planting("certificate-ends", check="cert.file-expiry", object="/etc/rabbitmq/tls/broker.cert")
 def _(_: Ground) -> list[Change]:
     return [_certificate(20)]
 
@@ -102,8 +107,10 @@ mount --bind {wrong} /usr/bin/python3.11"""
     note="no container can run here: a podman of ours tells of one",
 )
 def _(_: Ground) -> list[Change]:
-    tell = "printf 'nova_compute\\\\trestarting\\\\tRestarting (1) 3 seconds ago\\\\n'"
-    make = f"printf '#!/bin/sh\\n%s\\n' \"{tell}\" > $new/podman\nchmod 755 $new/podman"
+    make = (
+        "cat > $new/podman <<'SH'\n#!/bin/sh\n[ \"$1\" = ps ] || exit 1\n"
+        "printf 'nova_compute\\trestarting\\tRestarting (1) 3 seconds ago\\n'\nSH\nchmod 755 $new/podman"
+    )
     return [mounted("cmp2", "/usr/local/sbin", make)]
 
 

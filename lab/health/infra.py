@@ -67,7 +67,7 @@ def _(_: Ground) -> list[Change]:
 @planting(
     "queue-alarm",
     check="rabbitmq.alarm",
-    object="lab@localhost disk",
+    object="lab@localhost disk resource_limit",
     severity="critical",
     note="nobody may publish while it lasts",
 )

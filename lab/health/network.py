@@ -141,3 +141,45 @@ def _(g: Ground) -> list[Change]:
 @planting("router-down", check="neutron.router-down", object="{router}", needs=("router",))
 def _(g: Ground) -> list[Change]:
     return [cells(g, "neutron.routers", f"id='{g['router']}'", status="'ERROR'")]
+
+
+@planting("card-of-no-port", check="cross.port-missing", object="{server}:{mac}", needs=PORT)
+def _(g: Ground) -> list[Change]:
+    # Neutron forgets the address by which the guest has its card; Nova and libvirt go on showing it.
+    return [held(g["host"]), cells(g, "neutron.ports", f"id='{g['port']}'", mac_address="'fa:16:3e:00:b1:e0'")]
+
+
+@planting("switch-silent", check="ovs.silent", object="switch", severity="critical")
+def _(_: Ground) -> list[Change]:
+    return [stopped("cmp2", "vswitchd")]
+
+
+@planting("ovs-port-without-device", check="ovs.port-error", object="bw-nodev")
+def _(_: Ground) -> list[Change]:
+    # The switch is not waited for: it will never have it.
+    do = f"{_VSCTL} --no-wait --may-exist add-port br-int bw-nodev"
+    told = f"{_VSCTL} get Interface bw-nodev error | grep -q open"
+    return [held("cmp1"), Change("cmp1", do, f"{_VSCTL} --if-exists del-port br-int bw-nodev", told)]
+
+
+@planting("dead-vlan", check="ovs.dead-vlan", object="{port}", needs=PORT)
+def _(g: Ground) -> list[Change]:
+    name = f"qvo{g['port'][:11]}"
+    tag = g.sh(g["host"], f"{_VSCTL} get Port {name} tag").strip()
+    return [
+        held(g["host"]),
+        Change(g["host"], f"{_VSCTL} set Port {name} tag=4095", f"{_VSCTL} set Port {name} tag={tag}"),
+    ]
+
+
+@planting(
+    "bridge-missing",
+    check="ovs.bridge-missing",
+    object="br-gone",
+    severity="critical",
+    note="the agent is said to need another bridge than it has: to delete the real one takes every flow with it",
+)
+def _(g: Ground) -> list[Change]:
+    where = "agent_type='Open vSwitch agent' and host='cmp2'"
+    named = """regexp_replace(configurations, '"bridge_mappings": [{][^}]*[}]', '"bridge_mappings": {"physnet1": "br-gone"}')"""
+    return [held("cmp2"), cells(g, "neutron.agents", where, configurations=named)]

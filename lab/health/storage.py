@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.faults import Change
 from lab.faults.changes import stopped
 from lab.health import planting
-from lab.health.changes import ago, cells, hidden, image, inserted
+from lab.health.changes import ago, cells, ceph, hidden, image, inserted
 from lab.health.ground import Ground
 
 VOLUME = ("volume",)
@@ -100,21 +100,23 @@ def _(g: Ground) -> list[Change]:
 
 @planting("snapshot-error", check="cinder.snapshot-trouble", object="{id}", needs=VOLUME)
 def _(g: Ground) -> list[Change]:
-    return [
-        inserted(
-            "cinder.snapshots",
-            f"id='{g.id}'",
-            id=f"'{g.id}'",
-            volume_id=f"'{g['volume']}'",
-            project_id=f"(select project_id from cinder.volumes where id='{g['volume']}')",
-            status="'error'",
-            volume_size="1",
-            volume_type_id=_TYPE,
-            created_at=ago(60),
-            deleted="0",
-            use_quota="1",
-        )
-    ]
+    return [_snapshot(g, "error")]
+
+
+def _snapshot(g: Ground, status: str) -> Change:
+    return inserted(
+        "cinder.snapshots",
+        f"id='{g.id}'",
+        id=f"'{g.id}'",
+        volume_id=f"'{g['volume']}'",
+        project_id=f"(select project_id from cinder.volumes where id='{g['volume']}')",
+        status=f"'{status}'",
+        volume_size="1",
+        volume_type_id=_TYPE,
+        created_at=ago(60),
+        deleted="0",
+        use_quota="1",
+    )
 
 
 def _attachment(g: Ground, server: str) -> Change:
@@ -192,3 +194,15 @@ def _(g: Ground) -> list[Change]:
             created_at=ago(3 * 86400), updated_at=ago(3 * 86400), min_disk="0", min_ram="0", visibility="'public'",
         )
     ]  # fmt: skip
+
+
+@planting("snapshot-without-data", check="cross.snapshot-data", object="{id}", needs=VOLUME)
+def _(g: Ground) -> list[Change]:
+    return [_snapshot(g, "available")]
+
+
+@planting("snapshot-of-nobody", check="cross.snapshot-data", object="volume-{volume}@snapshot-{id}", needs=VOLUME)
+def _(g: Ground) -> list[Change]:
+    name = f"volumes/volume-{g['volume']}@snapshot-{g.id}"
+    there = f"rbd snap ls volumes/volume-{g['volume']} | grep -q snapshot-{g.id} || exit 0"
+    return [ceph(f"rbd snap create --no-progress {name}", f"{there}\nrbd snap rm --no-progress {name}")]

@@ -54,7 +54,7 @@ def build() -> App:
     app.command(
         "blue_wizard.commands.inspect:app",
         name="inspect",
-        help=_("Look for what is broken or about to break, anywhere in the platform. Changes nothing."),
+        help=_("Look for what is broken or about to break, anywhere in the platform. Changes nothing, but by fix."),
     )
     app.command(
         "blue_wizard.commands.doctor:doctor_command",

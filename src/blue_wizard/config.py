@@ -118,6 +118,8 @@ class SshConfig(_Strict):
     connect_timeout_s: float = 15.0
     total: int = Field(default=50, ge=1)
     """On how many hosts a command runs at once."""
+    inspected: int = Field(default=128, ge=1)
+    """On how many hosts an inspection reads at once: it waits for them most of the time."""
     per_host: int = Field(default=8, ge=1)
     """How many commands run on one host at once. An OpenSSH server allows 10 (``MaxSessions``)."""
 

@@ -32,9 +32,8 @@ SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
 PLANTINGS = list(load().values())
 _draw = random.Random(SEED)  # noqa: S311
 # Those that need neither a stage nor somebody who comes back to life.
-QUICK = ["ghost-domain", "orphan-image", "orphan-disk", "stale-provider", "noout-left", "disk-full", "certificate-expired",
-         "secret-for-all", "tap-of-nothing", "namespace-of-nothing", "flavor-nowhere", "agent-disabled", "endpoint-silent",
-         "queue-unread", "type-of-no-backend", "segment-twice", "external-exhausted", "two-zones"]  # fmt: skip
+QUICK = ["ghost-domain", "disk-missing", "noout-left", "osd-nearly-full", "ratio-raised", "pool-of-one-copy",
+         "pool-without-application", "pool-odd-groups", "pool-over-osds", "crash", "class-lost"]  # fmt: skip
 TODAY = set(_draw.sample(QUICK, 3))
 KILLED = ["disk-full", "orphan-image", "two-zones", "queue-too-long"]
 

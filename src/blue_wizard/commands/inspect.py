@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from blue_wizard import config
-from blue_wizard.commands.job import OutputOption
+from blue_wizard.commands.job import OutputOption, YesOption
+from blue_wizard.commands.running import DetachOption, HoldOption, PlanOption, run_plan
 from blue_wizard.errors import InputError
 from blue_wizard.report.out import emit, errors
 from blue_wizard.text import _
@@ -24,7 +26,7 @@ __all__ = ["app"]
 
 app = App(
     name="inspect",
-    help=_("Look for what is broken or about to break, anywhere in the platform. Changes nothing."),
+    help=_("Look for what is broken or about to break, anywhere in the platform. Changes nothing, but by fix."),
     result_action="return_value",
 )
 
@@ -212,3 +214,40 @@ def unwaive(waiver: Annotated[str, Parameter(help=_("The waiver's id."))], /) ->
     """End a waiver."""
     _history().unwaive(waiver, time.time())
     return 0
+
+
+@app.command(
+    name="fix",
+    help=_("Put right what a check finds, by an ordinary job: orphan domains, RBD images and allocations."),
+)
+def fix(
+    check: Annotated[str, Parameter(help=_("The check's id."))],
+    object_: Annotated[str, Parameter(name="OBJECT", help=_("The object of the finding, or a glob; * for all."))] = "*",
+    /,
+    *,
+    most: Annotated[
+        int,
+        Parameter(
+            name="--max",
+            validator=Number(gte=1),
+            help=_("Refuse when more objects than this are found: then it is no debris."),
+        ),
+    ] = 10,
+    plan: PlanOption = False,
+    yes: YesOption = False,
+    hold: HoldOption = False,
+    detach: DetachOption = False,
+    output: OutputOption = "table",
+) -> int:
+    """Put right what a check finds."""
+    from blue_wizard.inspect.mend import plan as mend
+    from blue_wizard.reach import openstack
+    from blue_wizard.report.jobs import job_tables
+    from blue_wizard.report.plans import plan_tables
+
+    params = mend.Params(openstack.cloud_name(), check, object_, most)
+    made = mend.look(params)
+    if plan:
+        emit({**made.as_json(), "digest": made.digest}, output, lambda: plan_tables(made))
+        return 0
+    return run_plan(made, lambda: mend.look(params), yes=yes, hold=hold, detach=detach, output=output, human=job_tables)

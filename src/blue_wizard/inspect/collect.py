@@ -23,7 +23,6 @@ from blue_wizard.text import _
 
 __all__ = ["collect", "kinds", "read_host", "register"]
 
-_AT_ONCE = 128
 _HOST_S = 20.0
 _WAY_S = 1.5
 """What is left of the time for the way there and back, also on a machine that is busy."""
@@ -118,7 +117,12 @@ def _hosts(site: Site, wanted: Collection[type], until: float, results: SimpleQu
     hosts = [inventory.open_host(e) for e in site.inventory().hosts]
     results.put((_ASKED, tuple(h.name for h in hosts)))
     fanout.run_all(
-        hosts, command, limit=_AT_ONCE, timeout_s=limit + 2, root=True, on_result=lambda a: results.put((_ANSWER, a))
+        hosts,
+        command,
+        limit=site.settings.ssh.inspected,
+        timeout_s=limit + 2,
+        root=True,
+        on_result=lambda a: results.put((_ANSWER, a)),
     )
     return Reached({})
 

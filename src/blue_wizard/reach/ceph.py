@@ -193,6 +193,23 @@ class Pool:
         with self._rbd.Image(self._io, image, read_only=True) as opened:
             return [w["addr"] for w in opened.watchers_list()]
 
+    def image_id(self, image: str) -> str:
+        """The id under which the pool keeps an image, whatever its name; also in the trash."""
+        with self._rbd.Image(self._io, image, read_only=True) as opened:
+            return str(opened.id())
+
+    def to_trash(self, image: str) -> None:
+        """Move an image into the pool's trash."""
+        self._rbd.RBD().trash_move(self._io, image, 0)
+
+    def trash(self) -> dict[str, str]:
+        """What lies in the trash: id to the name that it had."""
+        return {str(t["id"]): str(t["name"]) for t in self._rbd.RBD().trash_list(self._io)}
+
+    def restore(self, id_: str, image: str) -> None:
+        """Take an image out of the trash, under this name."""
+        self._rbd.RBD().trash_restore(self._io, id_, image)
+
     def blank(self, image: str) -> bool:
         """True when the image holds not one object."""
         found: list[int] = []

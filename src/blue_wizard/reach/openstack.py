@@ -202,9 +202,16 @@ class Cloud:
         """POST. `microversion`: see `_call`."""
         return self._call(service, "POST", path, body, microversion=microversion)
 
-    def put(self, service: str, path: str, body: Mapping[str, Any] | bytes | Iterator[bytes] | None) -> Any:
-        """PUT; bytes, and pieces of bytes, are sent as they are."""
-        return self._call(service, "PUT", path, body)
+    def put(
+        self,
+        service: str,
+        path: str,
+        body: Mapping[str, Any] | bytes | Iterator[bytes] | None,
+        *,
+        microversion: str | None = None,
+    ) -> Any:
+        """PUT; bytes, and pieces of bytes, are sent as they are. `microversion`: see `_call`."""
+        return self._call(service, "PUT", path, body, microversion=microversion)
 
     def patch_image(self, image: str, changes: Iterable[Mapping[str, Any]]) -> None:
         """Change properties of a Glance image, by JSON patch."""

@@ -28,7 +28,8 @@ IDS = [c.id for c in CHECKS]
 
 
 def test_there_are_checks_and_each_has_a_case() -> None:
-    assert len(CHECKS) >= 150
+    assert len(CHECKS) >= 200
+    assert sum(c.family == "cross" for c in CHECKS) >= 45
     assert sorted(CASES) == IDS
 
 

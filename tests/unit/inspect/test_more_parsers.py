@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +12,15 @@ import pytest
 from blue_wizard.facts.addons import Balancers, BareMetal, FencedHosts, StackResources
 from blue_wizard.facts.compute import Server
 from blue_wizard.facts.network import Port, SecurityGroups
-from blue_wizard.facts.probe import Reading
+from blue_wizard.facts.probe import Command, Reading
 from blue_wizard.inspect.collect import register
 from blue_wizard.inspect.facts import Facts, Missing, host_facts, provider, provides
 from blue_wizard.inspect.fetch.balancing import HaproxyState, VirtualAddresses
+from blue_wizard.inspect.fetch.machine import Certificates
 from blue_wizard.inspect.fetch.services import _DIGESTS, ConfigDigests, Schemas
 from blue_wizard.inspect.fetch.switches import OvnRaft, OvnSouth, SwitchAnswer, SwitchUse
 from blue_wizard.inspect.model import Now
+from lab.health.hosts import certificate
 
 register()
 # As OVS 3.1 and OVN 22.03 print them.
@@ -87,7 +91,7 @@ def test_the_limits_of_a_switch() -> None:
     ("driven", "database", "daemon", "expected"),
     [
         (1, Reading(), Reading(), None),
-        (0, Reading(absent=True), Reading(), None),
+        (0, Reading(status=3), Reading(status=3), None),
         (0, Reading(text="br-int"), Reading(), SwitchAnswer()),
         (0, Reading(), Reading(late=True), SwitchAnswer(True, False, "no answer in time")),
         (0, Reading(status=1, error="no socket\n"), Reading(), SwitchAnswer(False, True, "no socket")),
@@ -193,7 +197,10 @@ def test_groups_and_cards() -> None:
 
 
 def test_schemas_that_can_not_be_told_are_left_out() -> None:
-    told = "keystone\t2\tneeds expand\nglance\t0\tup to date\nneutron\t1\tNeed to apply\nnova\t0\tx\nglance\t1\tno database\n"
+    told = (
+        "keystone\t2\tneeds expand\nglance\t0\tup to date\nneutron\t1\tNeed to apply\n"
+        "neutron\t1\tno such file\nnova\t0\tx\nglance\t1\tno database\n"
+    )
     assert Schemas.parse(told).rows == (
         ("keystone", "needs expand", True),
         ("glance", "up to date", False),
@@ -241,3 +248,19 @@ def test_a_fact_that_does_not_apply_skips_its_checks() -> None:
     facts = Facts(Now(0.0), {Rare: None})
     assert facts.get(Rare) is None
     assert isinstance(Facts(Now(0.0)).get(Rare), Missing)
+
+
+def test_certificates_are_found_where_a_configuration_says(tmp_path: Path) -> None:
+    """By the script that runs on the hosts, in another root."""
+    folder = tmp_path / "etc" / "rabbitmq"
+    (folder / "tls").mkdir(parents=True)
+    (folder / "rabbitmq.conf").write_text(
+        f"# {folder}/tls/old.cert\nssl_options.certfile = {folder}/tls/broker.cert\nssl_options.cacertfile = /none/ca.pem\n"
+    )
+    for name in ("broker.cert", "old.cert"):
+        (folder / "tls" / name).write_text(certificate(-1))
+    probe = host_facts()[Certificates].probes["openssl"]
+    assert isinstance(probe, Command)
+    argv = [word.replace("/etc/", f"{tmp_path}/etc/") for word in probe.argv]
+    found = Certificates.parse(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+    assert [path for path, _subject, _end in found.rows] == [f"{folder}/tls/broker.cert"]

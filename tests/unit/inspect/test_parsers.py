@@ -25,10 +25,14 @@ from blue_wizard.facts.machine import (
 )
 from blue_wizard.facts.mariadb import DatabaseServer
 from blue_wizard.facts.memcached import Memcached
+from blue_wizard.facts.ovs import Switch
 from blue_wizard.facts.rabbitmq import RabbitNode, RabbitQueues, RabbitUse
 from blue_wizard.inspect.collect import read_host, register
 from blue_wizard.inspect.facts import Missing, host_facts
+from blue_wizard.inspect.fetch.balancing import HaproxyState, VirtualAddresses
 from blue_wizard.inspect.fetch.machine import Certificates, Containers, LibvirtAnswer
+from blue_wizard.inspect.fetch.services import ConfigDigests, Schemas
+from blue_wizard.inspect.fetch.switches import OvnController, OvnRaft, OvnSouth, SwitchAnswer, SwitchUse
 
 register()
 GOLDEN = Path(__file__).parent / "golden"
@@ -238,6 +242,23 @@ def test_a_compute_host(host: dict[type, object]) -> None:
     assert [host[k] for k in (RabbitNode, DatabaseServer, Memcached, Containers, machine.Units, RaidArrays)] == [
         None
     ] * 6
+
+
+def test_a_compute_hosts_switch(host: dict[type, object]) -> None:
+    switch = host[Switch]
+    assert isinstance(switch, Switch)
+    assert set(switch.bridges) == {"br-int", "br-tun", "br-ex", "br-phy"}
+    assert not any(i.error or i.bfd for _port, i in switch.interfaces())
+    assert host[SwitchAnswer] == SwitchAnswer()
+    use = host[SwitchUse]
+    assert isinstance(use, SwitchUse)
+    assert use.addresses["br-ex"] == (3, 50000)
+    assert (use.flows, use.lost) == ((0, 33000), (3, 673))
+    digests = host[ConfigDigests]
+    assert isinstance(digests, ConfigDigests)
+    assert set(digests.digests) == {"nova.conf of nova-compute"}
+    none = (OvnRaft, OvnController, OvnSouth, HaproxyState, VirtualAddresses, Schemas)
+    assert [host[k] for k in none] == [None] * 6
 
 
 def test_a_controller(controller: dict[type, object]) -> None:

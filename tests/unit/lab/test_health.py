@@ -18,8 +18,9 @@ from lab.health.verdicts import judge, table
 from lab.run import LabError
 from lab.site import HOSTS
 
-KNOWN = {name: f"the-{name}" for name in ("server", "project", "volume", "image", "spare", "port", "network", "router",
-                                          "external", "backend", "demo", "segment", "provider_cmp1", "provider_cmp2")}  # fmt: skip
+NAMES = ("server", "project", "volume", "image", "spare", "port", "mac", "network", "router", "external", "backend",
+         "demo", "segment", "provider_cmp1", "provider_cmp2")  # fmt: skip
+KNOWN = {name: f"the-{name}" for name in NAMES}
 KNOWN |= {"host": "cmp1", "segment": "77"}
 
 

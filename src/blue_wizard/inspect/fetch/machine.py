@@ -343,6 +343,18 @@ _PLACES = ("/etc/pki/libvirt/*.pem /etc/pki/CA/cacert.pem /etc/pki/qemu/*.pem /e
            "/etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt /var/lib/kubelet/pki/kubelet*.crt "
            "/etc/ssl/openstack/*.pem /etc/ssl/openstack/*.crt")  # fmt: skip
 
+# Services name theirs in their configuration, wherever they lie.
+_NAMING = ("/etc/rabbitmq/*.conf /etc/libvirt/*.conf /etc/haproxy/*.cfg /etc/kolla/haproxy/*.cfg /etc/kolla/haproxy/*/*.cfg "
+           "/etc/mysql/*.cnf /etc/mysql/*/*.cnf /etc/nginx/*/* /etc/apache2/sites-enabled/* /etc/httpd/conf.d/* "
+           "/etc/keystone/*.conf /etc/nova/*.conf /etc/neutron/*.conf /etc/cinder/*.conf /etc/glance/*.conf "
+           "/etc/octavia/*.conf")  # fmt: skip
+_NAMED = (
+    f"cat {_NAMING} 2>/dev/null | grep -v '^[[:space:]]*[#;]' | "
+    "grep -oE '/[A-Za-z0-9_./-]+[.](pem|crt|cert)([^A-Za-z0-9_./-]|$)' | sed 's/[^A-Za-z0-9_./-]$//' | "
+    # The system's own authorities end when they end.
+    "grep -v -E '^/etc/(ssl/certs|pki/tls/certs|pki/ca-trust)/'"
+)
+
 host_fact(
     Certificates,
     lambda r: None if r["openssl"].status == _NOT_HERE else Certificates.parse(_text(r["openssl"])),
@@ -351,7 +363,8 @@ host_fact(
         (
             "sh",
             "-c",
-            f'command -v openssl >/dev/null || exit 3; for f in {_PLACES}; do [ -f "$f" ] || continue; '
+            f"command -v openssl >/dev/null || exit 3; for f in $({{ ls -d {_PLACES} 2>/dev/null; {_NAMED}; }} | sort -u); do "
+            '[ -f "$f" ] || continue; '
             'echo "file $f"; openssl x509 -noout -subject -enddate -in "$f" 2>/dev/null; done; :',
         )
     ),

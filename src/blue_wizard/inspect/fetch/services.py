@@ -53,9 +53,11 @@ def main():
         except OSError:
             continue
         for word in words:
-            made = re.match(r"(nova|neutron|cinder|glance|keystone|placement)-[a-z-]+$", os.path.basename(word))
-            if made:
-                running.setdefault(made.group(1), set()).add(made.group(0))
+            # Some call themselves `neutron-server: api worker`; tools come and go.
+            name = os.path.basename(word.split(":")[0])
+            made = re.match(r"(nova|neutron|cinder|glance|keystone|placement)-[a-z-]+$", name)
+            if made and not name.endswith(("-manage", "-status")):
+                running.setdefault(made.group(1), set()).add(name)
     files = []
     for path in sorted(glob.glob("/etc/kolla/*/*.conf") + glob.glob("/etc/kolla/*/*.ini")):
         owner = os.path.basename(os.path.dirname(path))
@@ -99,32 +101,37 @@ class Schemas:
     def parse(text: str) -> Schemas:
         """Lines of ``SERVICE<tab>EXIT STATUS<tab>LAST WORDS``. What a tool ends with when it can't tell is left out."""
         rows = [line.split("\t", 2) for line in text.splitlines() if line.count("\t") == 2]
-        return Schemas(
-            tuple(
-                (s, words.strip(), status in _LEFT.get(s, ()))
-                for s, status, words in rows
-                if status in {"0", *_LEFT.get(s, ())}
-            )
-        )
+        found = []
+        for service, status, words in rows:
+            left = status in _LEFT.get(service, ()) and _WORDS.get(service, "") in words
+            if left or status == "0":
+                found.append((service, words.strip(), left))
+        return Schemas(tuple(found))
 
 
-# keystone-manage db_sync --check: 2 to 4. glance-manage db check: 3 to 5. neutron-db-manage has_offline_migrations: 1.
+# keystone-manage db_sync --check: 2 to 4. glance-manage db check: 3 to 5. neutron-db-manage has_offline_migrations: 1, which is
+# also what it ends with when it fails; so its words must say it.
 _LEFT: Mapping[str, frozenset[str]] = {
     "keystone": frozenset({"2", "3", "4"}),
     "glance": frozenset({"3", "4", "5"}),
     "neutron": frozenset({"1"}),
 }
+_WORDS: Mapping[str, str] = {"neutron": "Need to apply"}
 _PATIENT_S = 25.0
 # In containers each has one of its own; else the configuration is that of the process that runs.
 _SCHEMAS = r"""
 for c in docker podman; do command -v $c >/dev/null && $c ps -q >/dev/null 2>&1 && box=$c && break; done
-told() { printf '%s\t%s\t%s\n' "$1" "$2" "$(printf %s "$3" | tail -1 | tr '\t' ' ' | cut -c1-200)"; }
+told() { printf '%s\t%s\t%s\n' "$1" "$2" "$(printf %s "$3" | grep . | tail -1 | tr '\t' ' ' | cut -c1-200)"; }
+# By the names of processes, then their command lines: that of our own script has all these words.
+runs() { for p in $(pgrep -x "$1.*|uwsgi|apache2|httpd"); do
+  tr '\0' ' ' < /proc/$p/cmdline | grep -q "$1" && { echo $p; return; }
+done; return 1; }
 try() {
   s=$1 where=$2; shift 2
-  if [ -n "$box" ] && $box inspect "$where" >/dev/null 2>&1; then
-    out=$($box exec "$where" "$@" 2>&1); told "$s" $? "$out"; return
+  if [ -n "$box" ] && $box inspect "$(echo "$where" | tr - _)" >/dev/null 2>&1; then
+    out=$($box exec "$(echo "$where" | tr - _)" "$@" 2>&1); told "$s" $? "$out"; return
   fi
-  pid=$(pgrep -o -f "$where") || return
+  pid=$(runs "$where") || return
   command -v "$1" >/dev/null || return
   files=$(tr '\0' '\n' < /proc/$pid/cmdline | grep -A1 -E '^--config-(file|dir)$' | grep '^/')
   folder=$(tr '\0' '\n' < /proc/$pid/environ | sed -n 's/^OS_KEYSTONE_CONFIG_DIR=//p')
@@ -132,11 +139,15 @@ try() {
   set -- "$@"
   given=""
   for f in $files; do [ -d "$f" ] && given="$given --config-dir $f" || given="$given --config-file $f"; done
+  # A process that has renamed itself does not tell its files; the usual one counts if it names a server.
+  if [ -z "$given" ] && [ -z "$folder" ]; then
+    grep -qE '^connection *= *(mysql|postgresql)' "/etc/$s/$s.conf" 2>/dev/null || return
+  fi
   [ "$s" = keystone ] && [ -n "$folder" ] && given="--config-file $folder/keystone.conf"
-  out=$($tool $given "$@" 2>&1); told "$s" $? "$out"
+  out=$(nice -n 19 $tool $given "$@" 2>&1); told "$s" $? "$out"
 }
-{ try keystone keystone keystone-manage db_sync --check & try glance glance.api glance-manage db check &
-  try neutron neutron.server neutron-db-manage has_offline_migrations & wait; }
+{ try keystone keystone keystone-manage db_sync --check & try glance glance-api glance-manage db check &
+  try neutron neutron-server neutron-db-manage has_offline_migrations & wait; }
 :
 """
 

@@ -14,14 +14,19 @@ from blue_wizard.inspect.facts import host_fact
 __all__ = ["OvnChassis", "OvnController", "OvnRaft", "OvnSouth", "SwitchAnswer", "SwitchUse"]
 
 _NOT_HERE = 3
-# The daemons, or the agent that drives them, say that there should be a switch.
-_DRIVEN = Command(
-    (
-        "sh",
-        "-c",
-        "pgrep -x ovs-vswitchd || pgrep -x ovsdb-server || pgrep -f '[n]eutron-openvswitch-agent|[o]vn-controller'",
-    )
-)
+# The daemon, or the agent that drives it, say that there should be a switch. By the names of processes: the command lines of our
+# own script have all these words.
+_DRIVEN = Command(("pgrep", "-x", "ovs-vswitchd|ovn-controller|neutron-openvsw.*"))
+# With kolla the tools are in the switch's container.
+_TOOLS = r"""
+for c in docker podman; do command -v $c >/dev/null && $c inspect openvswitch_vswitchd >/dev/null 2>&1 && box=$c && break; done
+ovs() { if [ -n "$box" ]; then $box exec openvswitch_vswitchd "$@"; else "$@"; fi; }
+[ -n "$box" ] || command -v ovs-vsctl >/dev/null || exit 3
+"""
+
+
+def _tool(command: str) -> Command:
+    return Command(("sh", "-c", f"{_TOOLS}ovs {command}"))
 
 
 def _text(reading: Reading) -> str:
@@ -41,7 +46,7 @@ class SwitchAnswer:
 
 def _answer(r: Mapping[str, Reading]) -> SwitchAnswer | None:
     database, daemon = r["database"], r["daemon"]
-    if r["driven"].status != 0 or database.absent:
+    if r["driven"].status != 0 or database.status == _NOT_HERE:
         return None
     told = [
         ("no answer in time" if one.late else one.error.strip()) for one in (database, daemon) if one.late or one.status
@@ -56,13 +61,13 @@ host_fact(
     _answer,
     patient=True,
     driven=_DRIVEN,
-    database=Command(("ovs-vsctl", "--timeout=4", "--no-wait", "list-br")),
-    daemon=Command(("ovs-appctl", "--timeout=4", "version")),
+    database=_tool("ovs-vsctl --timeout=4 --no-wait list-br"),
+    daemon=_tool("ovs-appctl --timeout=4 version"),
 )
 
 
 def _switch(r: Mapping[str, Reading]) -> Switch | None:
-    if r["driven"].status != 0 or r["tables"].absent:
+    if r["driven"].status != 0 or r["tables"].status == _NOT_HERE:
         return None
     return parse_database(_text(r["tables"]))
 
@@ -71,29 +76,9 @@ host_fact(
     Switch,
     _switch,
     driven=_DRIVEN,
-    tables=Command(
-        (
-            "ovs-vsctl",
-            "--timeout=5",
-            "--no-wait",
-            "--format=json",
-            *[
-                "list",
-                "Bridge",
-                "--",
-                "list",
-                "Port",
-                "--",
-                "list",
-                "Interface",
-                "--",
-                "list",
-                "Mirror",
-                "--",
-                "list",
-                "Open_vSwitch",
-            ],
-        )
+    tables=_tool(
+        "ovs-vsctl --timeout=5 --no-wait --format=json "
+        "list Bridge -- list Port -- list Interface -- list Mirror -- list Open_vSwitch"
     ),
 )
 
@@ -125,11 +110,14 @@ class SwitchUse:
         )
 
 
-_USE = r"""
-command -v ovs-appctl >/dev/null && pgrep -x ovs-vswitchd >/dev/null || exit 3
-for b in $(ovs-vsctl --timeout=3 list-br); do echo "== $b"; ovs-appctl --timeout=3 fdb/stats-show "$b" 2>/dev/null; done
-echo "== upcall"; ovs-appctl --timeout=3 upcall/show 2>/dev/null
-echo "== dpctl"; ovs-appctl --timeout=3 dpctl/show 2>/dev/null
+_USE = f"""
+pgrep -x ovs-vswitchd >/dev/null || exit 3
+{_TOOLS}
+for b in $(ovs ovs-vsctl --timeout=3 list-br); do
+  echo "== $b"; ovs ovs-appctl --timeout=3 fdb/stats-show "$b" 2>/dev/null
+done
+echo "== upcall"; ovs ovs-appctl --timeout=3 upcall/show 2>/dev/null
+echo "== dpctl"; ovs ovs-appctl --timeout=3 dpctl/show 2>/dev/null
 :
 """
 host_fact(
@@ -166,7 +154,7 @@ class OvnRaft:
 _RAFT = r"""
 for c in docker podman; do command -v $c >/dev/null && $c ps -q >/dev/null 2>&1 && box=$c && break; done
 in_() { w=$1; shift; if [ -n "$box" ] && $box inspect "$w" >/dev/null 2>&1; then $box exec "$w" "$@"; else "$@"; fi; }
-pgrep -f 'ovn[sn]b_db|ovn[sn]b.*[.]ctl|[o]vn-northd' >/dev/null || exit 3
+{ pgrep -x ovn-northd; pgrep -a -x ovsdb-server | grep -E 'ovn(nb|sb)'; } | grep -q . || exit 3
 for d in nb sb; do
   name=OVN_Northbound; [ $d = sb ] && name=OVN_Southbound
   for ctl in /var/run/ovn/ovn${d}_db.ctl /run/ovn/ovn${d}_db.ctl; do
@@ -243,7 +231,7 @@ class OvnSouth:
 
 
 _SOUTH = r"""
-pgrep -f 'ovnsb_db|[o]vnsb.*[.]ctl' >/dev/null || exit 3
+pgrep -a -x ovsdb-server | grep -q ovnsb || exit 3
 for c in docker podman; do command -v $c >/dev/null && $c inspect ovn_sb_db >/dev/null 2>&1 && box=$c && break; done
 run() { ${box:+$box exec ovn_sb_db} ovn-sbctl --timeout=5 --leader-only --format=json "$@"; }
 run --columns=nb_cfg list SB_Global -- --columns=name,hostname list Chassis -- --columns=name,nb_cfg list Chassis_Private \

@@ -106,34 +106,48 @@ case(
 )
 case(
     "nova.stuck-migration",
-    bad=[Migrations((Migration("m1", "a", "running", "cmp1", "cmp2", updated=NOW - 3 * HOUR),))],
+    bad=[
+        Migrations((Migration("m1", "a", "running", "cmp1", "cmp2", updated=NOW - 3 * HOUR),)),
+        Servers((Server("a"),)),
+    ],
     finds=["m1"],
     good=[
+        Servers(tuple(Server(x) for x in "abc")),
         Migrations(
             (
+                Migration("m0", "gone", "running", "cmp1", "cmp2", updated=NOW - 3 * HOUR),
                 Migration("m1", "a", "running", "cmp1", "cmp2", updated=NOW - 60),
                 Migration("m2", "b", "finished", updated=NOW - 9 * DAY),
                 Migration("m3", "c", "completed", updated=NOW - 9 * DAY),
             )
-        )
+        ),
     ],
 )
 case(
     "nova.failed-migrations",
     bad=[
         Migrations(
-            tuple(Migration(f"m{i}", f"s{i}", "error", "cmp1", f"cmp{i + 2}", updated=NOW - HOUR) for i in range(3))
-        )
+            (
+                *(Migration(f"m{i}", f"s{i}", "error", "cmp1", f"cmp{i + 2}", updated=NOW - HOUR) for i in range(3)),
+                Migration("before", "s0", "completed", "cmp1", "cmp2", updated=NOW - 2 * HOUR),
+            )
+        ),
+        Servers(tuple(Server(f"s{i}") for i in range(3))),
     ],
     finds=["migrations cmp1"],
     good=[
+        Servers(tuple(Server(x) for x in "abcs")),
         Migrations(
             (
+                # Three of servers that are gone; three after which one has succeeded.
+                *(Migration(f"g{i}", f"gone{i}", "error", "cmp5", "cmp6", updated=NOW - HOUR) for i in range(3)),
+                *(Migration(f"o{i}", "s", "error", "cmp7", "cmp8", updated=NOW - HOUR) for i in range(3)),
+                Migration("ok", "s", "completed", "cmp8", "cmp7", updated=NOW - 60),
                 Migration("m1", "a", "error", "cmp1", "cmp2", updated=NOW - HOUR),
                 Migration("m2", "b", "error", "cmp1", "cmp2", updated=NOW - 2 * DAY),
                 Migration("m3", "c", "completed", "cmp1", "cmp2", updated=NOW - HOUR),
             )
-        )
+        ),
     ],
 )
 case(

@@ -32,8 +32,8 @@ case(
 )
 case(
     "ovs.port-error",
-    bad=[_switch("cmp1", Interface("tap1", error="could not open network device tap1"), Interface("tap2"))],
-    finds=["tap1"],
+    bad=[_switch("cmp1", Interface("tap1", error="could not open tap1"), Interface("ex0", error="could not open ex0"))],
+    finds={"tap1": "info", "ex0": "warning"},
     good=[_switch("cmp1", Interface("tap2"))],
 )
 _WIRED = Interface("qvo1", external_ids={"iface-id": "p1"})

@@ -11,6 +11,9 @@ from blue_wizard.text import N_
 __all__ = ["port_error"]
 
 
+_GUESTS = ("tap", "qvo", "vnet")
+
+
 @check(
     "ovs.port-error",
     N_("Port of Open vSwitch has no device"),
@@ -19,13 +22,15 @@ __all__ = ["port_error"]
     reread=True,
 )
 def port_error(switch: Switch) -> Iterable[Finding]:
-    """By the column error of its interface."""
+    """By the column error of its interface. That of a guest is debris, or waits for the guest to start; any other one carries
+    something."""
     for port, interface in switch.interfaces():
         if interface.error:
             yield found(
                 interface.name,
                 N_("Port {port} of {bridge} does not work: {error}"),
                 evidence=[f"ovs-vsctl list Interface {interface.name}: {interface.error}"],
+                severity=Severity.INFO if interface.name.startswith(_GUESTS) else None,
                 port=interface.name,
                 bridge=port.bridge or "-",
                 error=interface.error,
