@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from blue_wizard.diagnose import counters
 from blue_wizard.diagnose import path as way
 from blue_wizard.diagnose import sightings as watched
 from blue_wizard.diagnose.bundle import Bundle
@@ -21,7 +22,8 @@ __all__ = ["judge", "order", "proved", "unexplained"]
 
 # What the API says outranks what follows from it on the hosts.
 _FIRST = ("server.", "port.unsupported", "port.binding-failed", "port.unbound", "port.host-mismatch", "port.admin-down",
-          "network.admin-down", "subnet.", "dhcp.no-agent", "port.no-fixed-ip", "l2.no-")  # fmt: skip
+          "network.admin-down", "subnet.", "dhcp.no-agent", "port.no-fixed-ip", "l2.no-", "router.none",
+          "router.admin-down", "router.no-agent", "router.no-gateway")  # fmt: skip
 # What makes everything behind it look broken.
 _ROOTS = ("l2.agent-dead", "ovs.db-down", "ovs.vswitchd-down", "dhcp.agent-dead", "ovs.bridge-missing", "ovs.flows-missing",
           "ovs.stale-ofport")  # fmt: skip
@@ -32,7 +34,10 @@ def judge(bundle: Bundle) -> Report:
     known = rules()
     reports = [_port(found, known) for found in cases(bundle).values()]
     server = bundle.api.server
-    return Report(server["id"], server["name"], server["status"], tuple(reports), bundle.took_s)
+    errors = [str(c["error"]) for c in bundle.captures.values() if isinstance(c, dict) and c.get("error")]
+    return Report(
+        server["id"], server["name"], server["status"], tuple(reports), bundle.took_s, tuple(dict.fromkeys(errors))
+    )
 
 
 def _port(found: tuple[Case, ...], known: tuple[Rule, ...]) -> PortReport:
@@ -92,6 +97,8 @@ def _case(case: Case, known: tuple[Rule, ...]) -> PortReport:
         causes, more = _by_capture(case, causes, seen)
         findings += more
     cause = causes[0] if causes else None
+    if cause is not None and seen is not None and seen.lost is not None:
+        cause = replace(cause, evidence=(*cause.evidence, *counters.evidence(case, cause.host)))
     if cause is None:
         sure = seen is not None and seen.whole
         verdict = Verdict.OK if sure or _all_seen(case) else Verdict.UNKNOWN
@@ -120,6 +127,7 @@ def _case(case: Case, known: tuple[Rule, ...]) -> PortReport:
         tuple(causes[1:]),
         tuple(findings),
         way.hops(case, cause, verdict, seen),
+        str(path.aim) if path.aim else "",
     )
 
 
@@ -164,15 +172,20 @@ def _between(case: Case, cause: Cause) -> tuple[str, str]:
 
 def _all_seen(case: Case) -> bool:
     """Whether both hosts were looked at, and every trace that there must be comes through."""
+    switched = case.path.linuxbridge
     if (
-        not all(side.host.reached and side.host.root and side.host.switch for side in case.sides)
+        not all(side.host.reached and side.host.root and (switched or side.host.switch) for side in case.sides)
         or case.network is None
     ):
         return False
-    if not case.compute.host.links or (case.path.hybrid and case.compute.host.tables is None):
+    if not case.compute.host.links or (case.path.filtered and case.compute.host.tables is None):
         return False
-    if case.dhcp is None or not case.dhcp.links:
-        return False
+    if case.path.space:
+        there = case.dhcp if case.path.aim is None else case.space
+        if there is None or not there.links:
+            return False
+    if case.path.linuxbridge:
+        return all(side.host.links for side in case.sides)
     needed = ("compute-request", "compute-reply") if case.path.same_host else tuple(case.traced)
     return all(case.traced[name] is True for name in needed)
 
@@ -223,10 +236,11 @@ def _driver(case: Case) -> str:
     host, short = case.compute.host, case.path.id[:10]
     if case.path.port.get("port_security_enabled") is False:
         return "none (port security off)"
-    if case.path.hybrid:
+    if case.path.filtered:
         chains = (host.tables or {}).get("filter", {})
         proof = any(n.endswith(f"o{short}") for n in chains)
-        return "iptables_hybrid" if proof or not host.reached else "iptables_hybrid (no chains)"
+        name = "iptables" if case.path.linuxbridge else "iptables_hybrid"
+        return name if proof or not host.reached else f"{name} (no chains)"
     flows = host.flows(case.path.integration_bridge)
     if flows is None:
         return "openvswitch"

@@ -12,6 +12,7 @@ from typing import Any
 from blue_wizard.diagnose.bundle import Bundle
 from blue_wizard.diagnose.capture import Capture, Point, Seen
 from blue_wizard.diagnose.case import Case, Side, cases
+from blue_wizard.diagnose.collect import count
 from blue_wizard.diagnose.inject import Injection, inject_reply
 from blue_wizard.errors import BlueWizardError
 from blue_wizard.facts import dhcp
@@ -45,9 +46,9 @@ def points(case: Case) -> list[Point]:
             if side.host.reached and device in side.host.links and side.host.links[device].up:
                 made.append(Point(f"{side.role}-nic", side.host.name, device, tunnel=path.tunnelled))
     if case.network is not None and case.dhcp is not None:
-        link = case.dhcp.links.get(path.dhcp_tap)
+        link = case.dhcp.links.get(path.far_device)
         if link is not None and link.up:
-            made.append(Point("dhcp-port", path.network_host, path.dhcp_tap, netns=f"qdhcp-{path.network['id']}"))
+            made.append(Point("dhcp-port", path.network_host, path.far_device, netns=f"qdhcp-{path.network['id']}"))
     return made
 
 
@@ -79,7 +80,7 @@ def _chosen(found: tuple[Case, ...]) -> Case:
 def _one(case: Case, open_host: OpenHost, inject: bool, listen_s: float) -> dict[str, Any]:
     base = {
         "method": "inject" if inject else "listen",
-        "dhcp_port": case.path.dhcp_port["id"] if case.path.dhcp_port else None,
+        "dhcp_port": case.path.far_port["id"] if case.path.far_port else None,
     }
     try:
         return base | _watch(case, open_host, inject, listen_s)
@@ -89,6 +90,8 @@ def _one(case: Case, open_host: OpenHost, inject: bool, listen_s: float) -> dict
 
 def _watch(case: Case, open_host: OpenHost, inject: bool, listen_s: float) -> dict[str, Any]:
     path, where = case.path, points(case)
+    if path.linuxbridge:
+        return {"error": _("Packets are not followed through networks of the Linux bridge driver.")}
     if inject and not any(p.hop == "tap" for p in where):
         return {"error": _("There is no device of the server's to send the test packet into.")}
     if not where:
@@ -108,6 +111,8 @@ def _watch(case: Case, open_host: OpenHost, inject: bool, listen_s: float) -> di
                 if any(s.point.hop == "tap" and s.replies for s in seen):
                     break
         found: dict[str, Any] = {"hops": _plain(seen)}
+        if not any(s.point.hop == "tap" and s.replies for s in seen):
+            found["counters"] = count([side.host.name for side in case.sides if side.host.reached], open_host)
         if not any(s.replies for s in seen) and case.network is not None and case.network.plugged is not None:
             found["reply"] = _reply(case, capture, open_host)
         return found
@@ -117,7 +122,7 @@ def _reply(case: Case, capture: Capture, open_host: OpenHost) -> dict[str, Any]:
     """The way back by itself: an offer as if from the DHCP port."""
     path, side = case.path, case.network
     assert side is not None
-    assert path.dhcp_port is not None
+    assert path.far_port is not None
     xid = dhcp.new_xid()
     try:
         inject_reply(
@@ -125,8 +130,8 @@ def _reply(case: Case, capture: Capture, open_host: OpenHost) -> dict[str, Any]:
             side.device,
             path.mac,
             xid,
-            server_mac=path.dhcp_port["mac_address"],
-            server=path.dhcp_address,
+            server_mac=path.far_port["mac_address"],
+            server=path.far_address,
             address=path.address,
             bridge=side.integration,
             within=_within(side),
