@@ -23,6 +23,8 @@ from blue_wizard.errors import InputError
 from blue_wizard.text import _
 
 __all__ = [
+    "AlertmanagerAccess",
+    "BmcAccess",
     "CephAccess",
     "CephAdmin",
     "CloudConfig",
@@ -80,6 +82,16 @@ class KubernetesAccess(_Strict):
     context: str = ""
 
 
+class AlertmanagerAccess(_Strict):
+    """The Alertmanager that is told when hosts are in maintenance."""
+
+    url: str = Field(pattern=r"^https?://")
+    label: str = "instance"
+    """The label of alarms that names the host, with or without a domain and a port."""
+    ca_file: Path | None = None
+    """The authorities that its certificate is trusted by; unset: those of the system."""
+
+
 class CloudConfig(_Strict):
     """What clouds.yaml does not say about a cloud."""
 
@@ -92,6 +104,20 @@ class CloudConfig(_Strict):
     (``[docker, exec, -i, nova_libvirt]``)."""
     kubernetes: list[KubernetesAccess] = []
     """Clusters that are inspected, through kubectl."""
+    alertmanager: AlertmanagerAccess | None = None
+
+
+class BmcAccess(_Strict):
+    """A host's management controller, reached by Redfish. The password is in a file of mode 0600 or in the environment."""
+
+    url: str = Field(pattern=r"^https?://")
+    system: str = ""
+    """Its ``/redfish/v1/Systems/...``; "" where it has one system alone."""
+    user: str = ""
+    password_file: Path | None = None
+    password_env: str | None = None
+    ca_file: Path | None = None
+    """The authorities that its certificate is trusted by; unset: those of the system."""
 
 
 class HostAccess(_Strict):
@@ -107,6 +133,7 @@ class HostAccess(_Strict):
     groups: tuple[str, ...] = ()
     runtime: Literal["docker", "podman"] | None = None
     """What runs the services there, if containers do."""
+    bmc: BmcAccess | None = None
 
 
 class SshConfig(_Strict):

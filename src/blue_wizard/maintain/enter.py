@@ -16,7 +16,7 @@ from blue_wizard.maintain.site import servers_on
 from blue_wizard.maintain.survey import Allowed, Survey, refuse, survey
 from blue_wizard.reach import openstack
 
-__all__ = ["Params", "as_data", "look", "plan_of", "report"]
+__all__ = ["Params", "as_data", "look", "plan_of", "planned", "report"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,11 @@ class Params:
         return cls(**values)
 
 
-def look(params: Params) -> tuple[Survey, Plan]:
-    """The host as it is, and the plan for it, whether or not it can be run. Reads only; raises InputError."""
+def look(params: Params, promised: Mapping[str, str] | None = None) -> tuple[Survey, Plan]:
+    """The host as it is, and the plan for it, whether or not it can be run. Reads only; raises InputError.
+
+    `promised`: where others are moving servers just now, server to host.
+    """
     cloud = openstack.connect(params.cloud)
     named = servers_on(cloud, params.host) if params.stop or params.leave or params.force else ()
     wishes = Wishes(
@@ -63,7 +66,8 @@ def look(params: Params) -> tuple[Survey, Plan]:
         avoid=frozenset(params.avoid),
         force=servers_named(params.force, named),
     )
-    found = survey(cloud, params.host, wishes, Allowed(params.keep_disabled, params.network_loss, params.evacuate))
+    allowed = Allowed(params.keep_disabled, params.network_loss, params.evacuate)
+    found = survey(cloud, params.host, wishes, allowed, promised)
     options = Options(Reason(params.reason), params.parallel, params.silence_s, params.max_unavailable, params.window)
     return found, plan_enter.compile_plan(params.cloud, found, options, params.as_json())
 
@@ -71,7 +75,12 @@ def look(params: Params) -> tuple[Survey, Plan]:
 @planner(OPERATION)
 def plan_of(params: Mapping[str, Json]) -> Plan:
     """The plan as things are now. Raises InputError for an unknown host, Refused with everything in the way."""
-    found, plan = look(Params.from_json(params))
+    return planned(Params.from_json(params))
+
+
+def planned(params: Params, promised: Mapping[str, str] | None = None) -> Plan:
+    """The plan as things are now. Raises what `plan_of` raises."""
+    found, plan = look(params, promised)
     refuse(found.findings)
     return plan
 

@@ -135,6 +135,9 @@ class Site:
 
     `needs` are allocations in Placement: server -> provider -> resource class -> amount. `domains` is None when libvirt could
     not be asked (`unasked` says why), and so are `osds` and `ok_to_stop`.
+    `promised`: servers that others are moving to a host, and what they will take there (server -> host, amounts).
+    `masakari`: its segment and id there, where Masakari watches it; `alarms`: an Alertmanager is known.
+    `power`: what its BMC says, "" where none is known or it does not answer.
     `alive`: it gives a sign of life, by nova-compute or over SSH.
     """
 
@@ -145,11 +148,15 @@ class Site:
     needs: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
     groups: tuple[Group, ...] = ()
     moving: tuple[Migration, ...] = ()
+    promised: Mapping[str, tuple[str, Mapping[str, int]]] = field(default_factory=dict)
     domains: Mapping[str, str] | None = None
     osds: HostOsds | None = None
     ok_to_stop: bool | None = None
     agents: tuple[Agent, ...] = ()
     alive: bool = True
+    power: str = ""
+    masakari: tuple[str, str] | None = None
+    alarms: bool = False
     unasked: Mapping[str, str] = field(default_factory=dict)
 
     @property

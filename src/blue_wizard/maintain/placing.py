@@ -29,6 +29,10 @@ def place(found: Sequence[Assessment], site: Site, avoid: Collection[str] = ()) 
     """
     rooms = {c.host: dict(c.stocks) for c in site.computes if c.host != site.host}
     where = {member: host for g in site.groups for member, host in g.hosts.items()}
+    for server, (host, need) in site.promised.items():
+        where[server] = host
+        if host in rooms:
+            _take(rooms[host], need)
     order = sorted(found, key=lambda a: (-a.server.ram, -a.server.disk, a.server.id))
     return [_placed(a, site, rooms, where, avoid) if a.verb in _MOVES else a for a in order]
 
@@ -67,11 +71,15 @@ def _placed(
             seconds=0.0,
         )
     dest = min(fits)[3]
-    for kind, amount in need.items():
-        stock = rooms[dest][kind]
-        rooms[dest][kind] = replace(stock, used=stock.used + amount)
+    _take(rooms[dest], need)
     where[one.server.id] = dest
     return replace(one, dest=dest)
+
+
+def _take(room: dict[str, Stock], need: Mapping[str, int]) -> None:
+    for kind, amount in need.items():
+        if kind in room:
+            room[kind] = replace(room[kind], used=room[kind].used + amount)
 
 
 def _share(room: Mapping[str, Stock]) -> int:

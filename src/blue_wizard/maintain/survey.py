@@ -42,9 +42,11 @@ class Survey:
         return all(f.holds for f in self.findings)
 
 
-def survey(cloud: Cloud, host: str, wishes: Wishes, allowed: Allowed) -> Survey:
-    """Look at a host and everything that it could be emptied to. Raises InputError for an unknown host."""
-    found = site.read(cloud, host)
+def survey(
+    cloud: Cloud, host: str, wishes: Wishes, allowed: Allowed, promised: Mapping[str, str] | None = None
+) -> Survey:
+    """Look at a host and everything that it could be emptied to; `promised` as in `site.read`. Raises InputError."""
+    found = site.read(cloud, host, promised)
     made = judge(found, wishes, allowed)
     dests = sorted({a.dest for a in made.servers if a.dest})
     silent = _silent(cloud.name, dests)

@@ -9,7 +9,7 @@ import pytest
 
 from blue_wizard.jobs import actions
 from blue_wizard.jobs.model import Plan
-from blue_wizard.maintain import campaign, enter, leave
+from blue_wizard.maintain import campaign, enter, leave, promised
 from blue_wizard.maintain.actions import campaign as turns
 from blue_wizard.maintain.actions.campaign import turn_of
 
@@ -77,7 +77,8 @@ class OneHost(World):
 
     def __init__(self, use: Callable[[Nova], Nova], monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(use, monkeypatch)
-        monkeypatch.setattr(enter, "plan_of", lambda _params: _plan(self))
+        monkeypatch.setattr(enter, "planned", lambda _params, _promised: _plan(self))
+        monkeypatch.setattr(promised, "by_others", lambda _job: {})
         monkeypatch.setattr(turns, "_is_done", lambda _ctx, _host: False)
         self.part = _compiled().children[0]
         self.steps = {s.id: s for s in self.part.steps}
