@@ -92,6 +92,13 @@ class AlertmanagerAccess(_Strict):
     """The authorities that its certificate is trusted by; unset: those of the system."""
 
 
+class KubernetesAccess(_Strict):
+    """The Kubernetes cluster whose nodes are compute hosts of the cloud. Unset: what `kubectl` takes by itself."""
+
+    kubeconfig: Path | None = None
+    context: str = ""
+
+
 class CloudConfig(_Strict):
     """What clouds.yaml does not say about a cloud."""
 
@@ -105,6 +112,7 @@ class CloudConfig(_Strict):
     kubernetes: list[KubernetesAccess] = []
     """Clusters that are inspected, through kubectl."""
     alertmanager: AlertmanagerAccess | None = None
+    kubernetes: KubernetesAccess | None = None
 
 
 class BmcAccess(_Strict):

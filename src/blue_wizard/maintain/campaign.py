@@ -38,6 +38,7 @@ class Params:
     parallel: int = 1
     silence_s: float = 30.0
     window: str = ""
+    kubernetes: bool = False
 
     def as_json(self) -> dict[str, Json]:
         """As they stand in the plan."""
@@ -60,6 +61,7 @@ class Params:
             silence_s=self.silence_s,
             max_unavailable=self.max_unavailable,
             avoid=tuple(h for h in self.hosts if h != host),
+            kubernetes=self.kubernetes,
         )
 
 

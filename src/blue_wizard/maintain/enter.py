@@ -39,6 +39,7 @@ class Params:
     avoid: tuple[str, ...] = ()
     force: tuple[str, ...] = ()
     evacuate: bool = False
+    kubernetes: bool = False
 
     def as_json(self) -> dict[str, Json]:
         """As they stand in the plan."""
@@ -67,7 +68,7 @@ def look(params: Params, promised: Mapping[str, str] | None = None) -> tuple[Sur
         force=servers_named(params.force, named),
     )
     allowed = Allowed(params.keep_disabled, params.network_loss, params.evacuate)
-    found = survey(cloud, params.host, wishes, allowed, promised)
+    found = survey(cloud, params.host, wishes, allowed, promised, kubernetes=params.kubernetes)
     options = Options(Reason(params.reason), params.parallel, params.silence_s, params.max_unavailable, params.window)
     return found, plan_enter.compile_plan(params.cloud, found, options, params.as_json())
 

@@ -118,7 +118,7 @@ def entered_of(view: Mapping[str, Json], service: str, zone: str) -> Entered:
         off="off" in done,
         muted=tuple(
             (kind, {**done[kind]["args"], **outcome(kind)})
-            for kind in ("masakari", "alarms")
+            for kind in ("masakari", "alarms", "node")
             if outcome(kind).get("ours")
         ),
     )

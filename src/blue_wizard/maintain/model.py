@@ -9,6 +9,7 @@ from enum import StrEnum
 from blue_wizard.facts.computes import Hypervisor, Service
 from blue_wizard.facts.osds import HostOsds
 from blue_wizard.facts.servers import Migration, Server
+from blue_wizard.maintain.kube import Node
 
 __all__ = ["Agent", "Assessment", "Compute", "Group", "Port", "Reason", "Site", "Stock", "Verb", "Wishes"]
 
@@ -136,6 +137,7 @@ class Site:
     `needs` are allocations in Placement: server -> provider -> resource class -> amount. `domains` is None when libvirt could
     not be asked (`unasked` says why), and so are `osds` and `ok_to_stop`.
     `promised`: servers that others are moving to a host, and what they will take there (server -> host, amounts).
+    `node`: the node of Kubernetes on it, where that was asked for.
     `masakari`: its segment and id there, where Masakari watches it; `alarms`: an Alertmanager is known.
     `power`: what its BMC says, "" where none is known or it does not answer.
     `alive`: it gives a sign of life, by nova-compute or over SSH.
@@ -157,6 +159,7 @@ class Site:
     power: str = ""
     masakari: tuple[str, str] | None = None
     alarms: bool = False
+    node: Node | None = None
     unasked: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from blue_wizard.maintain import campaign, enter, invariant, leave
 from blue_wizard.maintain.actions import campaign as turns
-from blue_wizard.maintain.actions import cold, cordon, dead, empty, fencing, live, mute, power, quiet, ready
+from blue_wizard.maintain.actions import cold, cordon, dead, empty, fencing, kube, live, mute, power, quiet, ready
 
 __all__ = ["modules"]
 
@@ -17,6 +17,7 @@ modules = (
     enter,
     fencing,
     invariant,
+    kube,
     leave,
     live,
     mute,

@@ -67,7 +67,7 @@ def compile_plan(cloud: str, found: Survey, options: Options, params: Mapping[st
         locks=(lock_of(cloud, host),),
     )
     steps = _emptied(where, found, options, cordon, staying) if site.service.up else _evacuated(where, found, cordon)
-    steps = [*_mute(where, site), *steps]
+    steps = [*_mute(where, site), *_node_closed(where, site), *steps, *_node_drained(where, site)]
     watched = [a.server.id for a in found.servers if a.verb is Verb.LIVE]
     return Plan(
         title=_("Empty host {host} ({reason})").format(host=host, reason=options.reason.value),
@@ -116,6 +116,24 @@ def _mute(where: Mapping[str, Json], site: Site) -> list[Step]:
             )
         )
     return steps
+
+
+def _node_closed(where: Mapping[str, Json], site: Site) -> list[Step]:
+    if site.node is None:
+        return []
+    title = _("cordon node {node}").format(node=site.node.name)
+    args = {**where, "node": site.node.name}
+    return [Step("node", "kubernetes.node.cordon", args, title, _("no new pod comes to it"), Risk.LOW, 2)]
+
+
+def _node_drained(where: Mapping[str, Json], site: Site) -> list[Step]:
+    # A drain of a dead host would wait for pods that nobody can end.
+    if site.node is None or not site.service.up:
+        return []
+    title = _("drain node {node}").format(node=site.node.name)
+    args = {**where, "node": site.node.name, "timeout_s": 1800.0}
+    why = _("pods go by eviction, as their budgets allow; those of daemon sets stay")
+    return [Step("pods", "kubernetes.node.drain", args, title, why, Risk.LOW, 120, _("pods stay where they went"))]
 
 
 def _emptied(

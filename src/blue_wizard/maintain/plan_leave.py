@@ -13,6 +13,11 @@ from blue_wizard.text import _
 __all__ = ["OPERATION", "Entered", "Returning", "Wanted", "compile_plan"]
 
 OPERATION = "host.leave"
+_UNDO = {
+    "masakari": "maintain.unmute.masakari",
+    "alarms": "maintain.unmute.alarms",
+    "node": "kubernetes.node.uncordon",
+}
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class Entered:
     """What the job that emptied the host has done.
 
     `bucket` is "" where it set no flag; `ours`: it closed the host; `fenced`: it told Nova that it is down;
-    `off`: it was switched off by its BMC. `muted`: the args of its steps that muted somebody and have to be taken back.
+    `off`: it was switched off by its BMC. `muted`: its steps that kept somebody out or quiet, with their args.
     """
 
     job: str
@@ -164,9 +169,10 @@ def unmute_step(kind: str, args: Mapping[str, Json], job: str) -> Step:
     titles = {
         "masakari": _("let Masakari watch {host} again"),
         "alarms": _("end the silence of the alarms of {host}"),
+        "node": _("let pods come to node {node} again"),
     }
-    title = titles[kind].format(host=args["host"])
-    return Step(f"un{kind}", f"maintain.unmute.{kind}", {**args, "job": job}, title, "", Risk.LOW, 2)
+    title = titles[kind].format(host=args["host"], node=args.get("node", ""))
+    return Step(f"un{kind}", _UNDO[kind], {**args, "job": job}, title, "", Risk.LOW, 2)
 
 
 def _wake(cloud: str, server: str, name: str) -> Step:

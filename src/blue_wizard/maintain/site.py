@@ -11,7 +11,7 @@ from blue_wizard.errors import BlueWizardError
 from blue_wizard.facts import computes, servers
 from blue_wizard.facts.computes import Hypervisor, Service
 from blue_wizard.facts.servers import Migration, Server
-from blue_wizard.maintain import masakari, storage
+from blue_wizard.maintain import kube, masakari, storage
 from blue_wizard.maintain.model import Agent, Compute, Group, Port, Site, Stock
 from blue_wizard.maintain.names import find
 from blue_wizard.reach import alertmanager, bmc
@@ -64,10 +64,10 @@ def ports_of(cloud: Cloud, server: str) -> tuple[Port, ...]:
     )
 
 
-def read(cloud: Cloud, host: str, promised: Mapping[str, str] | None = None) -> Site:
+def read(cloud: Cloud, host: str, promised: Mapping[str, str] | None = None, *, kubernetes: bool = False) -> Site:
     """Everything about a host. Raises InputError when no compute host has exactly this name.
 
-    `promised`: where others are moving servers just now, server to host.
+    `promised`: where others are moving servers just now, server to host. `kubernetes`: a node runs on it, too.
     """
     listed = services(cloud)
     service = find(host, listed)
@@ -112,6 +112,7 @@ def read(cloud: Cloud, host: str, promised: Mapping[str, str] | None = None) -> 
         alive=service.up or alive.result(),
         masakari=ask("masakari", lambda: masakari.host_of(cloud, host)),
         alarms=alertmanager.known(cloud.name),
+        node=kube.node_on(cloud.name, host) if kubernetes else None,
         power="" if service.up else _power(host),
         unasked=unasked,
     )

@@ -43,10 +43,16 @@ class Survey:
 
 
 def survey(
-    cloud: Cloud, host: str, wishes: Wishes, allowed: Allowed, promised: Mapping[str, str] | None = None
+    cloud: Cloud,
+    host: str,
+    wishes: Wishes,
+    allowed: Allowed,
+    promised: Mapping[str, str] | None = None,
+    *,
+    kubernetes: bool = False,
 ) -> Survey:
-    """Look at a host and everything that it could be emptied to; `promised` as in `site.read`. Raises InputError."""
-    found = site.read(cloud, host, promised)
+    """Look at a host and everything that it could be emptied to; what is optional as in `site.read`. Raises InputError."""
+    found = site.read(cloud, host, promised, kubernetes=kubernetes)
     made = judge(found, wishes, allowed)
     dests = sorted({a.dest for a in made.servers if a.dest})
     silent = _silent(cloud.name, dests)
@@ -117,6 +123,14 @@ def _findings(found: Site, servers: Sequence[Assessment], allowed: Allowed) -> I
         )
     yield from _storage(found)
     yield from _network(found, allowed)
+    yield from _kubernetes(found)
+
+
+def _kubernetes(found: Site) -> Iterator[Precondition]:
+    # The pods of a dead host are gone already.
+    if found.node is not None and found.service.up:
+        title = _("node {node} can be drained").format(node=found.node.name)
+        yield from (Precondition(title, False, why) for why in found.node.refusals)
 
 
 def _because(one: Assessment) -> str:
