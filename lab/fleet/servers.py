@@ -8,15 +8,11 @@ from typing import Any
 
 import openstack
 
-PREFIX = "fleet-"
-EACH = 10
+from lab.fleet import EACH, PREFIX, names
+from lab.seed import QUOTAS
+
 FLAVOR = "fleet"
 GROUP_OF = 3
-
-
-def names(count: int) -> list[str]:
-    """The hosts' names."""
-    return [f"{PREFIX}{n:02}" for n in range(1, count + 1)]
 
 
 def fill(cloud: Any, count: int) -> None:
@@ -30,7 +26,7 @@ def fill(cloud: Any, count: int) -> None:
         compute.add_host_to_aggregate(zone, host)
     wanted = EACH * count
     cloud.set_compute_quotas(cloud.current_project_id, instances=wanted + 100, cores=wanted + 200,
-                             server_group_members=10, server_groups=wanted)  # fmt: skip
+                             server_groups=wanted)  # fmt: skip
     have = {s.name for s in _servers(compute)}
     image = _image(cloud)
     for at in range(0, count, GROUP_OF):
@@ -98,6 +94,7 @@ def empty(cloud: Any, _count: int) -> None:
     for service in compute.services(binary="nova-compute"):
         if service.host.startswith(PREFIX):
             compute.delete_service(service)
+    cloud.set_compute_quotas(cloud.current_project_id, **QUOTAS, server_groups=10)
     for thing, found in (
         (compute.delete_flavor, compute.find_flavor(FLAVOR)),
         (cloud.image.delete_image, cloud.image.find_image(FLAVOR)),

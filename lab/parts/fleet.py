@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from lab.fleet.servers import EACH, names
+from lab.fleet import EACH, names
 from lab.hosts import kill, log_of, on, running, spawn
 from lab.parts import ADDED, part
 from lab.parts.infra import sql

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from lab.fleet.servers import EACH, names
+from lab.fleet import EACH, names
 
 from .conftest import Lab, until
 

@@ -119,6 +119,7 @@ class Assessment:
     """One server of the host, and what becomes of it. `seconds` is about how long it takes.
 
     `force`: its owner consents that its migration is forced to an end when it does not converge.
+    `unscheduled`: it goes to `dest` past the scheduler, which would refuse to let the first one of an affinity group go.
     """
 
     server: Server
@@ -128,6 +129,7 @@ class Assessment:
     dest: str = ""
     seconds: float = 0.0
     force: bool = False
+    unscheduled: bool = False
 
 
 @dataclass(frozen=True)

@@ -71,9 +71,29 @@ def _placed(
             seconds=0.0,
         )
     dest = min(fits)[3]
+    alone = _first_of_its_group(one.server.id, dest, site.groups, where)
+    if alone and one.verb is Verb.COLD:
+        return replace(
+            one,
+            verb=Verb.BLOCKED,
+            why=_("its affinity group is on {host}, and Nova lets no server that is off go elsewhere alone").format(
+                host=site.host
+            ),
+            remedy=_("with its owner's consent: --leave {id}").format(id=one.server.id),
+            seconds=0.0,
+        )
     _take(rooms[dest], need)
     where[one.server.id] = dest
-    return replace(one, dest=dest)
+    return replace(one, dest=dest, unscheduled=alone and one.verb is Verb.LIVE)
+
+
+def _first_of_its_group(server: str, dest: str, groups: Iterable[Group], where: Mapping[str, str]) -> bool:
+    """Whether no member of its affinity group is on its destination yet: to the scheduler the group is where the others are."""
+    for group in _groups_of(server, groups):
+        others = {where[m] for m in group.hosts if m != server and where.get(m)}
+        if group.policy == "affinity" and others and dest not in others:
+            return True
+    return False
 
 
 def _take(room: dict[str, Stock], need: Mapping[str, int]) -> None:

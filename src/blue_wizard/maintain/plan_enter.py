@@ -268,6 +268,7 @@ def live_steps(where: Mapping[str, Json], one: Assessment, silence_s: float) -> 
         "silence_s": silence_s,
         "timeout_s": max(300.0, 4 * one.seconds),
         "force": one.force,
+        "unscheduled": one.unscheduled,
     }
     to = dest or "?"
     begin = Step(

@@ -137,3 +137,14 @@ def test_promises_are_read_from_the_notes_of_a_part() -> None:
     ]
     assert promised.moves({"plan": {"steps": steps}, "done": {}}) == {"s1": "cmp2"}
     assert promised.moves({}) == {}
+
+
+@pytest.mark.failure("b15")
+def test_the_first_of_an_affinity_group_goes_past_the_scheduler() -> None:
+    pair = Group("g", "affinity", {"s1": "cmp1", "s2": "cmp1"})
+    found = _place(site(server("s1", ram=1024), server("s2"), groups=(pair,)))
+    assert [(found[s].dest, found[s].unscheduled) for s in ("s1", "s2")] == [("cmp2", True), ("cmp2", False)]
+    off = site(server("s1", vm_state="stopped"), server("s2", vm_state="stopped"), groups=(pair,))
+    cold = {a.server.id: a for a in place([Assessment(s, Verb.COLD) for s in off.servers], off)}
+    assert cold["s1"].verb is Verb.BLOCKED
+    assert "affinity group" in cold["s1"].why

@@ -102,7 +102,7 @@ class Begin(Action):
             return {"migration": asked.id, "ours": True, "adopted": True}
         before = _newest(cloud, args["server"])
         ctx.note("before", before)
-        record = _ask(ctx, cloud, args, args["dest"], before, force=False)
+        record = _ask(ctx, cloud, args, args["dest"], before, force=bool(args.get("unscheduled")))
         return {"migration": record.id, "ours": True, "asked": time.time()}
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
@@ -327,7 +327,7 @@ def carry(ctx: Context, cloud: Cloud, args: Args, source: str, dest: str) -> Non
 
     Raises StepFailed. A disabled host is only reached past the scheduler (`force`, in microversions 2.30 to 2.67).
     """
-    closed = any(s.host == dest and not s.enabled for s in site.services(cloud))
+    closed = bool(args.get("unscheduled")) or any(s.host == dest and not s.enabled for s in site.services(cloud))
     before = _newest(cloud, args["server"])
     record = _ask(ctx, cloud, args, dest, before, force=closed)
     way = {**args, "source": source, "dest": dest}
