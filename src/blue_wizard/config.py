@@ -75,7 +75,7 @@ class CephAdmin(_Strict):
 
 
 class KubernetesAccess(_Strict):
-    """A Kubernetes cluster on the cloud, for inspections; unset fields are kubectl's own."""
+    """A Kubernetes cluster on the cloud, or on its compute hosts; unset fields are kubectl's own."""
 
     name: str
     kubeconfig: Path | None = None
@@ -92,13 +92,6 @@ class AlertmanagerAccess(_Strict):
     """The authorities that its certificate is trusted by; unset: those of the system."""
 
 
-class KubernetesAccess(_Strict):
-    """The Kubernetes cluster whose nodes are compute hosts of the cloud. Unset: what `kubectl` takes by itself."""
-
-    kubeconfig: Path | None = None
-    context: str = ""
-
-
 class CloudConfig(_Strict):
     """What clouds.yaml does not say about a cloud."""
 
@@ -110,9 +103,8 @@ class CloudConfig(_Strict):
     """The words before every command on a compute host whose libvirt and QEMU live in a container
     (``[docker, exec, -i, nova_libvirt]``)."""
     kubernetes: list[KubernetesAccess] = []
-    """Clusters that are inspected, through kubectl."""
+    """Clusters that are inspected, and whose nodes are drained with their hosts, through kubectl."""
     alertmanager: AlertmanagerAccess | None = None
-    kubernetes: KubernetesAccess | None = None
 
 
 class BmcAccess(_Strict):

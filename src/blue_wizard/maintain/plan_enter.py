@@ -122,7 +122,7 @@ def _node_closed(where: Mapping[str, Json], site: Site) -> list[Step]:
     if site.node is None:
         return []
     title = _("cordon node {node}").format(node=site.node.name)
-    args = {**where, "node": site.node.name}
+    args = {**where, "cluster": site.node.cluster, "node": site.node.name}
     return [Step("node", "kubernetes.node.cordon", args, title, _("no new pod comes to it"), Risk.LOW, 2)]
 
 
@@ -131,7 +131,7 @@ def _node_drained(where: Mapping[str, Json], site: Site) -> list[Step]:
     if site.node is None or not site.service.up:
         return []
     title = _("drain node {node}").format(node=site.node.name)
-    args = {**where, "node": site.node.name, "timeout_s": 1800.0}
+    args = {**where, "cluster": site.node.cluster, "node": site.node.name, "timeout_s": 1800.0}
     why = _("pods go by eviction, as their budgets allow; those of daemon sets stay")
     return [Step("pods", "kubernetes.node.drain", args, title, why, Risk.LOW, 120, _("pods stay where they went"))]
 

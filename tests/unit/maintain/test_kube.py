@@ -28,7 +28,7 @@ from blue_wizard.maintain.survey import Allowed, judge
 
 from .fakes import Context, server, service, site
 
-ARGS = {"cloud": "lab", "host": "cmp1", "node": "node-a", "timeout_s": 120.0}
+ARGS = {"cloud": "lab", "host": "cmp1", "cluster": "c", "node": "node-a", "timeout_s": 120.0}
 
 
 def _node(name: str, host: str) -> dict[str, Any]:
@@ -187,7 +187,11 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
             "users": [{"name": "u", "user": {}}],
         }  # fmt: skip
         (tmp_path / "kubeconfig").write_text(yaml.safe_dump(access))
-        settings = {"clouds": {"lab": {"kubernetes": {"kubeconfig": str(tmp_path / "kubeconfig"), "context": "c"}}}}
+        settings = {
+            "clouds": {
+                "lab": {"kubernetes": [{"name": "c", "kubeconfig": str(tmp_path / "kubeconfig"), "context": "c"}]}
+            }
+        }
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
         monkeypatch.setenv("BLUE_WIZARD_CONFIG", str(tmp_path / "config.yaml"))
         monkeypatch.setenv("HOME", str(tmp_path))
@@ -199,7 +203,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
 def test_cordoned_drained_and_given_back(cluster: Cluster) -> None:
     ctx = Context()
     before = copy.deepcopy(cluster.nodes)
-    assert kube.node_on("lab", "cmp1") == kube.Node("node-a", False)
+    assert kube.node_on("lab", "cmp1") == kube.Node("node-a", False, cluster="c")
     assert Cordon().probe(ctx, ARGS) is None
     outcome = Cordon().do(ctx, ARGS)
     assert Cordon().probe(Context(), ARGS) == outcome == {"ours": True}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from blue_wizard.config import KubernetesAccess
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import poll
 from blue_wizard.maintain import kube
-from blue_wizard.reach import kubectl
+from blue_wizard.reach import kubernetes
 from blue_wizard.text import _
 
 __all__ = ["Cordon", "Drain", "Uncordon"]
@@ -15,26 +16,30 @@ __all__ = ["Cordon", "Drain", "Uncordon"]
 _ROUND_S = 30
 
 
+def _access(args: Args) -> KubernetesAccess:
+    return kube.access_of(args["cloud"], args["cluster"])
+
+
 def _node(args: Args) -> kube.Node:
-    return kube.node_of(kubectl.read(args["cloud"], "get", "node", args["node"]))
+    return kube.node_of(kubernetes.ask(_access(args), "get", "node", args["node"]))
 
 
 def _close(ctx: Context, args: Args, job: str) -> None:
     ctx.event("effect", "cordon node", node=args["node"])
     # The mark first: a cordoned node without one is somebody else's.
-    kubectl.change(args["cloud"], "annotate", "--overwrite", "node", args["node"], f"{kube.MARK}={job}")
-    kubectl.change(args["cloud"], "cordon", args["node"])
+    kubernetes.change(_access(args), "annotate", "--overwrite", "node", args["node"], f"{kube.MARK}={job}")
+    kubernetes.change(_access(args), "cordon", args["node"])
 
 
 def _open(ctx: Context, args: Args) -> None:
     ctx.event("effect", "uncordon node", node=args["node"])
-    kubectl.change(args["cloud"], "uncordon", args["node"])
-    kubectl.change(args["cloud"], "annotate", "node", args["node"], f"{kube.MARK}-")
+    kubernetes.change(_access(args), "uncordon", args["node"])
+    kubernetes.change(_access(args), "annotate", "node", args["node"], f"{kube.MARK}-")
 
 
 @action("kubernetes.node.cordon")
 class Cordon(Action):
-    """args: cloud, host, node. `ours` in the outcome: it was this job that cordoned it."""
+    """args: cloud, host, cluster, node. `ours` in the outcome: it was this job that cordoned it."""
 
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
         """It is cordoned, by this job when it has its mark."""
@@ -58,7 +63,7 @@ class Cordon(Action):
 
 @action("kubernetes.node.drain")
 class Drain(Action):
-    """args: cloud, host, node, timeout_s."""
+    """args: cloud, host, cluster, node, timeout_s."""
 
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Evict its pods; those whose budgets let none go are asked again until the time is over."""
@@ -67,7 +72,7 @@ class Drain(Action):
         def drained() -> bool | None:
             words = ("drain", args["node"], "--ignore-daemonsets", f"--timeout={_ROUND_S}s")
             try:
-                kubectl.change(args["cloud"], *words, timeout_s=_ROUND_S + 30)
+                kubernetes.change(_access(args), *words, timeout_s=_ROUND_S + 30)
             except StepFailed as e:
                 said[0] = e.message
                 return None
@@ -84,7 +89,7 @@ class Drain(Action):
 
 @action("kubernetes.node.uncordon")
 class Uncordon(Action):
-    """args: cloud, host, node, job (whose mark may be taken away)."""
+    """args: cloud, host, cluster, node, job (whose mark may be taken away)."""
 
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
         """It is not that job's any more."""
