@@ -9,7 +9,7 @@ from typing import Any
 from blue_wizard.jobs.actions import planner, reporter
 from blue_wizard.jobs.model import Json, Plan, StepState
 from blue_wizard.maintain import plan_enter
-from blue_wizard.maintain.model import Reason, Wishes
+from blue_wizard.maintain.model import Beside, Reason, Wishes
 from blue_wizard.maintain.names import servers_named
 from blue_wizard.maintain.plan_enter import OPERATION, Options
 from blue_wizard.maintain.site import servers_on
@@ -52,10 +52,10 @@ class Params:
         return cls(**values)
 
 
-def look(params: Params, promised: Mapping[str, str] | None = None) -> tuple[Survey, Plan]:
+def look(params: Params, beside: Beside | None = None) -> tuple[Survey, Plan]:
     """The host as it is, and the plan for it, whether or not it can be run. Reads only; raises InputError.
 
-    `promised`: where others are moving servers just now, server to host.
+    `beside`: what others do just now.
     """
     cloud = openstack.connect(params.cloud)
     named = servers_on(cloud, params.host) if params.stop or params.leave or params.force else ()
@@ -68,7 +68,7 @@ def look(params: Params, promised: Mapping[str, str] | None = None) -> tuple[Sur
         force=servers_named(params.force, named),
     )
     allowed = Allowed(params.keep_disabled, params.network_loss, params.evacuate)
-    found = survey(cloud, params.host, wishes, allowed, promised, kubernetes=params.kubernetes)
+    found = survey(cloud, params.host, wishes, allowed, beside, kubernetes=params.kubernetes)
     options = Options(Reason(params.reason), params.parallel, params.silence_s, params.max_unavailable, params.window)
     return found, plan_enter.compile_plan(params.cloud, found, options, params.as_json())
 
@@ -79,9 +79,9 @@ def plan_of(params: Mapping[str, Json]) -> Plan:
     return planned(Params.from_json(params))
 
 
-def planned(params: Params, promised: Mapping[str, str] | None = None) -> Plan:
+def planned(params: Params, beside: Beside | None = None) -> Plan:
     """The plan as things are now. Raises what `plan_of` raises."""
-    found, plan = look(params, promised)
+    found, plan = look(params, beside)
     refuse(found.findings)
     return plan
 

@@ -11,7 +11,7 @@ from blue_wizard.facts.osds import HostOsds
 from blue_wizard.facts.servers import Migration, Server
 from blue_wizard.maintain.kube import Node
 
-__all__ = ["Agent", "Assessment", "Compute", "Group", "Port", "Reason", "Site", "Stock", "Verb", "Wishes"]
+__all__ = ["Agent", "Assessment", "Beside", "Compute", "Group", "Port", "Reason", "Site", "Stock", "Verb", "Wishes"]
 
 
 class Reason(StrEnum):
@@ -115,6 +115,14 @@ class Wishes:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What is done beside: `promised` are servers that are being moved and where they go, `closed` hosts that are emptied."""
+
+    promised: Mapping[str, str] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Assessment:
     """One server of the host, and what becomes of it. `seconds` is about how long it takes.
 
@@ -138,7 +146,8 @@ class Site:
 
     `needs` are allocations in Placement: server -> provider -> resource class -> amount. `domains` is None when libvirt could
     not be asked (`unasked` says why), and so are `osds` and `ok_to_stop`.
-    `promised`: servers that others are moving to a host, and what they will take there (server -> host, amounts).
+    `promised`: servers that others are moving to a host, and what they will take there (server -> host, amounts);
+    `closed`: hosts that others empty just now.
     `node`: the node of Kubernetes on it, where that was asked for.
     `masakari`: its segment and id there, where Masakari watches it; `alarms`: an Alertmanager is known.
     `power`: what its BMC says, "" where none is known or it does not answer.
@@ -153,6 +162,7 @@ class Site:
     groups: tuple[Group, ...] = ()
     moving: tuple[Migration, ...] = ()
     promised: Mapping[str, tuple[str, Mapping[str, int]]] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()
     domains: Mapping[str, str] | None = None
     osds: HostOsds | None = None
     ok_to_stop: bool | None = None

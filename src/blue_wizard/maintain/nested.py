@@ -15,7 +15,7 @@ from blue_wizard.jobs.actions import Context
 from blue_wizard.jobs.model import Json, Outcome, Plan, Step
 from blue_wizard.text import _
 
-__all__ = ["carry_out", "made", "plan_in", "undo", "view_of"]
+__all__ = ["carry_out", "done_in", "made", "plan_in", "undo", "view_of"]
 
 _PLAN, _DONE, _BEGUN = "plan", "done", "begun"
 
@@ -73,6 +73,12 @@ def made(ctx: Context, make: Callable[[], Plan]) -> Plan:
 def plan_in(notes: Mapping[str, Json]) -> Json:
     """The plan, as JSON, in the notes of a step that carries out one; None where there is none."""
     return notes.get(_PLAN)
+
+
+def done_in(notes: Mapping[str, Json]) -> Mapping[str, Json]:
+    """The outcomes of those of its steps that are done, by their ids."""
+    found: Mapping[str, Json] = notes.get(_DONE) or {}
+    return found
 
 
 def carry_out(ctx: Context, make: Callable[[], Plan]) -> Plan:

@@ -55,7 +55,12 @@ def _placed(
         if compute.host == site.host:
             continue
         room = rooms[compute.host]
-        reason = refusal(one.server, need, compute, room, mine) or _group(one.server.id, compute.host, site, where)
+        emptied = _("it is being emptied, too") if compute.host in site.closed else ""
+        reason = (
+            emptied
+            or refusal(one.server, need, compute, room, mine)
+            or _group(one.server.id, compute.host, site, where)
+        )
         if reason:
             refusals.append(f"{compute.host}: {reason}")
         else:

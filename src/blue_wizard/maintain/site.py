@@ -12,7 +12,7 @@ from blue_wizard.facts import computes, servers
 from blue_wizard.facts.computes import Hypervisor, Service
 from blue_wizard.facts.servers import Migration, Server
 from blue_wizard.maintain import kube, masakari, storage
-from blue_wizard.maintain.model import Agent, Compute, Group, Port, Site, Stock
+from blue_wizard.maintain.model import Agent, Beside, Compute, Group, Port, Site, Stock
 from blue_wizard.maintain.names import find
 from blue_wizard.reach import alertmanager, bmc
 from blue_wizard.reach import computes as hosts
@@ -64,10 +64,10 @@ def ports_of(cloud: Cloud, server: str) -> tuple[Port, ...]:
     )
 
 
-def read(cloud: Cloud, host: str, promised: Mapping[str, str] | None = None, *, kubernetes: bool = False) -> Site:
+def read(cloud: Cloud, host: str, beside: Beside | None = None, *, kubernetes: bool = False) -> Site:
     """Everything about a host. Raises InputError when no compute host has exactly this name.
 
-    `promised`: where others are moving servers just now, server to host. `kubernetes`: a node runs on it, too.
+    `beside`: what others do just now. `kubernetes`: a node runs on it, too.
     """
     listed = services(cloud)
     service = find(host, listed)
@@ -93,7 +93,9 @@ def read(cloud: Cloud, host: str, promised: Mapping[str, str] | None = None, *, 
         ports = dict(zip((s.id for s in here), threads.map(lambda s: ports_of(cloud, s.id), here), strict=True))
         needs = dict(zip((s.id for s in here), threads.map(lambda s: _needs(cloud, s.id), here), strict=True))
         aggregates = cloud.get("compute", "/os-aggregates")["aggregates"]
-        going = dict(threads.map(lambda one: (one[0], _promise(cloud, *one)), (promised or {}).items()))
+        going = dict(
+            threads.map(lambda one: (one[0], _promise(cloud, *one)), (beside.promised if beside else {}).items())
+        )
         places = tuple(threads.map(lambda h: _compute(cloud, h, listed, aggregates), hypervisors))
         found, domains = stored.result() if stored else None, known.result() if known else None
     return Site(
@@ -105,6 +107,7 @@ def read(cloud: Cloud, host: str, promised: Mapping[str, str] | None = None, *, 
         groups=groups,
         moving=in_flight(cloud, host),
         promised=going,
+        closed=beside.closed if beside else frozenset(),
         domains=domains,
         osds=found[0] if found else None,
         ok_to_stop=found[1] if found else None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from blue_wizard.errors import BlueWizardError, Refused
 from blue_wizard.jobs.model import Precondition
 from blue_wizard.maintain import mark, site
-from blue_wizard.maintain.model import Assessment, Site, Verb, Wishes
+from blue_wizard.maintain.model import Assessment, Beside, Site, Verb, Wishes
 from blue_wizard.maintain.placing import place
 from blue_wizard.maintain.verbs import assess
 from blue_wizard.reach import computes as hosts
@@ -47,12 +47,12 @@ def survey(
     host: str,
     wishes: Wishes,
     allowed: Allowed,
-    promised: Mapping[str, str] | None = None,
+    beside: Beside | None = None,
     *,
     kubernetes: bool = False,
 ) -> Survey:
     """Look at a host and everything that it could be emptied to; what is optional as in `site.read`. Raises InputError."""
-    found = site.read(cloud, host, promised, kubernetes=kubernetes)
+    found = site.read(cloud, host, beside, kubernetes=kubernetes)
     made = judge(found, wishes, allowed)
     dests = sorted({a.dest for a in made.servers if a.dest})
     silent = _silent(cloud.name, dests)

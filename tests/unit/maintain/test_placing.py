@@ -136,7 +136,16 @@ def test_promises_are_read_from_the_notes_of_a_part() -> None:
         {"verb": "nova.server.cold-migrate", "args": {"server": "s2", "dest": ""}},
     ]
     assert promised.moves({"plan": {"steps": steps}, "done": {}}) == {"s1": "cmp2"}
+    assert promised.moves({"plan": {"steps": steps}, "done": {"move.s1": {}}}) == {}
     assert promised.moves({}) == {}
+
+
+def test_a_host_that_is_emptied_beside_is_no_destination() -> None:
+    hosts = (compute("cmp1"), compute("cmp2"), compute("cmp3"))
+    found = site(server("s1"), computes=hosts, closed=frozenset({"cmp2"}))
+    assert _place(found)["s1"].dest == "cmp3"
+    alone = site(server("s1"), closed=frozenset({"cmp2"}))
+    assert "emptied" in _place(alone)["s1"].why
 
 
 @pytest.mark.failure("b15")

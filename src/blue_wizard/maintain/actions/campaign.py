@@ -19,6 +19,7 @@ __all__ = ["EmptyOne", "GiveBack", "Turn", "Work", "turn_of"]
 
 _BAD = frozenset({State.FAILED, State.STUCK, State.CANCELLED, State.ROLLED_BACK, State.ROLLING_BACK})
 _planning = threading.Lock()
+_ARRIVE_S = 3600.0
 _FOREVER_S = 30 * 24 * 3600.0
 
 
@@ -63,13 +64,17 @@ class EmptyOne(Action):
         later = [h for h in params.avoid if not _is_done(ctx, h)]
         wanted = replace(params, avoid=tuple(later))
 
-        def make() -> Plan:
-            return enter.planned(wanted, promised.by_others(ctx.job_id))
+        def made() -> Plan | None:
+            # One after the other, so that each plan knows of those that were made before.
+            with _planning:
+                beside = promised.by_others(ctx.job_id)
+                if params.host in beside.promised.values():
+                    return None
+                return nested.made(ctx, lambda: enter.planned(wanted, beside))
 
-        # One after the other, so that each plan knows of those that were made before.
-        with _planning:
-            nested.made(ctx, make)
-        plan = nested.carry_out(ctx, make)
+        what = _("servers of other hosts to arrive on {host}").format(host=params.host)
+        plan = poll(made, what, timeout_s=_ARRIVE_S, check_stop=ctx.check_stop)
+        nested.carry_out(ctx, lambda: plan)
         view = nested.view_of(ctx, plan)
         return {"view": view, "report": enter.report(view)}
 
