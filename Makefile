@@ -47,7 +47,8 @@ test-crash: setup ## kill -9 at every point of every step, then resume, and roll
 	@$(PY) -m pytest --whole tests/crash tests/lab/test_migrate_crash.py
 
 test-host: setup ## empty a compute host and give it back, in every way that can go wrong, and print the table
-	@$(PY) -m pytest --whole -p tests.failures tests/unit/maintain tests/lab/test_host.py tests/lab/test_host_faults.py
+	@$(PY) -m pytest --whole -p tests.failures tests/unit/maintain tests/lab/test_host.py tests/lab/test_host_faults.py \
+		tests/lab/test_campaign_fleet.py
 
 test-netdiag: setup ## plant every network fault, diagnose and heal it, and print the table
 	@$(PY) -m pytest --whole -q tests/lab/test_netdiag.py

@@ -32,8 +32,11 @@ def main() -> int:
     guest.add_argument("--timeout", type=float, default=120)
     guests = commands.add_parser("guests", help="the guests of the KVM host")
     guests.add_argument("what", choices=("reset",))
-    add = commands.add_parser("add", help="an extra part: vcenter, scale, storage-vm, hyperv, physical")
+    add = commands.add_parser("add", help="an extra part: vcenter, scale, storage-vm, fleet, hyperv, physical")
     add.add_argument("part")
+    add.add_argument("size", nargs="?", type=int, help="of the fleet: how many hosts (30)")
+    remove = commands.add_parser("remove", help="remove an extra part again: fleet")
+    remove.add_argument("part")
     vcenter = commands.add_parser("vcenter", help="the vCenter's machines as at first, or a fault of its own")
     vcenter.add_argument("what", choices=("reset", "expire", "faults", "machine", "state"))
     vcenter.add_argument(
@@ -116,7 +119,13 @@ def _env(_: argparse.Namespace) -> None:
 def _add(args: argparse.Namespace) -> None:
     from lab.up import add
 
-    add(args.part)
+    add(args.part, str(args.size or ""))
+
+
+def _remove(args: argparse.Namespace) -> None:
+    from lab.up import remove
+
+    remove(args.part)
 
 
 def _vcenter(args: argparse.Namespace) -> None:
@@ -200,6 +209,7 @@ COMMANDS = {
     "guest": _guest,
     "guests": _guests,
     "add": _add,
+    "remove": _remove,
     "vcenter": _vcenter,
     "fault": _fault,
     "disk": _disk,

@@ -17,6 +17,7 @@ SERVICES = {
     "cinder": ("block-storage", "/v3"),
 }
 FLAVORS = {"m1.nano": (128, 1, 1), "m1.tiny": (256, 1, 1), "m1.small": (1024, 1, 10), "m1.medium": (2048, 2, 20)}
+QUOTAS = {"instances": 100, "cores": 200, "ram": 200000}
 TENANT_NETWORKS = {"private": "10.1.0.0/24", "storage": "10.2.0.0/24", "legacy": "192.168.122.0/24",
                    "legacy-backend": "192.168.150.0/24"}  # fmt: skip
 
@@ -83,7 +84,7 @@ def cloud_objects(cloud: Any) -> None:
                                                remote_ip_prefix="0.0.0.0/0")  # fmt: skip
     if not cloud.block_storage.find_type("rbd"):
         cloud.block_storage.create_type(name="rbd", extra_specs={"volume_backend_name": "rbd"})
-    cloud.set_compute_quotas(project, instances=100, cores=200, ram=200000)
+    cloud.set_compute_quotas(project, **QUOTAS)
     cloud.set_volume_quotas(project, volumes=200, gigabytes=4000)
     cloud.set_network_quotas(project, port=500)
 

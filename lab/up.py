@@ -136,7 +136,7 @@ def _up() -> None:
     start_parts()
 
 
-def add(name: str) -> None:
+def add(name: str, size: str = "") -> None:
     """Make an extra part belong to the lab, and start it. Raises LabError when the lab is not up."""
     extras = [n for n, p in load().items() if p.extra]
     if name not in extras:
@@ -145,11 +145,22 @@ def add(name: str) -> None:
     if dead:
         raise LabError(f"the lab is not up ({', '.join(dead[:5])}): make lab")
     ADDED.mkdir(exist_ok=True)
-    (ADDED / name).touch()
+    (ADDED / name).write_text(size)
     if _alive(load()[name]):
         say(f"{name} is up already")
         return
     start_parts()
+
+
+def remove(name: str) -> None:
+    """Remove an extra part, and all that it has brought. Raises LabError for a part that goes only with its lab."""
+    found = load().get(name)
+    if found is None or found.stop is None:
+        raise LabError(f"{name} is removed with its lab alone: make lab-down")
+    with _alone():
+        if (ADDED / name).exists():
+            found.stop()
+            (ADDED / name).unlink()
 
 
 def start_parts() -> None:

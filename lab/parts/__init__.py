@@ -15,14 +15,15 @@ from lab.site import STATE
 
 PARTS: dict[str, Part] = {}
 ADDED = STATE / "added"
-"""One empty file for each extra part that belongs to this lab."""
+"""One file for each extra part that belongs to this lab; in it what the part was told when it was added."""
 
 
 @dataclass(frozen=True)
 class Part:
     """`start` brings the part up from nothing or from a half-dead state; then `alive` becomes true within `timeout` seconds.
 
-    A part with `extra` belongs to the lab only once it was added; `extra` gives the exports that lead to it.
+    A part with `extra` belongs to the lab only once it was added; `extra` gives the exports that lead to it, and `stop`
+    removes all of it, where it can be removed from a lab that stays up.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Part:
     timeout: float
     log: Path | None
     extra: Callable[[], dict[str, str]] | None
+    stop: Callable[[], None] | None
 
 
 def part(
@@ -45,9 +47,10 @@ def part(
     timeout: float = 120,
     log: Path | None = None,
     extra: Callable[[], dict[str, str]] | None = None,
+    stop: Callable[[], None] | None = None,
 ) -> None:
     """Register a part of the lab."""
-    PARTS[name] = Part(name, needs, start, alive, waits_for or name, timeout, log, extra)
+    PARTS[name] = Part(name, needs, start, alive, waits_for or name, timeout, log, extra, stop)
 
 
 def load() -> dict[str, Part]:

@@ -23,6 +23,8 @@ from blue_wizard.errors import InputError
 from blue_wizard.text import _
 
 __all__ = [
+    "AlertmanagerAccess",
+    "BmcAccess",
     "CephAccess",
     "CephAdmin",
     "CloudConfig",
@@ -73,11 +75,21 @@ class CephAdmin(_Strict):
 
 
 class KubernetesAccess(_Strict):
-    """A Kubernetes cluster on the cloud, for inspections; unset fields are kubectl's own."""
+    """A Kubernetes cluster on the cloud, or on its compute hosts; unset fields are kubectl's own."""
 
     name: str
     kubeconfig: Path | None = None
     context: str = ""
+
+
+class AlertmanagerAccess(_Strict):
+    """The Alertmanager that is told when hosts are in maintenance."""
+
+    url: str = Field(pattern=r"^https?://")
+    label: str = "instance"
+    """The label of alarms that names the host, with or without a domain and a port."""
+    ca_file: Path | None = None
+    """The authorities that its certificate is trusted by; unset: those of the system."""
 
 
 class CloudConfig(_Strict):
@@ -91,7 +103,21 @@ class CloudConfig(_Strict):
     """The words before every command on a compute host whose libvirt and QEMU live in a container
     (``[docker, exec, -i, nova_libvirt]``)."""
     kubernetes: list[KubernetesAccess] = []
-    """Clusters that are inspected, through kubectl."""
+    """Clusters that are inspected, and whose nodes are drained with their hosts, through kubectl."""
+    alertmanager: AlertmanagerAccess | None = None
+
+
+class BmcAccess(_Strict):
+    """A host's management controller, reached by Redfish. The password is in a file of mode 0600 or in the environment."""
+
+    url: str = Field(pattern=r"^https?://")
+    system: str = ""
+    """Its ``/redfish/v1/Systems/...``; "" where it has one system alone."""
+    user: str = ""
+    password_file: Path | None = None
+    password_env: str | None = None
+    ca_file: Path | None = None
+    """The authorities that its certificate is trusted by; unset: those of the system."""
 
 
 class HostAccess(_Strict):
@@ -107,6 +133,7 @@ class HostAccess(_Strict):
     groups: tuple[str, ...] = ()
     runtime: Literal["docker", "podman"] | None = None
     """What runs the services there, if containers do."""
+    bmc: BmcAccess | None = None
 
 
 class SshConfig(_Strict):

@@ -25,6 +25,12 @@ SilenceOption = Annotated[
         help=_("A migration is aborted when its server does not answer for so many seconds."),
     ),
 ]
+KubernetesOption = Annotated[
+    bool,
+    Parameter(
+        negative=(), help=_("A node of Kubernetes runs on the host: cordon and drain it, too, and give it back.")
+    ),
+]
 ParallelOption = Annotated[
     int, Parameter(validator=Number(gte=1), help=_("How many servers are on their way at once."))
 ]
@@ -90,6 +96,7 @@ def enter_command(
             negative=(), help=_("The host is dead: build its servers anew elsewhere, once a person says it is off.")
         ),
     ] = False,
+    kubernetes: KubernetesOption = False,
     parallel: ParallelOption = 1,
     max_silence: SilenceOption = 30.0,
     max_unavailable: Annotated[
@@ -112,6 +119,7 @@ def enter_command(
     params = enter.Params(
         openstack.cloud_name(), host, reason, stop, leave, leave_stopped, move_locked, keep_disabled,
         allow_network_loss, parallel, max_silence, max_unavailable, window, (), force_stuck, evacuate,
+        kubernetes,
     )  # fmt: skip
     found, made = enter.look(params)
     data = enter.as_data(found)
@@ -203,6 +211,7 @@ def campaign_command(
     ] = 3600.0,
     bring_back: Annotated[bool, Parameter(help=_("Bring the servers back that were moved away."))] = False,
     leave_stopped: Annotated[bool, Parameter(negative=(), help=_("Servers that are off stay on the host."))] = False,
+    kubernetes: KubernetesOption = False,
     parallel: ParallelOption = 1,
     max_silence: SilenceOption = 30.0,
     max_unavailable: Annotated[
@@ -225,7 +234,7 @@ def campaign_command(
 
     params = campaign.Params(
         openstack.cloud_name(), hosts, reason, tuple(shlex.split(run)), reboot, kernel, work_timeout, bring_back,
-        leave_stopped, max_unavailable, parallel, max_silence, window,
+        leave_stopped, max_unavailable, parallel, max_silence, window, kubernetes,
     )  # fmt: skip
     made, forecast = campaign.look(params)
     if plan:

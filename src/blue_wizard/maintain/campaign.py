@@ -12,6 +12,7 @@ from blue_wizard.jobs.actions import planner, reporter
 from blue_wizard.jobs.model import Claim, Gate, Json, Plan, Precondition, Risk, Step
 from blue_wizard.maintain import enter
 from blue_wizard.maintain.plan_enter import CLAIM, lock_of
+from blue_wizard.maintain.promised import ENTER
 from blue_wizard.text import _
 
 __all__ = ["OPERATION", "Forecast", "Params", "compile_plan", "forecast", "look", "plan_of", "report"]
@@ -38,6 +39,7 @@ class Params:
     parallel: int = 1
     silence_s: float = 30.0
     window: str = ""
+    kubernetes: bool = False
 
     def as_json(self) -> dict[str, Json]:
         """As they stand in the plan."""
@@ -60,6 +62,7 @@ class Params:
             silence_s=self.silence_s,
             max_unavailable=self.max_unavailable,
             avoid=tuple(h for h in self.hosts if h != host),
+            kubernetes=self.kubernetes,
         )
 
 
@@ -128,7 +131,7 @@ def _part(params: Params, host: str, zone: str, seconds: float, servers: int) ->
             "" if host == canary else _("none begins after a failure"),
         ),
         Step(
-            "enter",
+            ENTER,
             "maintain.campaign.enter",
             {"params": params.for_host(host).as_json()},
             _("empty {host}: {count} servers").format(host=host, count=servers),
@@ -141,7 +144,7 @@ def _part(params: Params, host: str, zone: str, seconds: float, servers: int) ->
         Step(
             "leave",
             "maintain.campaign.leave",
-            {"entered": "enter", "params": _leave(params, host)},
+            {"entered": ENTER, "params": _leave(params, host)},
             _("give back {host}").format(host=host),
             "",
             Risk.LOW,

@@ -9,14 +9,14 @@ from typing import Any
 from blue_wizard.jobs.actions import planner, reporter
 from blue_wizard.jobs.model import Json, Plan, StepState
 from blue_wizard.maintain import plan_enter
-from blue_wizard.maintain.model import Reason, Wishes
+from blue_wizard.maintain.model import Beside, Reason, Wishes
 from blue_wizard.maintain.names import servers_named
 from blue_wizard.maintain.plan_enter import OPERATION, Options
 from blue_wizard.maintain.site import servers_on
 from blue_wizard.maintain.survey import Allowed, Survey, refuse, survey
 from blue_wizard.reach import openstack
 
-__all__ = ["Params", "as_data", "look", "plan_of", "report"]
+__all__ = ["Params", "as_data", "look", "plan_of", "planned", "report"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Params:
     avoid: tuple[str, ...] = ()
     force: tuple[str, ...] = ()
     evacuate: bool = False
+    kubernetes: bool = False
 
     def as_json(self) -> dict[str, Json]:
         """As they stand in the plan."""
@@ -51,8 +52,11 @@ class Params:
         return cls(**values)
 
 
-def look(params: Params) -> tuple[Survey, Plan]:
-    """The host as it is, and the plan for it, whether or not it can be run. Reads only; raises InputError."""
+def look(params: Params, beside: Beside | None = None) -> tuple[Survey, Plan]:
+    """The host as it is, and the plan for it, whether or not it can be run. Reads only; raises InputError.
+
+    `beside`: what others do just now.
+    """
     cloud = openstack.connect(params.cloud)
     named = servers_on(cloud, params.host) if params.stop or params.leave or params.force else ()
     wishes = Wishes(
@@ -63,7 +67,8 @@ def look(params: Params) -> tuple[Survey, Plan]:
         avoid=frozenset(params.avoid),
         force=servers_named(params.force, named),
     )
-    found = survey(cloud, params.host, wishes, Allowed(params.keep_disabled, params.network_loss, params.evacuate))
+    allowed = Allowed(params.keep_disabled, params.network_loss, params.evacuate)
+    found = survey(cloud, params.host, wishes, allowed, beside, kubernetes=params.kubernetes)
     options = Options(Reason(params.reason), params.parallel, params.silence_s, params.max_unavailable, params.window)
     return found, plan_enter.compile_plan(params.cloud, found, options, params.as_json())
 
@@ -71,7 +76,12 @@ def look(params: Params) -> tuple[Survey, Plan]:
 @planner(OPERATION)
 def plan_of(params: Mapping[str, Json]) -> Plan:
     """The plan as things are now. Raises InputError for an unknown host, Refused with everything in the way."""
-    found, plan = look(Params.from_json(params))
+    return planned(Params.from_json(params))
+
+
+def planned(params: Params, beside: Beside | None = None) -> Plan:
+    """The plan as things are now. Raises what `plan_of` raises."""
+    found, plan = look(params, beside)
     refuse(found.findings)
     return plan
 

@@ -115,6 +115,12 @@ def entered_of(view: Mapping[str, Json], service: str, zone: str) -> Entered:
         stopped=stopped,
         bucket=quiet.get("bucket", "") if quiet.get("ours") else "",
         fenced=fenced,
+        off="off" in done,
+        muted=tuple(
+            (kind, {**done[kind]["args"], **outcome(kind)})
+            for kind in ("masakari", "alarms", "node")
+            if outcome(kind).get("ours")
+        ),
     )
 
 

@@ -9,8 +9,9 @@ from enum import StrEnum
 from blue_wizard.facts.computes import Hypervisor, Service
 from blue_wizard.facts.osds import HostOsds
 from blue_wizard.facts.servers import Migration, Server
+from blue_wizard.maintain.kube import Node
 
-__all__ = ["Agent", "Assessment", "Compute", "Group", "Port", "Reason", "Site", "Stock", "Verb", "Wishes"]
+__all__ = ["Agent", "Assessment", "Beside", "Compute", "Group", "Port", "Reason", "Site", "Stock", "Verb", "Wishes"]
 
 
 class Reason(StrEnum):
@@ -114,10 +115,19 @@ class Wishes:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What is done beside: `promised` are servers that are being moved and where they go, `closed` hosts that are emptied."""
+
+    promised: Mapping[str, str] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Assessment:
     """One server of the host, and what becomes of it. `seconds` is about how long it takes.
 
     `force`: its owner consents that its migration is forced to an end when it does not converge.
+    `unscheduled`: it goes to `dest` past the scheduler, which would refuse to let the first one of an affinity group go.
     """
 
     server: Server
@@ -127,6 +137,7 @@ class Assessment:
     dest: str = ""
     seconds: float = 0.0
     force: bool = False
+    unscheduled: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,6 +146,11 @@ class Site:
 
     `needs` are allocations in Placement: server -> provider -> resource class -> amount. `domains` is None when libvirt could
     not be asked (`unasked` says why), and so are `osds` and `ok_to_stop`.
+    `promised`: servers that others are moving to a host, and what they will take there (server -> host, amounts);
+    `closed`: hosts that others empty just now.
+    `node`: the node of Kubernetes on it, where that was asked for.
+    `masakari`: its segment and id there, where Masakari watches it; `alarms`: an Alertmanager is known.
+    `power`: what its BMC says, "" where none is known or it does not answer.
     `alive`: it gives a sign of life, by nova-compute or over SSH.
     """
 
@@ -145,11 +161,17 @@ class Site:
     needs: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
     groups: tuple[Group, ...] = ()
     moving: tuple[Migration, ...] = ()
+    promised: Mapping[str, tuple[str, Mapping[str, int]]] = field(default_factory=dict)
+    closed: frozenset[str] = frozenset()
     domains: Mapping[str, str] | None = None
     osds: HostOsds | None = None
     ok_to_stop: bool | None = None
     agents: tuple[Agent, ...] = ()
     alive: bool = True
+    power: str = ""
+    masakari: tuple[str, str] | None = None
+    alarms: bool = False
+    node: Node | None = None
     unasked: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -15,7 +15,7 @@ from blue_wizard.jobs.actions import Context
 from blue_wizard.jobs.model import Json, Outcome, Plan, Step
 from blue_wizard.text import _
 
-__all__ = ["carry_out", "undo", "view_of"]
+__all__ = ["carry_out", "done_in", "made", "plan_in", "undo", "view_of"]
 
 _PLAN, _DONE, _BEGUN = "plan", "done", "begun"
 
@@ -60,16 +60,33 @@ class _Inner:
         self._outer.pause_point(hold)
 
 
-def carry_out(ctx: Context, make: Callable[[], Plan]) -> Plan:
-    """Carry out the plan that `make` gives, or what is left of the one that a killed worker had made; the plan.
-
-    Raises what a step raises; nothing is undone by that.
-    """
+def made(ctx: Context, make: Callable[[], Plan]) -> Plan:
+    """The plan that a killed worker had made, or else the one that `make` gives, written down."""
     plan = _plan(ctx)
     if plan is None:
         plan = make()
         ctx.note(_PLAN, plan.as_json())
         ctx.event("plan", plan.title, steps=[s.title for s in plan.steps])
+    return plan
+
+
+def plan_in(notes: Mapping[str, Json]) -> Json:
+    """The plan, as JSON, in the notes of a step that carries out one; None where there is none."""
+    return notes.get(_PLAN)
+
+
+def done_in(notes: Mapping[str, Json]) -> Mapping[str, Json]:
+    """The outcomes of those of its steps that are done, by their ids."""
+    found: Mapping[str, Json] = notes.get(_DONE) or {}
+    return found
+
+
+def carry_out(ctx: Context, make: Callable[[], Plan]) -> Plan:
+    """Carry out the plan that `make` gives, or what is left of the one that a killed worker had made; the plan.
+
+    Raises what a step raises; nothing is undone by that.
+    """
+    plan = made(ctx, make)
     for number, step in enumerate(plan.steps):
         if step.id in (ctx.noted(_DONE) or {}):
             continue

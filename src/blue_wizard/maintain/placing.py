@@ -29,6 +29,10 @@ def place(found: Sequence[Assessment], site: Site, avoid: Collection[str] = ()) 
     """
     rooms = {c.host: dict(c.stocks) for c in site.computes if c.host != site.host}
     where = {member: host for g in site.groups for member, host in g.hosts.items()}
+    for server, (host, need) in site.promised.items():
+        where[server] = host
+        if host in rooms:
+            _take(rooms[host], need)
     order = sorted(found, key=lambda a: (-a.server.ram, -a.server.disk, a.server.id))
     return [_placed(a, site, rooms, where, avoid) if a.verb in _MOVES else a for a in order]
 
@@ -51,7 +55,12 @@ def _placed(
         if compute.host == site.host:
             continue
         room = rooms[compute.host]
-        reason = refusal(one.server, need, compute, room, mine) or _group(one.server.id, compute.host, site, where)
+        emptied = _("it is being emptied, too") if compute.host in site.closed else ""
+        reason = (
+            emptied
+            or refusal(one.server, need, compute, room, mine)
+            or _group(one.server.id, compute.host, site, where)
+        )
         if reason:
             refusals.append(f"{compute.host}: {reason}")
         else:
@@ -67,11 +76,35 @@ def _placed(
             seconds=0.0,
         )
     dest = min(fits)[3]
-    for kind, amount in need.items():
-        stock = rooms[dest][kind]
-        rooms[dest][kind] = replace(stock, used=stock.used + amount)
+    alone = _first_of_its_group(one.server.id, dest, site.groups, where)
+    if alone and one.verb is Verb.COLD:
+        return replace(
+            one,
+            verb=Verb.BLOCKED,
+            why=_("its affinity group is on {host}, and Nova lets no server that is off go elsewhere alone").format(
+                host=site.host
+            ),
+            remedy=_("with its owner's consent: --leave {id}").format(id=one.server.id),
+            seconds=0.0,
+        )
+    _take(rooms[dest], need)
     where[one.server.id] = dest
-    return replace(one, dest=dest)
+    return replace(one, dest=dest, unscheduled=alone and one.verb is Verb.LIVE)
+
+
+def _first_of_its_group(server: str, dest: str, groups: Iterable[Group], where: Mapping[str, str]) -> bool:
+    """Whether no member of its affinity group is on its destination yet: to the scheduler the group is where the others are."""
+    for group in _groups_of(server, groups):
+        others = {where[m] for m in group.hosts if m != server and where.get(m)}
+        if group.policy == "affinity" and others and dest not in others:
+            return True
+    return False
+
+
+def _take(room: dict[str, Stock], need: Mapping[str, int]) -> None:
+    for kind, amount in need.items():
+        if kind in room:
+            room[kind] = replace(room[kind], used=room[kind].used + amount)
 
 
 def _share(room: Mapping[str, Stock]) -> int:

@@ -67,6 +67,7 @@ def compile_plan(cloud: str, found: Survey, options: Options, params: Mapping[st
         locks=(lock_of(cloud, host),),
     )
     steps = _emptied(where, found, options, cordon, staying) if site.service.up else _evacuated(where, found, cordon)
+    steps = [*_mute(where, site), *_node_closed(where, site), *steps, *_node_drained(where, site)]
     watched = [a.server.id for a in found.servers if a.verb is Verb.LIVE]
     return Plan(
         title=_("Empty host {host} ({reason})").format(host=host, reason=options.reason.value),
@@ -84,6 +85,55 @@ def compile_plan(cloud: str, found: Survey, options: Options, params: Mapping[st
         claims=(claim_of(cloud, site.service.zone, host, options.max_unavailable),),
         window=options.window,
     )
+
+
+def _mute(where: Mapping[str, Json], site: Site) -> list[Step]:
+    """Those who would act, or cry, when the host goes away on purpose."""
+    host, steps = where["host"], []
+    if site.masakari is not None:
+        segment, id_ = site.masakari
+        steps.append(
+            Step(
+                "masakari",
+                "maintain.mute.masakari",
+                {**where, "segment": segment, "id": id_},
+                _("tell Masakari that {host} is in maintenance").format(host=host),
+                _("it would evacuate what is worked on"),
+                Risk.LOW,
+                2,
+            )
+        )
+    if site.alarms:
+        steps.append(
+            Step(
+                "alarms",
+                "maintain.mute.alarms",
+                where,
+                _("silence the alarms of {host}").format(host=host),
+                _("for {hours} hours at most").format(hours=24),
+                Risk.LOW,
+                2,
+            )
+        )
+    return steps
+
+
+def _node_closed(where: Mapping[str, Json], site: Site) -> list[Step]:
+    if site.node is None:
+        return []
+    title = _("cordon node {node}").format(node=site.node.name)
+    args = {**where, "cluster": site.node.cluster, "node": site.node.name}
+    return [Step("node", "kubernetes.node.cordon", args, title, _("no new pod comes to it"), Risk.LOW, 2)]
+
+
+def _node_drained(where: Mapping[str, Json], site: Site) -> list[Step]:
+    # A drain of a dead host would wait for pods that nobody can end.
+    if site.node is None or not site.service.up:
+        return []
+    title = _("drain node {node}").format(node=site.node.name)
+    args = {**where, "cluster": site.node.cluster, "node": site.node.name, "timeout_s": 1800.0}
+    why = _("pods go by eviction, as their budgets allow; those of daemon sets stay")
+    return [Step("pods", "kubernetes.node.drain", args, title, why, Risk.LOW, 120, _("pods stay where they went"))]
 
 
 def _emptied(
@@ -126,25 +176,42 @@ def _emptied(
 
 
 def _evacuated(where: Mapping[str, Json], found: Survey, cordon: Step) -> list[Step]:
-    """The steps for a host that is dead: a person says that it is off."""
+    """The steps for a host that is dead: its BMC says that it is off, or else a person."""
     host = where["host"]
     question = _(
         "Is {host} off for sure (power, BMC)? What still runs there would run twice, on the same disks. Type its name: {host}"
     )
+    by_bmc = bool(found.site.power)
     fence = Step(
         "fence",
         "nova.service.force-down",
-        {**where, "service": found.site.service.id},
+        {**where, "service": found.site.service.id, "bmc": by_bmc},
         _("tell Nova that {host} is down").format(host=host),
-        _("a person has made sure that it is off"),
+        _("its BMC says that it is off") if by_bmc else _("a person has made sure that it is off"),
         Risk.HIGH,
         2,
-        gate=Gate(question.format(host=host), text=True),
+        gate=None if by_bmc else Gate(question.format(host=host), text=True),
+    )
+    off = Step(
+        "off",
+        "maintain.host.power-off",
+        {**where, "service": found.site.service.id},
+        _("switch {host} off by its BMC").format(host=host),
+        _("what still runs there would run twice"),
+        Risk.HIGH,
+        30,
+        _("it stays off until it is given back"),
     )
     staying = sorted(a.server.id for a in found.servers if a.verb is Verb.LEAVE)
     title = _("see that Nova has nothing on {host} any more").format(host=host)
     gone = Step("gone", "maintain.host.gone", {**where, "staying": staying}, title)
-    return [cordon, fence, *(_evacuate(where, a) for a in found.servers if a.verb is Verb.EVACUATE), gone]
+    return [
+        cordon,
+        *([off] if by_bmc else []),
+        fence,
+        *(_evacuate(where, a) for a in found.servers if a.verb is Verb.EVACUATE),
+        gone,
+    ]
 
 
 def _evacuate(where: Mapping[str, Json], one: Assessment) -> Step:
@@ -201,6 +268,7 @@ def live_steps(where: Mapping[str, Json], one: Assessment, silence_s: float) -> 
         "silence_s": silence_s,
         "timeout_s": max(300.0, 4 * one.seconds),
         "force": one.force,
+        "unscheduled": one.unscheduled,
     }
     to = dest or "?"
     begin = Step(

@@ -13,13 +13,19 @@ from blue_wizard.text import _
 __all__ = ["OPERATION", "Entered", "Returning", "Wanted", "compile_plan"]
 
 OPERATION = "host.leave"
+_UNDO = {
+    "masakari": "maintain.unmute.masakari",
+    "alarms": "maintain.unmute.alarms",
+    "node": "kubernetes.node.uncordon",
+}
 
 
 @dataclass(frozen=True)
 class Entered:
     """What the job that emptied the host has done.
 
-    `bucket` is "" where it set no flag; `ours`: it closed the host; `fenced`: it told Nova that it is down.
+    `bucket` is "" where it set no flag; `ours`: it closed the host; `fenced`: it told Nova that it is down;
+    `off`: it was switched off by its BMC. `muted`: its steps that kept somebody out or quiet, with their args.
     """
 
     job: str
@@ -31,6 +37,8 @@ class Entered:
     stopped: tuple[tuple[str, str], ...] = ()
     bucket: str = ""
     fenced: bool = False
+    off: bool = False
+    muted: tuple[tuple[str, Mapping[str, Json]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,12 +98,16 @@ def compile_plan(
         args = {**where, "service": entered.service}
         title = _("let nova-compute on {host} be up again").format(host=host)
         steps.insert(1, Step("unfence", "nova.service.let-up", args, title, "", Risk.LOW, 2))
+    if entered.off:
+        title = _("switch {host} on by its BMC").format(host=host)
+        steps.insert(0, Step("on", "maintain.host.power-on", {"host": host}, title, "", Risk.LOW, 60))
     if wanted.canary:
         steps.append(_canary(where, entered, wanted))
     if entered.bucket:
         args = {**where, "bucket": entered.bucket, "job": entered.job}
         title = _("let the OSDs of {host} be marked out again").format(host=host)
         steps.append(Step("unquiet", "ceph.host.noout-off", args, title, "", Risk.LOW, 2))
+    steps += [unmute_step(kind, args, entered.job) for kind, args in entered.muted]
     if entered.ours:
         args = {**where, "service": entered.service, "job": entered.job}
         title = _("enable nova-compute on {host}").format(host=host)
@@ -150,6 +162,17 @@ def _canary(where: Mapping[str, Json], entered: Entered, wanted: Wanted) -> Step
         60,
         locks=(f"server:{where['cloud']}/{server}",),
     )
+
+
+def unmute_step(kind: str, args: Mapping[str, Json], job: str) -> Step:
+    """Takes back what a step of `job` has muted."""
+    titles = {
+        "masakari": _("let Masakari watch {host} again"),
+        "alarms": _("end the silence of the alarms of {host}"),
+        "node": _("let pods come to node {node} again"),
+    }
+    title = titles[kind].format(host=args["host"], node=args.get("node", ""))
+    return Step(f"un{kind}", _UNDO[kind], {**args, "job": job}, title, "", Risk.LOW, 2)
 
 
 def _wake(cloud: str, server: str, name: str) -> Step:

@@ -11,9 +11,10 @@ from blue_wizard.errors import BlueWizardError
 from blue_wizard.facts import computes, servers
 from blue_wizard.facts.computes import Hypervisor, Service
 from blue_wizard.facts.servers import Migration, Server
-from blue_wizard.maintain import storage
-from blue_wizard.maintain.model import Agent, Compute, Group, Port, Site, Stock
+from blue_wizard.maintain import kube, masakari, storage
+from blue_wizard.maintain.model import Agent, Beside, Compute, Group, Port, Site, Stock
 from blue_wizard.maintain.names import find
+from blue_wizard.reach import alertmanager, bmc
 from blue_wizard.reach import computes as hosts
 from blue_wizard.reach.openstack import Cloud
 
@@ -63,8 +64,11 @@ def ports_of(cloud: Cloud, server: str) -> tuple[Port, ...]:
     )
 
 
-def read(cloud: Cloud, host: str) -> Site:
-    """Everything about a host. Raises InputError when no compute host has exactly this name."""
+def read(cloud: Cloud, host: str, beside: Beside | None = None, *, kubernetes: bool = False) -> Site:
+    """Everything about a host. Raises InputError when no compute host has exactly this name.
+
+    `beside`: what others do just now. `kubernetes`: a node runs on it, too.
+    """
     listed = services(cloud)
     service = find(host, listed)
     unasked: dict[str, str] = {}
@@ -89,6 +93,9 @@ def read(cloud: Cloud, host: str) -> Site:
         ports = dict(zip((s.id for s in here), threads.map(lambda s: ports_of(cloud, s.id), here), strict=True))
         needs = dict(zip((s.id for s in here), threads.map(lambda s: _needs(cloud, s.id), here), strict=True))
         aggregates = cloud.get("compute", "/os-aggregates")["aggregates"]
+        going = dict(
+            threads.map(lambda one: (one[0], _promise(cloud, *one)), (beside.promised if beside else {}).items())
+        )
         places = tuple(threads.map(lambda h: _compute(cloud, h, listed, aggregates), hypervisors))
         found, domains = stored.result() if stored else None, known.result() if known else None
     return Site(
@@ -99,11 +106,17 @@ def read(cloud: Cloud, host: str) -> Site:
         needs=needs,
         groups=groups,
         moving=in_flight(cloud, host),
+        promised=going,
+        closed=beside.closed if beside else frozenset(),
         domains=domains,
         osds=found[0] if found else None,
         ok_to_stop=found[1] if found else None,
         agents=_agents(cloud, host),
         alive=service.up or alive.result(),
+        masakari=ask("masakari", lambda: masakari.host_of(cloud, host)),
+        alarms=alertmanager.known(cloud.name),
+        node=kube.node_on(cloud.name, host) if kubernetes else None,
+        power="" if service.up else _power(host),
         unasked=unasked,
     )
 
@@ -114,6 +127,14 @@ def _answers(host: str) -> bool:
     except BlueWizardError:
         return False
     return True
+
+
+def _power(host: str) -> str:
+    try:
+        return bmc.power_state(host) if bmc.known(host) else ""
+    except BlueWizardError:
+        # One that has no current itself says nothing; then a person is asked.
+        return ""
 
 
 def _image_traits(cloud: Cloud, images: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -128,6 +149,17 @@ def _image_traits(cloud: Cloud, images: Iterable[str]) -> dict[str, dict[str, st
 def _needs(cloud: Cloud, server: str) -> dict[str, dict[str, int]]:
     found = cloud.get("placement", f"/allocations/{server}")["allocations"]
     return {provider: dict(one["resources"]) for provider, one in found.items()}
+
+
+def _promise(cloud: Cloud, server: str, host: str) -> tuple[str, Mapping[str, int]]:
+    """What a server will take on the host that it goes to: nothing more when Placement has given it that already."""
+    needs = _needs(cloud, server)
+    if len(needs) != 1 or _host_of(cloud, server) == host:
+        return host, {}
+    provider, amounts = next(iter(needs.items()))
+    # While a server moves its own allocation is on the destination, and its migration holds the source's.
+    known = cloud.get("placement", f"/resource_providers/{provider}", missing_ok=True)
+    return host, {} if known and known["name"] == host else amounts
 
 
 def _compute(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from blue_wizard.errors import BlueWizardError, Refused
 from blue_wizard.jobs.model import Precondition
 from blue_wizard.maintain import mark, site
-from blue_wizard.maintain.model import Assessment, Site, Verb, Wishes
+from blue_wizard.maintain.model import Assessment, Beside, Site, Verb, Wishes
 from blue_wizard.maintain.placing import place
 from blue_wizard.maintain.verbs import assess
 from blue_wizard.reach import computes as hosts
@@ -42,9 +42,17 @@ class Survey:
         return all(f.holds for f in self.findings)
 
 
-def survey(cloud: Cloud, host: str, wishes: Wishes, allowed: Allowed) -> Survey:
-    """Look at a host and everything that it could be emptied to. Raises InputError for an unknown host."""
-    found = site.read(cloud, host)
+def survey(
+    cloud: Cloud,
+    host: str,
+    wishes: Wishes,
+    allowed: Allowed,
+    beside: Beside | None = None,
+    *,
+    kubernetes: bool = False,
+) -> Survey:
+    """Look at a host and everything that it could be emptied to; what is optional as in `site.read`. Raises InputError."""
+    found = site.read(cloud, host, beside, kubernetes=kubernetes)
     made = judge(found, wishes, allowed)
     dests = sorted({a.dest for a in made.servers if a.dest})
     silent = _silent(cloud.name, dests)
@@ -115,6 +123,14 @@ def _findings(found: Site, servers: Sequence[Assessment], allowed: Allowed) -> I
         )
     yield from _storage(found)
     yield from _network(found, allowed)
+    yield from _kubernetes(found)
+
+
+def _kubernetes(found: Site) -> Iterator[Precondition]:
+    # The pods of a dead host are gone already.
+    if found.node is not None and found.service.up:
+        title = _("node {node} can be drained").format(node=found.node.name)
+        yield from (Precondition(title, False, why) for why in found.node.refusals)
 
 
 def _because(one: Assessment) -> str:

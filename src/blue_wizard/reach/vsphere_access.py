@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from blue_wizard import config
 from blue_wizard.errors import InputError
 from blue_wizard.masking import learn
+from blue_wizard.reach import secrets
 from blue_wizard.text import _
 
 __all__ = ["Access", "Trust", "access", "password", "split", "trust", "unreachable"]
@@ -81,31 +82,13 @@ def password(where: Access) -> str:
                 _("Set it where the command and the worker run."),
             )
     elif settings.password_file is not None:
-        found = _secret_of(settings.password_file.expanduser(), where.host)
+        found = secrets.from_file(settings.password_file.expanduser(), where.host)
     else:
         raise InputError(
             _("No password is known for {user} at {host}.").format(user=where.user, host=where.host),
             _("Name password_file or password_env beside the url, under sources: in the configuration."),
         )
     learn(found)
-    return found
-
-
-def _secret_of(file: Path, host: str) -> str:
-    try:
-        mode = file.stat().st_mode
-        if mode & 0o077:
-            raise InputError(
-                _("{file}, the password for {host}, can be read by others.").format(file=file, host=host),
-                _("chmod 600 {file}").format(file=file),
-            )
-        found = file.read_text().rstrip("\n")
-    except OSError as e:
-        raise InputError(
-            _("{file}, the password for {host}, can't be read: {error}").format(file=file, host=host, error=e.strerror)
-        ) from e
-    if not found:
-        raise InputError(_("{file}, the password for {host}, is empty.").format(file=file, host=host))
     return found
 
 

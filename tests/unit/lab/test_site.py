@@ -30,7 +30,7 @@ def test_parts_need_only_parts_and_never_each_other() -> None:
 def test_templates_are_filled_whole(template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site, "STATE", tmp_path)
     site.passwords.cache_clear()
-    names = ("HOST", "ADDRESS", "UNDERLAY", "FIREWALL", "SECRET", "FSID", "UUID", "LOG")
+    names = ("HOST", "ADDRESS", "UNDERLAY", "FIREWALL", "SECRET", "FSID", "UUID", "LOG", "FOLDER", "LISTEN")
     text = site.fill(template, **{n: f"value-of-{n.lower()}" for n in names})
     site.passwords.cache_clear()
     assert not re.search(r"\{\{|@@", text)

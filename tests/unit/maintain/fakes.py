@@ -215,6 +215,10 @@ class Nova:
         if action == "force_complete":
             self.fate = "completed"
             return
+        if action == "os-migrateLive" and (
+            server["OS-EXT-STS:task_state"] or server["OS-EXT-STS:vm_state"] not in {"active", "paused"}
+        ):
+            raise ApiError(service, "POST", path, 409, "Cannot 'os-migrateLive' while it is in this state")
         if action in {"os-migrateLive", "migrate", "evacuate"}:
             live = action == "os-migrateLive"
             self.migrations.append(

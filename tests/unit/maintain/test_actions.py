@@ -343,3 +343,10 @@ def test_an_evacuation_that_fails_says_why(dead: Nova, args: dict[str, Any]) -> 
     dead.fate = "failed"
     with pytest.raises(StepFailed, match="NoValidHost"):
         Evacuate().do(Context(), args)
+
+
+def test_only_who_has_to_goes_past_the_scheduler(use: Use, args: dict[str, Any]) -> None:
+    for unscheduled in (False, True):
+        nova, ctx = use(Nova(api_server())), Context()
+        Begin().do(ctx, {**args, "unscheduled": unscheduled})
+        assert nova.calls[0][2]["os-migrateLive"]["force"] is unscheduled

@@ -9,9 +9,10 @@ import pytest
 
 from blue_wizard.jobs import actions
 from blue_wizard.jobs.model import Plan
-from blue_wizard.maintain import campaign, enter, leave
+from blue_wizard.maintain import campaign, enter, leave, promised
 from blue_wizard.maintain.actions import campaign as turns
 from blue_wizard.maintain.actions.campaign import turn_of
+from blue_wizard.maintain.model import Beside
 
 from .fakes import Nova
 from .test_whole import JOB, World, _entered, _plan
@@ -77,7 +78,9 @@ class OneHost(World):
 
     def __init__(self, use: Callable[[Nova], Nova], monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(use, monkeypatch)
-        monkeypatch.setattr(enter, "plan_of", lambda _params: _plan(self))
+        monkeypatch.setattr(enter, "planned", lambda _params, _beside: _plan(self))
+        monkeypatch.setattr(promised, "by_others", lambda _job: self.beside)
+        self.beside = Beside()
         monkeypatch.setattr(turns, "_is_done", lambda _ctx, _host: False)
         self.part = _compiled().children[0]
         self.steps = {s.id: s for s in self.part.steps}
@@ -154,3 +157,42 @@ def test_the_report_tells_each_host(one: OneHost) -> None:
     assert (row["host"], row["in_service"], row["error"]) == ("cmp1", False, "work: exit 1")
     assert {s["id"] for s in row["servers"]} == {"run1", "run2", "off", "rest"}
     assert leave.Params("lab", "cmp1", JOB).job == JOB
+
+
+def test_no_plan_is_made_while_others_still_send_servers_here(one: OneHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    one.beside = Beside({"x": "cmp1"})
+    planned: list[Any] = []
+
+    def arrives(_s: float) -> None:
+        planned.append(one.notes.get("enter", {}).get("plan"))
+        one.beside = Beside()
+
+    monkeypatch.setattr("time.sleep", arrives)
+    one.carry_out(one.steps["enter"])
+    assert planned[0] is None
+    _entered(one)
+
+
+def test_only_parts_whose_turn_has_come_are_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [{"verb": "nova.server.live-migrate", "args": {"server": "s1", "dest": "cmp9"}}]
+    enter_steps = {
+        "j1": {"id": "enter", "state": "running", "notes": {"plan": {"steps": steps}}},
+        "j2": {"id": "enter", "state": "running", "notes": {"plan": {"steps": steps}}},
+        "j3": {"id": "enter", "state": "pending", "notes": {}},
+        "j4": {"id": "enter", "state": "done", "notes": {"plan": {"steps": steps}}},
+    }
+    states = {"j1": "running", "j2": "running", "j3": "running", "j4": "done"}
+
+    class Book:
+        def job(self, _job: str) -> dict[str, Any]:
+            return {"parent": "root"}
+
+        def jobs(self, *, parent: str) -> list[dict[str, Any]]:
+            assert parent == "root"
+            return [{"id": j, "state": s, "target": f"host-{j}"} for j, s in states.items()]
+
+        def steps(self, job: str) -> list[dict[str, Any]]:
+            return [enter_steps[job]]
+
+    monkeypatch.setattr(promised, "Ledger", Book)
+    assert promised.by_others("j1") == Beside({"s1": "cmp9"}, frozenset({"host-j2"}))

@@ -242,3 +242,41 @@ def test_a_huge_server_has_time_in_proportion() -> None:
     assert huge.verb is Verb.LIVE
     # At 100 MiB/s it takes an hour and a half; Nova's own limit (800 s for each GiB) is over only after days.
     assert 5000 < huge.seconds < 6000
+
+
+@pytest.mark.failure("b17")
+def test_its_owner_reboots_a_server_just_now(use: Use, args: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    nova, ctx = use(Nova(api_server(task="rebooting"))), Context()
+    monkeypatch.setattr("time.sleep", lambda _s: nova.servers["s1"].update({"OS-EXT-STS:task_state": None}))
+    assert Begin().probe(ctx, args) is None
+    ctx.outcomes["start.s1"] = Begin().do(ctx, args)
+    monkeypatch.setattr("time.sleep", lambda _s: None)
+    assert Arrive().do(ctx, {**args, "begin": "start.s1"})["host"] == "cmp2"
+
+
+@pytest.mark.failure("b17")
+@pytest.mark.parametrize("killed", [False, True])
+def test_its_owner_shuts_a_server_down_before_its_turn(use: Use, args: dict[str, Any], killed: bool) -> None:
+    nova, ctx = use(Nova(api_server(vm_state="stopped"))), Context()
+    if killed:
+        # The worker has asked, and was killed before it could confirm.
+        nova.post("compute", "/servers/s1/action", {"migrate": {"host": "cmp2"}})
+        ctx.notes["before"] = 0
+        while nova.servers["s1"]["OS-EXT-STS:vm_state"] != "resized":
+            nova.get("compute", "/servers/s1")
+        assert Begin().probe(ctx, args) is None
+    ctx.outcomes["start.s1"] = Begin().do(ctx, args)
+    assert ctx.outcomes["start.s1"]["away"] == "cmp2"
+    assert Arrive().probe(ctx, {**args, "begin": "start.s1"})["host"] == "cmp2"  # type: ignore[index]
+    assert _asked(nova) == ["migrate", "confirmResize"]
+    Begin().undo(ctx, args, ctx.outcomes["start.s1"])
+    assert nova.servers["s1"]["OS-EXT-SRV-ATTR:host"] == "cmp1"
+
+
+@pytest.mark.failure("b17")
+def test_an_unconfirmed_cold_move_of_a_server_that_was_shut_down_is_reverted(use: Use, args: dict[str, Any]) -> None:
+    nova, ctx = use(Nova(api_server(vm_state="stopped"))), Context(notes={"before": 0})
+    nova.post("compute", "/servers/s1/action", {"migrate": {"host": "cmp2"}})
+    Begin().undo(ctx, args, None)
+    assert _asked(nova) == ["migrate", "revertResize"]
+    assert nova.servers["s1"]["OS-EXT-SRV-ATTR:host"] == "cmp1"

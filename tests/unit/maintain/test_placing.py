@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from blue_wizard.facts.servers import Server
+from blue_wizard.maintain import promised
 from blue_wizard.maintain.model import Assessment, Group, Site, Stock, Verb
 from blue_wizard.maintain.placing import place
 
@@ -112,3 +114,46 @@ def test_hosts_to_avoid_are_taken_where_there_is_no_other() -> None:
     found = site(server("s1", ram=1000), server("s2", ram=1000), computes=hosts)
     placed = place([Assessment(s, Verb.LIVE) for s in found.servers], found, {"cmp2"})
     assert [a.dest for a in placed] == ["cmp3", "cmp2"]
+
+
+def test_what_others_are_moving_is_taken_and_counts_for_groups() -> None:
+    small = Stock(2048)
+    hosts = (compute("cmp1"), compute("cmp2"), compute("cmp3", stocks={**STOCKS, "MEMORY_MB": small}))
+    found = site(server("s1"), computes=hosts)
+    plain = [Assessment(found.servers[0], Verb.LIVE)]
+    assert place(plain, found)[0].dest == "cmp2"
+    full = replace(found, promised={"x": ("cmp2", {"MEMORY_MB": 4000})})
+    assert place(plain, full)[0].dest == "cmp3"
+    apart = Group("g", "anti-affinity", {"s1": "cmp1", "x": "cmp4"})
+    beside = replace(found, groups=(apart,), promised={"x": ("cmp2", {})})
+    assert place(plain, beside)[0].dest == "cmp3"
+
+
+def test_promises_are_read_from_the_notes_of_a_part() -> None:
+    steps = [
+        {"verb": "nova.server.live-migrate", "args": {"server": "s1", "dest": "cmp2"}},
+        {"verb": "nova.server.moved", "args": {"server": "s1", "dest": "cmp2"}},
+        {"verb": "nova.server.cold-migrate", "args": {"server": "s2", "dest": ""}},
+    ]
+    assert promised.moves({"plan": {"steps": steps}, "done": {}}) == {"s1": "cmp2"}
+    assert promised.moves({"plan": {"steps": steps}, "done": {"move.s1": {}}}) == {}
+    assert promised.moves({}) == {}
+
+
+def test_a_host_that_is_emptied_beside_is_no_destination() -> None:
+    hosts = (compute("cmp1"), compute("cmp2"), compute("cmp3"))
+    found = site(server("s1"), computes=hosts, closed=frozenset({"cmp2"}))
+    assert _place(found)["s1"].dest == "cmp3"
+    alone = site(server("s1"), closed=frozenset({"cmp2"}))
+    assert "emptied" in _place(alone)["s1"].why
+
+
+@pytest.mark.failure("b15")
+def test_the_first_of_an_affinity_group_goes_past_the_scheduler() -> None:
+    pair = Group("g", "affinity", {"s1": "cmp1", "s2": "cmp1"})
+    found = _place(site(server("s1", ram=1024), server("s2"), groups=(pair,)))
+    assert [(found[s].dest, found[s].unscheduled) for s in ("s1", "s2")] == [("cmp2", True), ("cmp2", False)]
+    off = site(server("s1", vm_state="stopped"), server("s2", vm_state="stopped"), groups=(pair,))
+    cold = {a.server.id: a for a in place([Assessment(s, Verb.COLD) for s in off.servers], off)}
+    assert cold["s1"].verb is Verb.BLOCKED
+    assert "affinity group" in cold["s1"].why

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
 from blue_wizard.errors import BlueWizardError, StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import Outcome, State
+from blue_wizard.jobs.model import Outcome, Plan, State
 from blue_wizard.jobs.polling import poll
-from blue_wizard.maintain import enter, leave, nested
-from blue_wizard.reach import computes, ssh
+from blue_wizard.maintain import enter, leave, nested, promised
+from blue_wizard.reach import bmc, computes, ssh
 from blue_wizard.text import _
 
 __all__ = ["EmptyOne", "GiveBack", "Turn", "Work", "turn_of"]
 
 _BAD = frozenset({State.FAILED, State.STUCK, State.CANCELLED, State.ROLLED_BACK, State.ROLLING_BACK})
+_planning = threading.Lock()
+_ARRIVE_S = 3600.0
 _FOREVER_S = 30 * 24 * 3600.0
 
 
@@ -59,8 +62,19 @@ class EmptyOne(Action):
         """Empty the host."""
         params = enter.Params.from_json(args["params"])
         later = [h for h in params.avoid if not _is_done(ctx, h)]
-        wanted = replace(params, avoid=tuple(later)).as_json()
-        plan = nested.carry_out(ctx, lambda: enter.plan_of(wanted))
+        wanted = replace(params, avoid=tuple(later))
+
+        def made() -> Plan | None:
+            # One after the other, so that each plan knows of those that were made before.
+            with _planning:
+                beside = promised.by_others(ctx.job_id)
+                if params.host in beside.promised.values():
+                    return None
+                return nested.made(ctx, lambda: enter.planned(wanted, beside))
+
+        what = _("servers of other hosts to arrive on {host}").format(host=params.host)
+        plan = poll(made, what, timeout_s=_ARRIVE_S, check_stop=ctx.check_stop)
+        nested.carry_out(ctx, lambda: plan)
         view = nested.view_of(ctx, plan)
         return {"view": view, "report": enter.report(view)}
 
@@ -100,7 +114,7 @@ class Work(Action):
                 ctx.event("effect", "reboot host", host=args["host"])
                 # The connection may end before the command's answer comes.
                 _try_to_reboot(host)
-            outcome["boot"] = _other_boot(ctx, args, boot)
+            outcome["boot"] = _rebooted(ctx, args, boot)
         return outcome
 
 
@@ -109,6 +123,18 @@ def _try_to_reboot(host: ssh.Host) -> None:
         host.run(["systemctl", "reboot"], timeout_s=30, root=True)
     except BlueWizardError:
         return
+
+
+def _rebooted(ctx: Context, args: Args, before: str) -> str:
+    """The boot after; a host that does not come back from its own reboot is restarted by its BMC, where it has one."""
+    if bmc.known(args["host"]) and not ctx.noted("restarted"):
+        try:
+            return _other_boot(ctx, {**args, "timeout_s": args["timeout_s"] / 2}, before)
+        except StepFailed:
+            ctx.note("restarted", True)
+            ctx.event("effect", "restart host by its BMC", host=args["host"])
+            bmc.reset(args["host"], "ForceRestart")
+    return _other_boot(ctx, args, before)
 
 
 def _other_boot(ctx: Context, args: Args, before: str) -> str:

@@ -12,7 +12,7 @@ from blue_wizard.maintain.actions import cordon
 from blue_wizard.reach.openstack import Cloud, client_command
 from blue_wizard.text import _
 
-__all__ = ["ColdMigrate", "carry"]
+__all__ = ["ColdMigrate", "carry", "revert"]
 
 _TIMEOUT_S = 1800.0
 _CONFIRM_S = 300.0
@@ -69,9 +69,7 @@ class ColdMigrate(Action):
         if now is None:
             return
         if now.vm_state == "resized":
-            ctx.event("effect", "revert cold migration", server=args["server"])
-            cloud.post("compute", f"/servers/{args['server']}/action", {"revertResize": None})
-            _settled(cloud, args, args["source"])
+            revert(ctx, cloud, args)
         elif now.host != args["source"]:
             cordon.open_again(ctx, args)
             carry(ctx, cloud, args, args["source"])
@@ -79,6 +77,13 @@ class ColdMigrate(Action):
     def by_hand(self, ctx: Context, args: Args, outcome: Outcome | None) -> str:
         """Bring it back."""
         return client_command(args["cloud"], "server", "migrate", "--host", args["source"], args["server"])
+
+
+def revert(ctx: Context, cloud: Cloud, args: Args) -> None:
+    """Bring a server whose cold migration is not confirmed back to `source`. Raises StepFailed."""
+    ctx.event("effect", "revert cold migration", server=args["server"])
+    cloud.post("compute", f"/servers/{args['server']}/action", {"revertResize": None})
+    _settled(cloud, args, args["source"])
 
 
 def carry(ctx: Context, cloud: Cloud, args: Args, dest: str, *, after: int | None = None) -> dict[str, object]:

@@ -8,7 +8,7 @@ from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import poll
 from blue_wizard.maintain import moving, patient
 from blue_wizard.maintain.actions import cordon
-from blue_wizard.reach import computes
+from blue_wizard.reach import bmc, computes
 from blue_wizard.text import _
 
 __all__ = ["Evacuate", "ForceDown", "Gone", "LetUp"]
@@ -23,7 +23,10 @@ def _force(args: Args, *, down: bool) -> None:
 
 @action("nova.service.force-down")
 class ForceDown(Action):
-    """args: cloud, host, service. The answer to its question has to be the host's name, by who has made sure that it is off."""
+    """args: cloud, host, service, bmc (its BMC is asked for the proof that it is off).
+
+    Without a BMC the answer to its question has to be the host's name, by who has made sure that it is off.
+    """
 
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
         """Nova is told already."""
@@ -31,7 +34,11 @@ class ForceDown(Action):
 
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Tell Nova that it is down. Raises StepFailed when that was not confirmed, or the host gives a sign of life."""
-        if (ctx.answer() or "").strip() != args["host"]:
+        if args.get("bmc"):
+            state = bmc.power_state(args["host"])
+            if state != bmc.OFF:
+                raise StepFailed(_("{host} is not off: its BMC says {state}.").format(host=args["host"], state=state))
+        elif (ctx.answer() or "").strip() != args["host"]:
             raise StepFailed(_("It was not confirmed by its name that {host} is off.").format(host=args["host"]))
         if cordon.service_of(args).up:
             raise StepFailed(_("nova-compute on {host} answers: it is not dead.").format(host=args["host"]))

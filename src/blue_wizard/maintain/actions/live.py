@@ -84,6 +84,9 @@ class Begin(Action):
         if now is None:
             return {"gone": True}
         before = ctx.noted("before")
+        if now.vm_state == "resized":
+            # A cold migration that waits for its confirmation; see `do`.
+            return None
         if now.host != args["source"]:
             record = _record(cloud, args["server"], before) if before is not None else None
             return {"away": now.host, "ours": before is not None, "migration": record.id if record else None}
@@ -94,15 +97,24 @@ class Begin(Action):
         return {"migration": flight.id, "ours": True, "adopted": True}
 
     def do(self, ctx: Context, args: Args) -> Outcome:
-        """Ask Nova, and wait for the record of the migration."""
+        """Ask Nova, and wait for the record of the migration. Who was shut down by its owner meanwhile is moved cold."""
         cloud = patient.connect(args["cloud"], ctx)
-        probes.begin(ctx.job_id, cloud, args["server"])
         noted = ctx.noted("before")
-        if noted is not None and (asked := _asked_before(ctx, cloud, args, noted)):
+        asked = _asked_before(ctx, cloud, args, noted) if noted is not None else None
+        if asked is not None and asked.kind == "live-migration":
+            probes.begin(ctx.job_id, cloud, args["server"])
             return {"migration": asked.id, "ours": True, "adopted": True}
-        before = _newest(cloud, args["server"])
+        # Its owner may be rebooting it just now.
+        now = _rested(ctx, cloud, args)
+        if now is None:
+            return {"gone": True}
+        before = _newest(cloud, args["server"]) if asked is None else noted
         ctx.note("before", before)
-        record = _ask(ctx, cloud, args, args["dest"], before, force=False)
+        if now.vm_state in {"stopped", "resized"}:
+            moved = cold.carry(ctx, cloud, args, args["dest"], after=before)
+            return {"away": moved["host"], "ours": True, "migration": moved["migration"]}
+        probes.begin(ctx.job_id, cloud, args["server"])
+        record = _ask(ctx, cloud, args, args["dest"], before, force=bool(args.get("unscheduled")))
         return {"migration": record.id, "ours": True, "asked": time.time()}
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
@@ -295,6 +307,9 @@ def come_home(ctx: Context, args: Args) -> None:
     now = _rested(ctx, cloud, args)
     if now is None:
         return
+    if now.vm_state == "resized":
+        cold.revert(ctx, cloud, args)
+        return
     torn.only_where_nova_says(ctx, cloud, args, now)
     if now.host == args["source"]:
         return
@@ -327,7 +342,7 @@ def carry(ctx: Context, cloud: Cloud, args: Args, source: str, dest: str) -> Non
 
     Raises StepFailed. A disabled host is only reached past the scheduler (`force`, in microversions 2.30 to 2.67).
     """
-    closed = any(s.host == dest and not s.enabled for s in site.services(cloud))
+    closed = bool(args.get("unscheduled")) or any(s.host == dest and not s.enabled for s in site.services(cloud))
     before = _newest(cloud, args["server"])
     record = _ask(ctx, cloud, args, dest, before, force=closed)
     way = {**args, "source": source, "dest": dest}
