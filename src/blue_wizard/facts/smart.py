@@ -54,4 +54,4 @@ def _signs(told: Mapping[str, Any]) -> Iterator[str]:
     if int(nvme.get("media_errors") or 0):
         yield _("SMART: {count} errors were not corrected").format(count=int(nvme["media_errors"]))
     if int(nvme.get("percentage_used") or 0) >= 100:
-        yield _("SMART: {percent} % of its rated life is used").format(percent=int(nvme["percentage_used"]))
+        yield _("SMART: {percent} percent of its rated life is used").format(percent=int(nvme["percentage_used"]))
