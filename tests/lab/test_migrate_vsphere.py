@@ -174,7 +174,7 @@ def test_copied_while_it_runs_and_nothing_that_was_acknowledged_is_lost(
     assert ways
     assert all(("export lease" in w) is (read == "lease") for w in ways)
 
-    site.bw("migrate", "run", wave, "--yes", "--hold", "--detach", code=None)
+    site.bw("migrate", "run", wave, "--yes", "--detach")
     end = time.monotonic() + 240
     while not (view := json.loads(site.bw("migrate", "status", wave, "-o", "json", code=None).stdout)[0])["gate"]:
         assert not view["ended"], view
