@@ -13,12 +13,13 @@ from lab.site import CACHE
 
 RECIPES: dict[str, Callable[[Path], None]] = {
     "tiny": tiny.build,
+    "diary": lambda out: tiny.build(out, diary=True),
     "debian": debian.build,
     "windows": windows.build,
     "physical": physical.build,
     "debian-legacy": lambda out: debian.build(out, modules="legacy"),
 }
-MODULES = {"tiny": tiny, "windows": windows, "physical": physical}
+MODULES = {"tiny": tiny, "diary": tiny, "windows": windows, "physical": physical}
 """The modules of the recipes that are not `debian`'s."""
 
 

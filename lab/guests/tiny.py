@@ -42,6 +42,7 @@ while :; do nc -l -p 22 -e /bin/echo SSH-2.0-lab; done &
 for e in /dev/input/event*; do
     (dd if=$e bs=24 count=1 of=/dev/null 2>/dev/null && { echo "LAB: power button"; poweroff -f; }) &
 done
+[ ! -e /diary ] || sh /diary &
 cd /sys/block
 for b in vd? sd? hd?; do
     [ -e $b ] || continue
@@ -66,9 +67,25 @@ case $1 in bound|renew)
 esac
 """
 
+# One record after the other goes onto the second disk; what the console tells of is on the disk. Each is written once more
+# somewhere in the disk's other half, so that what changes lies scattered.
+DIARY = """#!/bin/busybox sh
+while [ ! -e /dev/vdb ]; do sleep 0.1; done
+last=$(head -c 33554432 /dev/vdb | tr -d '\\000' | tail -n 1 | cut -d' ' -f2)
+n=$((${last:--1} + 1))
+while :; do
+    text="diary $n $(cat /proc/sys/kernel/random/uuid)"
+    line="$text $(echo "$text" | sha256sum | cut -c1-64)"
+    echo "$line" | dd of=/dev/vdb bs=4096 seek=$n conv=notrunc,fsync 2>/dev/null && echo "LAB: wrote $n"
+    echo "$line" | dd of=/dev/vdb bs=4096 seek=$((8192 + n * 37 % 8192)) conv=notrunc 2>/dev/null
+    n=$((n + 1))
+    usleep 50000
+done
+"""
 
-def build(out: Path) -> None:
-    """Write the tiny guest's raw disk to `out`."""
+
+def build(out: Path, *, diary: bool = False) -> None:
+    """Write the tiny guest's raw disk to `out`; with `diary` it writes to its second disk all the time."""
     version, kernel = disk.kernel()
     with tempfile.TemporaryDirectory() as scratch:
         tree, root = Path(scratch) / "initrd", Path(scratch) / "root"
@@ -76,7 +93,7 @@ def build(out: Path) -> None:
         root.mkdir()
         shutil.copy("/bin/busybox", tree / "bin" / "busybox")
         _modules(version, tree)
-        for name, text in (("init", INIT), ("lease", LEASE)):
+        for name, text in (("init", INIT), ("lease", LEASE), *([("diary", DIARY)] if diary else [])):
             (tree / name).write_text(text)
             (tree / name).chmod(0o755)
         (tree / "modules").write_text("\n".join(MODULES) + "\n")

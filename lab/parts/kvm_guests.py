@@ -1,4 +1,5 @@
-"""The stand-alone KVM host's networks and guests: `shop` (Debian, running), `tiny1` (stopped), `tiny2` (running)."""
+"""The stand-alone KVM host's networks and guests: `shop` (Debian, running), `tiny1` (stopped), `tiny2` (running), and `diary`
+(stopped; once started it writes to its second disk all the time)."""
 
 from __future__ import annotations
 
@@ -44,6 +45,7 @@ GUESTS = {
         Guest("shop", 1, "debian", 512, ("default", "backend"), data=512 << 20),
         Guest("tiny1", 2, "tiny", 128, ("default",), running=False),
         Guest("tiny2", 3, "tiny", 128, ("default", "backend"), data=64 << 20),
+        Guest("diary", 4, "diary", 128, ("default",), data=64 << 20, running=False),
     )
 }
 
@@ -121,11 +123,12 @@ def _disks(guest: Guest) -> None:
     if guest.data and not data.exists():
         raw = data.with_suffix(".raw")
         run(["truncate", "-s", str(guest.data), raw])
-        run(["mke2fs", "-q", "-F", "-t", "ext4", "-L", "data", raw])
-        with raw.open("r+b") as f:
-            # Something to find again in the middle of the disk, between holes.
-            f.seek(guest.data // 2 + 12345)
-            f.write((MARKER + guest.name.encode()) * 5000)
+        if guest.recipe != "diary":
+            run(["mke2fs", "-q", "-F", "-t", "ext4", "-L", "data", raw])
+            with raw.open("r+b") as f:
+                # Something to find again in the middle of the disk, between holes.
+                f.seek(guest.data // 2 + 12345)
+                f.write((MARKER + guest.name.encode()) * 5000)
         run(["qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2", raw, data])
         raw.unlink()
 

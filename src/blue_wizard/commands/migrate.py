@@ -102,7 +102,7 @@ def plan(
     output: OutputOption = "table",
 ) -> int:
     """Write a wave file."""
-    from blue_wizard.migrate import mapping, planning, site, wave
+    from blue_wizard.migrate import mapping, operation, planning, site, wave
     from blue_wizard.migrate.targets.common import ceph_access
     from blue_wizard.reach import openstack
     from blue_wizard.report.migrate import wave_table
@@ -130,6 +130,7 @@ def plan(
         power_off=power_off,
     )
     made, remarks = planning.make_wave(url, machines, found, wishes, lambda m: _look_inside(opened, m))
+    remarks += operation.warm_remarks(made, opened)
     wave.write(made, out)
     data = {"wave": str(out), **made.model_dump(mode="json"), "remarks": remarks}
     emit(data, output, lambda: wave_table(made, remarks, out))

@@ -45,7 +45,7 @@ from blue_wizard.migrate.wave import VmPlan, Wave
 from blue_wizard.reach import openstack
 from blue_wizard.text import _
 
-__all__ = ["OPERATION", "actions", "compile_waves", "plan_again", "staging_findings"]
+__all__ = ["OPERATION", "actions", "compile_waves", "plan_again", "staging_findings", "warm_remarks"]
 
 OPERATION = "migrate.wave"
 VM_OPERATION = "migrate.vm"
@@ -152,12 +152,19 @@ def _terms(source: Source, vm: VmPlan) -> Terms:
 def _warm_findings(wave: Wave, vm: VmPlan, source: Source) -> list[Finding]:
     """Can it be copied while it runs, into what the wave names?"""
     title = _("{vm}: it can be copied while it runs").format(vm=vm.name)
-    found = [Finding(title, False, reason) for reason in _terms(source, vm).blockers]
+    terms = _terms(source, vm)
+    found = [Finding(title, False, reason) for reason in terms.blockers]
     if vm.storage != "rbd":
         found.append(Finding(title, False, _("only into storage: rbd yet"), True))
     if wave.staging:
         found.append(Finding(title, False, _("not through a staging folder: leave staging out of the wave"), True))
-    return found
+    return found or [Finding(title, True, "; ".join(terms.notes))]
+
+
+def warm_remarks(wave: Wave, source: Source) -> list[str]:
+    """What a person should know of machines that are copied while they run: what is changed for it, what makes it slow."""
+    terms = [(vm.name, _terms(source, vm)) for vm in wave.vms if vm.warm]
+    return [f"{name}: {text}" for name, t in terms for text in (*t.blockers, *filter(None, [t.prepare]), *t.notes)]
 
 
 def _host_findings(wave: Wave, found: site.Site) -> list[Finding]:

@@ -199,10 +199,8 @@ class Kvm:
                 _("its points are read by root alone: log in to {host} as root").format(host=self._host.name)
             )
         if self._host.run(["virsh", "help", "backup-begin"]).status != 0:
-            blockers.append(_("libvirt on {host} knows no backups (it does from 6.0 on)").format(host=self._host.name))
+            blockers.append(_("libvirt on {host} knows no backups").format(host=self._host.name))
         notes = []
-        if self._snapshots(machine_id):
-            notes.append(_("it has snapshots, beside which libvirt tracks no changes: each round reads all of it"))
         for disk in self._domain(machine_id).disks:
             if disk.format not in _WITH_BITMAPS:
                 text = _("disk {disk} is {format}, in which no changes are tracked: each round reads all of it")
@@ -254,7 +252,7 @@ class Kvm:
                 if not checkpoint or not _TRACKING.search(e.message):
                     self._clean(owner, list(scratch.values()))
                     raise
-                why |= dict.fromkeys(incremental or checkpoint, _last_line(e.message))
+                why |= dict.fromkeys(incremental or checkpoint, _words(e.message))
                 if incremental:
                     # A checkpoint that is broken would stand in the way of the next one.
                     self._sweep(domain.name, owner, keep="", folder=folder)
@@ -404,9 +402,6 @@ class Kvm:
         script = 'b=$1; p=$2; shift 2; rm -f -- "$@"; for f in "$p".*; do [ "$f" = "$b" ] || rm -rf -- "$f"; done'
         self._host.check(["sh", "-c", script, "clean", but, f"{_SOCKETS}/{owner}", *scratch])
 
-    def _snapshots(self, machine_id: str) -> list[str]:
-        return libvirt_backup.parse_names(self._virsh("snapshot-list", machine_id, "--name"))
-
     def _names(self) -> list[str]:
         return libvirt_backup.parse_names(self._virsh("list", "--all", "--name"))
 
@@ -419,5 +414,5 @@ def _checkpoint(point: Json | None) -> str:
     return str((point or {}).get("checkpoint", ""))
 
 
-def _last_line(text: str) -> str:
-    return text.strip().splitlines()[-1].removeprefix("error: ")
+def _words(text: str) -> str:
+    return text.strip().splitlines()[-1].rpartition("error: ")[2]

@@ -205,7 +205,7 @@ def _full(means: Means, state: dict[str, Json], disk: WarmDisk, sums: _Sums) -> 
     ):
         path = means.journals("full", disk)
         identity = _identity(means, disk, target)
-        notes = _earlier(means, path, identity)
+        notes = _earlier(path, identity)
         if notes is None:
             target.make_blank()
             notes = Journal(path, identity)
@@ -269,13 +269,13 @@ def _fingerprint(ranges: Sequence[tuple[int, int]]) -> str:
     return hashlib.sha256(repr(list(ranges)).encode()).hexdigest()
 
 
-def _earlier(means: Means, path: Path, identity: Mapping[str, Json]) -> Journal | None:
+def _earlier(path: Path, identity: Mapping[str, Json]) -> Journal | None:
+    """The journal of an attempt that was killed; one of another point or target counts for nothing, and goes."""
     if not path.exists():
         return None
     try:
         return Journal(path, identity)
-    except OtherDisk as e:
-        means.tell("note", e.message)
+    except OtherDisk:
         journal.remove(path)
         return None
 
@@ -293,7 +293,7 @@ def _copy_ranges(
     path = means.journals(kind, disk)
     # Which ranges: what was noted for others counts for nothing.
     identity = {**_identity(means, disk, target), "point": state["point"], "ranges": _fingerprint(ranges)}
-    notes = _earlier(means, path, identity)
+    notes = _earlier(path, identity)
     if notes is None:
         notes = Journal(path, identity)
     with closing(notes):
