@@ -36,7 +36,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # Cheap first; what tears the lab down comes last.
-    rank = {"unit": 0, "formats": 1, "reach": 2, "diagnose": 2, "crash": 3, "lab": 4}
+    rank = {"unit": 0, "formats": 1, "reach": 2, "diagnose": 2, "kvm": 2, "crash": 3, "lab": 4}
     items.sort(key=lambda i: (rank.get(i.path.relative_to(ROOT / "tests").parts[0], 0), "lifecycle" in i.path.name))
     if not config.getoption("--whole"):
         dropped = [i for i in items if i.get_closest_marker("slow")]
