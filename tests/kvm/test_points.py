@@ -19,7 +19,7 @@ from blue_wizard.migrate.warm.budget import Round
 from blue_wizard.migrate.warm.rounds import Means, WarmDisk, fresh_state, run_round
 from tests.unit.migrate.transfer.disks import Disk
 
-from .conftest import Guest
+from .conftest import Guest, until
 
 OWNER = "blue-wizard-job1.1"
 RECORD = 4096
@@ -122,6 +122,7 @@ def test_nothing_that_was_told_is_lost(guest: Guest) -> None:
     guest.writes_on()
     copy.killed_in_a_round(1)
     guest.host.virsh("domjobabort", "own")
+    until(lambda: not guest.source.point_stands("own", copy.state["point"]), "the backup to end")
     copy.round()
     assert [t for t in copy.told if "is gone" in t]
 
