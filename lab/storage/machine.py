@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from lab.storage.qmp import Qmp
 _BAD = "".join(f'[inject-error]\nevent = "none"\niotype = "{kind}"\nerrno = "5"\n' for kind in ("read", "write"))
 _SLOW = {"iops-total": 5, "iops-total-max": 0, "iops-size": 4096}
 _FAST = {"iops-total": 0}
+_MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,20 @@ DRIVES = (
 )
 
 
+def _data(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """The parts of a file that are not holes, in whole MiB: where a hole ends is the file system's affair."""
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError:
+            return
+        end = min(size, -(-os.lseek(fd, start, os.SEEK_HOLE) // _MIB) * _MIB)
+        start = max(at, start // _MIB * _MIB)
+        yield start, end
+        at = end
+
+
 @dataclass(frozen=True)
 class Machine:
     """Where a machine keeps its files, and how it is reached."""
@@ -67,6 +83,20 @@ class Machine:
     def file(self, drive: Drive) -> Path:
         """The file that holds a disk's content; it outlives the disk's being pulled."""
         return self.folder / "disks" / f"{drive.serial}.raw"
+
+    def fingerprint(self, drive: Drive, *, whole: bool) -> str:
+        """SHA-256 over all that a disk holds; or, of one that is written to, over its first and last MiB: its tables and labels."""
+        hashed = hashlib.sha256()
+        with self.file(drive).open("rb") as f:
+            size = f.seek(0, os.SEEK_END)
+            for start, end in _data(f.fileno(), size) if whole else ((0, _MIB), (size - _MIB, size)):
+                for at in range(start, end, _MIB):
+                    f.seek(at)
+                    block = f.read(min(_MIB, end - at))
+                    # A hole that was filled with zeros is the same disk.
+                    if block.strip(b"\0"):
+                        hashed.update(f"{at}:".encode() + block)
+        return hashed.hexdigest()
 
     def pid(self) -> int | None:
         """Its process; None when it is off."""

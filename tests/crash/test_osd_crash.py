@@ -22,6 +22,8 @@ from blue_wizard.jobs.model import Plan, State
 from tests.storage import build, seam
 from tests.storage.runner import Bench, bench, change_disk
 from tests.storage.site import State as Played
+from tests.storage.site import disk, insert, pull
+from tests.unit.disks.test_several import both_back, change_ssd, dead_ssd
 from tests.unit.disks.test_whole import back, returnable, same
 
 __all__ = ["bench"]
@@ -166,6 +168,53 @@ def test_killed(
     assert state is State.DONE, client.show(job)
     same(b)
     assert Ledger().audit().faults == ()
+
+
+@pytest.mark.parametrize("what", ["device", pytest.param("queue", marks=pytest.mark.slow)])
+def test_several_in_a_worker(
+    site: Callable[[str, str], tuple[Bench, Plan]], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """A shared SSD, and two failed disks of a host: children, claims and questions of the real engine; killed on the way."""
+    b, _plan = site("kolla-ssd", "rebuild")
+    with b.site.change() as state:
+        if what == "device":
+            state.clear()
+            state.update(dead_ssd("kolla-ssd"))
+        else:
+            for serial in (build.FAILED, build.NEIGHBOUR):
+                build.fail(state, serial)
+            for box in state["hosts"]["stor1"]["boxes"].values():
+                box["running"] = False
+    b.again()
+    b.allowed = (build.NEIGHBOUR, build.SSD, "SN-NEW4", "SN-FRESH")
+    plan = b.plan_shared(build.SSD) if what == "device" else b.plan(3, 4)
+    monkeypatch.setenv("BW_SITE_KILL", "bootstrap:during")
+    job = client.submit(plan, approved=True)
+
+    def drive() -> State:
+        client.ensure_worker()
+        while True:
+            state = client.wait(job)
+            gate = client.show(job)["gate"]
+            if gate is None:
+                return state
+            with b.site.change() as played:
+                if what == "device":
+                    change_ssd(played)
+                elif "Swap the disk" in gate["question"]:
+                    mine = next(s for s in (build.FAILED, build.NEIGHBOUR) if s in gate["question"])
+                    slot, new = ("1", "SN-NEW") if mine == build.FAILED else ("2", "SN-NEW4")
+                    if mine in played["hosts"]["stor1"]["slots"].values():
+                        pull(played, "stor1", mine)
+                        insert(played, "stor1", slot, disk(new))
+            client.answer(job, "done" if "Swap the disk" in gate["question"] else "yes")
+
+    with pytest.raises(client.WorkerGone):
+        drive()
+    assert drive() is State.DONE, client.show(job)
+    both_back(b)
+    report = client.show(job, report=True)["report"]
+    assert sorted(o["osd"] for o in report["osds"]) == [3, 4]
 
 
 def test_seam_is_read() -> None:

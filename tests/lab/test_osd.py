@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from lab.parts import storage_vm
+
 from .conftest import Lab
 
 pytestmark = pytest.mark.lab
@@ -102,6 +104,19 @@ class Storage:
     def flags(self) -> set[str]:
         return set(self.ceph("osd", "dump")["flags_set"])
 
+    def others(self, disk: str) -> dict[str, str]:
+        """What every other disk of the machine holds: all of an idle one; of one that an OSD writes to, its tables and labels.
+
+        The shared SSD is left out: one of its slots is the OSD's own, and `journal_guids` tells of the others.
+        """
+        machine = storage_vm.machine()
+        count = "echo $(lsblk -dn -o SERIAL /dev/$d) $(lsblk -nr -o NAME /dev/$d | wc -l)"
+        names = self.on(f"for d in $(lsblk -dn -o NAME | grep ^sd); do {count}; done")
+        # One that has no partition and no volume is nobody's.
+        used = {line.split()[0] for line in names.splitlines() if int(line.split()[1]) > 1}
+        drives = [d for d in machine.drives() if d.name not in {disk, "ssd7"}]
+        return {d.serial: machine.fingerprint(d, whole=d.serial not in used) for d in drives}
+
     def journal_guids(self) -> list[str]:
         return sorted(self.on("lsblk -nr -o PARTUUID /dev/sdd; lvs --noheadings -o lv_uuid ceph-db").split())
 
@@ -147,6 +162,7 @@ def test_replace(storage: Storage, tmp_path: Path, beats: Path, name: str) -> No
     lab, style = Lab(env=storage.lab.env, state=tmp_path / "state"), STYLES[name]
     osd = _made(storage, style)
     before, slots, flags = storage.node(osd), storage.journal_guids(), storage.flags()
+    others = storage.others(style.disk)
     lab.run("disk", "sto1", "fail", style.disk)
     storage.wait("it to be down", lambda: not storage.is_up(osd))
     (row,) = [r for r in lab.json("osd", "list", code=1) if r["id"] == osd]
@@ -167,6 +183,7 @@ def test_replace(storage: Storage, tmp_path: Path, beats: Path, name: str) -> No
     assert view["state"] == "done"
     assert storage.node(osd) == before
     assert storage.journal_guids() == slots
+    assert storage.others(style.disk) == others, "another disk of the machine holds something else"
     assert storage.flags() == flags
     assert storage.clean()
     assert storage.is_up(osd)

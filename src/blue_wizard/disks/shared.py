@@ -20,6 +20,7 @@ from blue_wizard.text import _
 __all__ = ["Member", "find", "foreign", "frame", "holds"]
 
 _MIB = 1 << 20
+_JOURNAL = "45b0969e-9b03-4f30-b4c6-b4b80ceff106"
 _FIRST = ("stop", "out", "safe")
 
 
@@ -59,8 +60,15 @@ def foreign(disk: Disk, host: HostDisks, members: Sequence[Member]) -> str:
     for number, lv in sorted(held.items()):
         if number not in ids and any(host.disk_of(d) == disk for d in lv.devices):
             found.append(f"{lv.path} (osd.{number})")
-    found += [f"{p.path} ({p.label})" for p in disk.parts if p.path not in mine and p.label.startswith("KOLLA_CEPH_")]
-    return ", ".join(found)
+    for p in disk.parts:
+        # A journal that nobody is known to own may be that of an OSD whose disk can't be read just now.
+        content = p.kind == _JOURNAL or p.label.startswith("KOLLA_CEPH_") or p.fstype not in {"", "LVM2_member"}
+        if p.path not in mine and p.path not in mounts and (content or mapper_names(p.path)):
+            found.append(f"{p.path} ({p.label or p.fstype or '-'})")
+    groups = {names[0] for m in members for p in m.parts if (names := mapper_names(p.path))}
+    if len(groups) > 1 or (groups and any(not mapper_names(p.path) for m in members for p in m.parts)):
+        found.append(_("volumes of several groups, or volumes and partitions, which this version does not make anew"))
+    return ", ".join(dict.fromkeys(found))
 
 
 def frame(disk: Disk, members: Sequence[Member]) -> tuple[Step, ...]:
@@ -114,10 +122,10 @@ def _partitions(view: View, parts: Sequence[Part]) -> tuple[Step, ...]:
 
 
 def _volumes(view: View, volumes: Sequence[tuple[Part, tuple[str, str]]]) -> tuple[Step, ...]:
-    groups = sorted({vg for _p, (vg, _lv) in volumes})
+    group = volumes[0][1][0]
     commands = [b.host("wipefs", "-a", "<new-disk>", why=_("its content was judged at the swap"))]
     # Of the old group only the kernel may still know something; LVM can't read it any more.
-    commands += [b.host("vgcreate", "-y", vg, "<new-disk>", timeout_s=120) for vg in groups[:1]]
+    commands.append(b.host("vgcreate", "-y", group, "<new-disk>", timeout_s=120))
     commands += [
         b.host(
             "lvcreate",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from blue_wizard.errors import Refused
+from blue_wizard.jobs import client
 from tests.storage import build
 from tests.storage.build import FAILED, NEIGHBOUR, SSD
 from tests.storage.cluster import target
@@ -89,6 +90,23 @@ def test_what_else_is_on_it(bench: Make) -> None:
     b = bench(state)
     with nothing_touched(b), pytest.raises(Refused, match="/srv"):
         b.plan_shared(SSD)
+
+
+def test_a_journal_of_nobody(bench: Make) -> None:
+    """It may be that of an OSD whose own disk can't be read: swapping the SSD would kill it."""
+    state = dead_ssd("rdo-ssd")
+    state["disks"][SSD]["parts"].append({**state["disks"][SSD]["parts"][0], "n": 9, "uuid": "j-9", "content": None})
+    b = bench(state)
+    with nothing_touched(b), pytest.raises(Refused, match="ceph journal"):
+        b.plan_shared(SSD)
+
+
+def test_two_operators(bench: Make) -> None:
+    b = bench(dead_ssd("kolla-ssd"))
+    first = client.submit(b.plan_shared(SSD), approved=False)
+    for again in (lambda: b.plan_shared(SSD), lambda: b.plan(3, 4)):
+        with nothing_touched(b), pytest.raises(Refused, match=first):
+            client.submit(again(), approved=False)
 
 
 def test_a_disk_that_is_nobodys(bench: Make) -> None:

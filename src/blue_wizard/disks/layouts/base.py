@@ -420,7 +420,7 @@ def _lights(view: View, what: str) -> list[Command]:
     ids = dict(p.split("=", 1) for p in view.osd.metadata.get("device_ids", "").split(",") if "=" in p)
     mine = [i for i in ids.values() if view.identity.serial and i.endswith(view.identity.serial)]
     if mine and view.cluster.number >= _NAUTILUS:
-        ways.append(ceph("device", "light", "on" if what == "on" else "off", mine[0], "ident", ok="any"))
+        ways.append(ceph("device", "light", "on" if what == "on" else "off", mine[0], "ident", ok="any", timeout_s=30))
     return ways
 
 
