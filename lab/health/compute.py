@@ -136,7 +136,9 @@ def _(g: Ground) -> list[Change]:
     note="a process that calls itself QEMU and sleeps",
 )
 def _(g: Ground) -> list[Change]:
-    command = f'bash -c "exec -a qemu-system-x86_64 python3 -c \\"import time; time.sleep(3600)\\" -uuid {g.id}"'
+    command = (
+        f'bash -c "exec -a qemu-system-x86_64 /usr/bin/python3 -c \\"import time; time.sleep(3600)\\" -uuid {g.id}"'
+    )
     return [process("cmp1", "bw-guest", command)]
 
 

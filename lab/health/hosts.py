@@ -126,7 +126,10 @@ def _(_: Ground) -> list[Change]:
     one = "import ctypes, os; c = ctypes.CDLL(None); c.vfork() or c.pause()"
     return [
         process(
-            "cmp1", f"bw-stuck{n}", f'python3 -c "{one}"', "" if n < 5 else "[ $(ps -eo state= | grep -c D) -ge 5 ]"
+            "cmp1",
+            f"bw-stuck{n}",
+            f'/usr/bin/python3 -c "{one}"',
+            "" if n < 5 else "[ $(ps -eo state= | grep -c D) -ge 5 ]",
         )
         for n in range(6)
     ]

@@ -76,11 +76,9 @@ def _(g: Ground) -> list[Change]:
 
 @planting("tap-of-nothing", check="cross.tap-of-nothing", object="{short}")
 def _(g: Ground) -> list[Change]:
-    return [_card("cmp1", f"tap{g.id[:11]}", "dummy")]
-
-
-def _card(host: str, name: str, kind: str) -> Change:
-    return Change(host, f"ip link add {name} type {kind}", f"[ ! -e /sys/class/net/{name} ] || ip link del {name}")
+    name = f"tap{g.id[:11]}"
+    undo = f"[ ! -e /sys/class/net/{name} ] || ip link del {name}"
+    return [Change("cmp1", f"ip tuntap add dev {name} mode tap", undo)]
 
 
 @planting(
