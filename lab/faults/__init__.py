@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FAULTS: dict[str, Fault] = {}
 KINDS = ("hybrid", "ovsfw", "vlan-hybrid", "vlan-ovsfw")
 """Port kinds: the firewall driver of the server's host, on VXLAN unless it says vlan."""
-SEGMENTS = ("guest", "tap", "qbr", "qvb", "compute-ovs", "wire", "network-ovs", "dhcp")
+SEGMENTS = ("guest", "tap", "qbr", "qvb", "compute-ovs", "wire", "network-ovs", "dhcp", "router")
 """What lies between one place where a packet can be captured and the next, named by where it begins."""
 VERDICTS = ("lost", "ok", "unknown")
 
@@ -55,7 +55,8 @@ class Fault:
     {qvo}, {dhcp_tap}, ...). `hop`: where the cause lies. `segments`: where the packet is lost, any of them. `look`:
     `packet` when no state of any host shows it, and only a packet does. `also`: codes that say the same. `restores`:
     `exact` (every dump is as before), `shape` (but for numbers that OpenStack gives anew) or `function` (OpenStack
-    made the objects anew). `note`: what an agent would do about it, and what is done against that.
+    made the objects anew). `to`: where the diagnosis is to follow a packet (``ADDRESS PROTOCOL``, filled in like `object`), "" for
+    DHCP. `note`: what an agent would do about it, and what is done against that.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Fault:
     also: tuple[str, ...] = ()
     restores: str = "exact"
     note: str = ""
+    to: str = ""
 
 
 def fault(
@@ -88,6 +90,7 @@ def fault(
     also: tuple[str, ...] = (),
     restores: str = "exact",
     note: str = "",
+    to: str = "",
 ) -> Callable[[Callable[[Target], list[Change]]], Callable[[Target], list[Change]]]:
     """Register the function that plans a fault; the family is its module's name.
 
@@ -102,7 +105,7 @@ def fault(
         for row, kinds in rows.items():
             assert row not in FAULTS, row
             FAULTS[row] = Fault(row, family, kinds, code, hop, segments, direction if verdict == "lost" else "", object, plan,
-                                verdict, look, also, restores, note)  # fmt: skip
+                                verdict, look, also, restores, note, to)  # fmt: skip
         return plan
 
     return register

@@ -201,9 +201,9 @@ def address_gone(t: Target, host: str, device: str, address: str, netns: str = "
     return Change(host, do, "\n".join([*undo, *_routes(t, host, ip, device)]))
 
 
-def rules_gone(t: Target, host: str, chain: str, where: str, *, table: str = "filter") -> Change:
+def rules_gone(t: Target, host: str, chain: str, where: str, *, table: str = "filter", netns: str = "") -> Change:
     """Rules of an iptables chain that have the pattern `where` are deleted; each comes back to its place."""
-    ipt = f"iptables -w 10 -t {table}"
+    ipt = f"{f'ip netns exec {netns} ' if netns else ''}iptables -w 10 -t {table}"
     lines = [x for x in t.sh(host, f"{ipt} -S {chain}").splitlines() if x.startswith("-A ")]
     hit = [(n, x.removeprefix(f"-A {chain} ")) for n, x in enumerate(lines, 1) if re.search(where, x)]
     if not hit:

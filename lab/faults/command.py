@@ -10,7 +10,7 @@ from lab.faults import Fault, journal, load, named
 from lab.faults.target import Target, connect, targets
 from lab.run import LabError
 
-SHOWN = ("name", "family", "on", "verdict", "code", "hop", "segments", "direction", "object", "look")
+SHOWN = ("name", "family", "on", "verdict", "code", "hop", "segments", "direction", "object", "look", "to")
 
 
 def show(form: str) -> None:

@@ -41,7 +41,9 @@ sysctl -e net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables
 for n in $(ls /run/netns); do
     echo "# namespace $n"; links "-n $n"
     ip netns exec $n iptables-save | rules
+    ip netns exec $n sysctl net.ipv4.ip_forward
 done
+for p in $(pgrep -x haproxy); do sed -n 's/^State:.\([TZ]\).*/haproxy \1/p' /proc/$p/status 2>&1; done
 echo "# daemons"
 for f in /run/lab/*.pid; do echo "$(basename $f) $(sed -n 's/^State:.\([TZ]\).*/\1/p' /proc/$(cat $f)/status 2>&1)"; done
 for d in @STATE@/hosts/$(hostname)/neutron/dhcp/*; do

@@ -23,6 +23,9 @@ def shell(place: str, script: str) -> str:
 class Target:
     """One port. `segment`: VNI or VLAN ID on the wire; `host`, `net`: where the server and its DHCP server run.
 
+    `router` is the one at the network's gateway address ("" where there is none), with its ports there and on the external network;
+    `floating` the port's floating IP.
+
     `sh` runs a script on a host; tests put another one there.
     """
 
@@ -40,6 +43,12 @@ class Target:
     net: str
     dhcp_port: str
     dhcp_agent: str
+    router: str = ""
+    gateway_port: str = ""
+    outer_port: str = ""
+    gateway: str = ""
+    floating: str = ""
+    dhcp_address: str = ""
     sh: Callable[[str, str], str] = field(default=shell, repr=False, compare=False)
 
     @property
@@ -76,6 +85,20 @@ class Target:
     @property
     def dhcp_tap(self) -> str:
         return f"tap{self.dhcp_port[:11]}"
+
+    @property
+    def qr(self) -> str:
+        """The router's device on the port's network."""
+        return f"qr-{self.gateway_port[:11]}"
+
+    @property
+    def qg(self) -> str:
+        """The router's device on the external network."""
+        return f"qg-{self.outer_port[:11]}"
+
+    @property
+    def router_space(self) -> str:
+        return f"qrouter-{self.router}"
 
     @property
     def namespace(self) -> str:
@@ -118,6 +141,12 @@ class Target:
             "edge",
             "dhcp_tap",
             "namespace",
+            "qr",
+            "qg",
+            "router_space",
+            "gateway",
+            "floating",
+            "dhcp_address",
         )
         return {n: str(getattr(self, n)) for n in found} | {
             "to_net": self.tunnel_to(self.net),
@@ -154,6 +183,10 @@ def _target(cloud: Any, server: Any, port: Any) -> Target:
     agents = list(cloud.network.network_hosting_dhcp_agents(network.id))
     dhcp = list(cloud.network.ports(network_id=network.id, device_owner="network:dhcp"))
     host = server.compute_host
+    gates = list(cloud.network.ports(network_id=network.id, device_owner="network:router_interface"))
+    router = gates[0].device_id if gates else ""
+    outer = list(cloud.network.ports(device_id=router, device_owner="network:router_gateway")) if router else []
+    floating = list(cloud.network.ips(port_id=port.id))
     return Target(
         server=server.id,
         instance=server.instance_name,
@@ -169,4 +202,10 @@ def _target(cloud: Any, server: Any, port: Any) -> Target:
         net=agents[0].host if agents else "net1",
         dhcp_port=dhcp[0].id if dhcp else "",
         dhcp_agent=agents[0].id if agents else "",
+        router=router,
+        gateway_port=gates[0].id if gates else "",
+        outer_port=outer[0].id if outer else "",
+        gateway=gates[0].fixed_ips[0]["ip_address"] if gates else "",
+        floating=floating[0].floating_ip_address if floating else "",
+        dhcp_address=dhcp[0].fixed_ips[0]["ip_address"] if dhcp and dhcp[0].fixed_ips else "",
     )

@@ -20,6 +20,8 @@ _OVS = {
     "compute-nic": "wire",
     "dhcp-port": "dhcp",
     "dhcp-server": "dhcp",
+    "gateway-port": "router",
+    "router": "router",
 }
 _ORDER = (
     "guest",
@@ -37,6 +39,11 @@ _ORDER = (
     "network-br-int",
     "dhcp-port",
     "dhcp-server",
+    "gateway-port",
+    "router",
+    "out-port",
+    "metadata-proxy",
+    "dns-server",
 )
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from lab.faults import KINDS, Fault, journal, load
+from lab.faults import KINDS, Fault, journal, load, places
 from lab.faults.command import choose
 from lab.faults.dumps import differences, dumps
 from lab.faults.target import Target, connect, targets
@@ -58,6 +58,9 @@ NETWORKS = {
     ),
 }
 IMAGE = "netdiag-tiny"
+ROUTER = "netdiag"
+# One with a floating IP, the others leave with the router's address.
+FLOATING = "netdiag-ovsfw"
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +95,11 @@ def _make(cloud: Any, folder: Path) -> None:
         if networks[name] is None:
             networks[name] = cloud.network.create_network(name=name, **provider)
             cloud.network.create_subnet(name=name, network_id=networks[name].id, cidr=cidr, ip_version=4)
+    external = cloud.network.find_network("external")
+    if cloud.network.find_router(ROUTER) is None:
+        router = cloud.network.create_router(name=ROUTER, external_gateway_info={"network_id": external.id})
+        for name in NETWORKS:
+            cloud.network.add_interface_to_router(router, subnet_id=cloud.network.find_subnet(name).id)
     flavor = cloud.compute.find_flavor("m1.nano")
     for name, (host, nets) in SERVERS.items():
         if cloud.compute.find_server(name) is None:
@@ -121,14 +129,29 @@ def _make(cloud: Any, folder: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, f"{name} has no address: {done.stderr}"
+    (port,) = cloud.network.ports(device_id=cloud.compute.find_server(FLOATING).id)
+    if not list(cloud.network.ips(port_id=port.id)):
+        cloud.network.create_ip(floating_network_id=external.id, port_id=port.id)
+    target = next(t for t in targets(cloud, FLOATING))
+    nat = f"ip netns exec {target.router_space} iptables -t nat -S | grep -q {target.floating}"
+    places.until(
+        target.net, f"{nat} && ip -n {target.router_space} addr show dev {target.qg} | grep -q {target.floating}", 60
+    )
 
 
 def _remove(cloud: Any) -> None:
     servers = [s for s in map(cloud.compute.find_server, SERVERS) if s]
+    for port in [p for s in servers for p in cloud.network.ports(device_id=s.id)]:
+        for address in cloud.network.ips(port_id=port.id):
+            cloud.network.delete_ip(address.id)
     for server in servers:
         cloud.compute.delete_server(server.id)
     for server in servers:
         cloud.compute.wait_for_delete(server, wait=120)
+    if router := cloud.network.find_router(ROUTER):
+        for port in cloud.network.ports(device_id=router.id, device_owner="network:router_interface"):
+            cloud.network.remove_interface_from_router(router, port_id=port.id)
+        cloud.network.delete_router(router.id)
     for name in NETWORKS:
         if network := cloud.network.find_network(name):
             for port in cloud.network.ports(network_id=network.id):
@@ -152,10 +175,16 @@ def matrix(request: pytest.FixtureRequest) -> Iterator[list[Judged]]:
         print(f"\nseed {SEED}\n{text}")
 
 
-def _diagnose(lab: Lab, server: str, mode: str) -> tuple[dict[str, Any], float]:
-    """The document of one diagnosis as a user gets it, and the seconds that it took from command to answer."""
+def _diagnose(lab: Lab, server: str, mode: str, to: str = "") -> tuple[dict[str, Any], float]:
+    """The document of one diagnosis as a user gets it, and the seconds that it took from command to answer.
+
+    `to`: an address and a protocol, "" for DHCP.
+    """
     began = time.monotonic()
     flags = ["--inject"] if mode == "inject" else []
+    if to:
+        address, protocol = to.split()
+        flags += ["--to", address, "--protocol", protocol]
     done = lab.bw("diagnose", "network", server, *flags, "-o", "json", code=None, timeout=180)
     seconds = time.monotonic() - began
     assert done.returncode in (0, 1), f"exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
@@ -185,11 +214,14 @@ def test_fault(
     target = choose(fault, targets(connect(), server))
     wanted = MODES if request.config.getoption("--whole") else [SAMPLE[fault.name]]
     modes = [m for m in wanted if m == "inject" or fault.look == "state"] or ["inject"]
+    if fault.to:
+        # No packet of our own goes to an address.
+        modes = ["read"]
     rows = []
     journal.inject(fault, target)
     try:
         for mode in modes:
-            document, seconds = _diagnose(lab, target.server, mode)
+            document, seconds = _diagnose(lab, target.server, mode, fault.to.format(**target.names()))
             rows.append(judge(fault, target, document, mode=mode, seconds=seconds))
             if folder := os.environ.get("BW_NETDIAG_DOCUMENTS"):
                 (Path(folder) / f"{fault.name}.{mode}.json").write_text(json.dumps(document, indent=1))
@@ -216,6 +248,20 @@ def test_no_false_alarm(lab: Lab, ports: dict[str, str], kind: str, mode: str, a
         assert port["verdict"] in ("ok", "degraded"), json.dumps(port, indent=1)
         assert port["cause"] is None
         assert not [h for h in port["hops"] if "missing" in (h["request"], h["reply"])]
+
+
+ADDRESSES = ("172.24.4.1 icmp", "{gateway} icmp", "169.254.169.254 tcp/80", "{dhcp_address} udp/53", "8.8.8.8 tcp/443")
+
+
+@pytest.mark.parametrize(
+    ("kind", "to"),
+    [pytest.param(k, to, marks=() if k == DAILY else pytest.mark.slow) for k in KINDS for to in ADDRESSES],
+)
+def test_no_false_alarm_on_the_way_to_an_address(lab: Lab, ports: dict[str, str], kind: str, to: str) -> None:
+    target = next(t for t in targets(connect(), ports[kind]) if t.kind == kind)
+    document, _ = _diagnose(lab, ports[kind], "read", to.format(**target.names()))
+    for port in document["ports"]:
+        assert (port["verdict"], port["cause"], port["findings"]) == ("ok", None, []), json.dumps(port, indent=1)
 
 
 @pytest.fixture

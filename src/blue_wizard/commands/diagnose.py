@@ -16,6 +16,7 @@ from blue_wizard.report.out import emit
 from blue_wizard.text import _
 
 if TYPE_CHECKING:
+    from blue_wizard.diagnose.aim import Aim
     from blue_wizard.diagnose.bundle import Bundle
     from blue_wizard.reach import ssh
 
@@ -29,6 +30,12 @@ def network(
     server: Annotated[str | None, Parameter(help=_("Id or name of the server."))] = None,
     /,
     *,
+    to: Annotated[
+        str | None, Parameter(help=_("Follow a packet to this IPv4 address instead of a DHCP request. Only reads."))
+    ] = None,
+    protocol: Annotated[
+        str | None, Parameter(help=_("What is sent there: icmp, tcp/PORT or udp/PORT (default: icmp)."))
+    ] = None,
     port: Annotated[str | None, Parameter(help=_("Only this port of it (an id, or how one begins)."))] = None,
     bundle: Annotated[
         Path | None, Parameter(help=_("Also write all that was seen to this file (.json or .json.gz)."))
@@ -67,9 +74,14 @@ def network(
             _("Say which server to diagnose, or a file with --from."),
             _("For example: blue-wizard diagnose network web-1"),
         )
+    aim = _aim(to, protocol, active=from_ is not None or inject or bool(capture))
+
+    def look() -> Bundle:
+        return _look(str(server), port, inject=inject, capture=capture, aim=aim)
+
     if watch and from_ is None:
-        return _watch(str(server), port, watch, output, inject=inject, capture=capture)
-    seen = files.read(from_) if from_ is not None else _look(str(server), port, inject=inject, capture=capture)
+        return _watch(look, watch, output)
+    seen = files.read(from_) if from_ is not None else look()
     if bundle is not None:
         files.write(seen, bundle)
     report = judge(seen)
@@ -79,15 +91,34 @@ def network(
     return 0 if report.healthy else 1
 
 
-def _look(server: str, port: str | None, *, inject: bool, capture: float) -> Bundle:
+def _aim(to: str | None, protocol: str | None, *, active: bool) -> Aim | None:
+    from blue_wizard.diagnose.aim import parse
+
+    if to is None:
+        if protocol is not None:
+            raise InputError(_("--protocol says what is sent to an address."), _("Say the address, too: --to ADDRESS"))
+        return None
+    if active:
+        raise InputError(
+            _("--to only reads, and asks the hosts anew: it does not go with --from, --inject or --capture."),
+            _("Leave those out."),
+        )
+    return parse(to, protocol)
+
+
+def _look(server: str, port: str | None, *, inject: bool, capture: float, aim: Aim | None = None) -> Bundle:
     from blue_wizard.diagnose.ask import ask
+    from blue_wizard.diagnose.ask_to import ask_to
     from blue_wizard.diagnose.collect import collect
     from blue_wizard.reach import openstack
 
     began = time.monotonic()
     cloud = openstack.connect(openstack.cloud_name())
     open_host = _hosts()
-    seen = collect(ask(cloud, server, port), open_host)
+    api = ask(cloud, server, port)
+    if aim is not None:
+        ask_to(cloud, api, aim)
+    seen = collect(api, open_host)
     if inject or capture:
         from blue_wizard.diagnose.packet import follow
 
@@ -96,7 +127,7 @@ def _look(server: str, port: str | None, *, inject: bool, capture: float) -> Bun
     return seen
 
 
-def _watch(server: str, port: str | None, every_s: float, output: OutputOption, *, inject: bool, capture: float) -> int:
+def _watch(look: Callable[[], Bundle], every_s: float, output: OutputOption) -> int:
     """Until interrupted; ends with the last verdict. As data each look is written whole, one document after the other."""
     from blue_wizard.diagnose.judge import judge
     from blue_wizard.report.diagnosis import changes_text, diagnosis_data, diagnosis_text
@@ -105,7 +136,7 @@ def _watch(server: str, port: str | None, every_s: float, output: OutputOption, 
     out, before = console(), None
     try:
         while True:
-            report = judge(_look(server, port, inject=inject, capture=capture))
+            report = judge(look())
             if output != "table":
                 emit(diagnosis_data(report), output, tuple)
             else:

@@ -14,7 +14,7 @@ from blue_wizard.reach.openstack import ApiError, Cloud
 from blue_wizard.reach.together import together
 from blue_wizard.text import _
 
-__all__ = ["ask"]
+__all__ = ["ask", "every", "maybe"]
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TIMEOUT_S = 90
@@ -25,11 +25,11 @@ def ask(cloud: Cloud, server: str, port: str | None = None) -> Api:
 
     Raises InputError when there is no such server or port, or several of that name; ApiError, StepFailed.
     """
-    calls: list[Callable[[], Any]] = [partial(_server, cloud, server), partial(_maybe, cloud, "/agents", "agents")]
+    calls: list[Callable[[], Any]] = [partial(_server, cloud, server), partial(maybe, cloud, "/agents", "agents")]
     by_id = _UUID.fullmatch(server) is not None
     if by_id:
         calls.append(partial(cloud.list, "network", f"/ports?device_id={server.lower()}", "ports"))
-    found, agents, *rest = _all(calls)
+    found, agents, *rest = every(calls)
     ports = rest[0] if by_id else cloud.list("network", f"/ports?device_id={found['id']}", "ports")
     if port is not None:
         ports = [p for p in ports if p["id"].startswith(port.lower())]
@@ -43,8 +43,9 @@ def ask(cloud: Cloud, server: str, port: str | None = None) -> Api:
     return api
 
 
-def _all(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    return list(together(calls, timeout_s=_TIMEOUT_S))
+def every(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """All answers, asked side by side."""
+    return list(together(calls, timeout_s=_TIMEOUT_S)) if calls else []
 
 
 def _server(cloud: Cloud, server: str) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def _server(cloud: Cloud, server: str) -> dict[str, Any]:
     )
 
 
-def _maybe(cloud: Cloud, path: str, key: str) -> list[dict[str, Any]] | None:
+def maybe(cloud: Cloud, path: str, key: str) -> list[dict[str, Any]] | None:
     """A list that perhaps only administrators may see; None when this user may not."""
     try:
         return cloud.list("network", path, key)
@@ -93,10 +94,10 @@ def _networks(cloud: Cloud, api: Api) -> None:
             partial(cloud.get, "network", f"/networks/{network}"),
             partial(cloud.list, "network", f"/subnets?network_id={network}", "subnets"),
             partial(cloud.list, "network", f"/ports?network_id={network}&device_owner=network:dhcp", "ports"),
-            partial(_maybe, cloud, f"/networks/{network}/dhcp-agents", "agents"),
+            partial(maybe, cloud, f"/networks/{network}/dhcp-agents", "agents"),
         ]
     calls += [partial(cloud.list, "network", f"/ports?mac_address={p['mac_address']}", "ports") for p in api.ports]
-    answers = iter(_all(calls))
+    answers = iter(every(calls))
     for network in ids:
         api.networks[network] = next(answers)["network"]
         api.subnets[network] = next(answers)
@@ -105,7 +106,7 @@ def _networks(cloud: Cloud, api: Api) -> None:
     for port in api.ports:
         api.same_mac[port["id"]] = [p for p in next(answers) if p["id"] != port["id"]]
     known = [n for n in ids if api.networks[n].get("provider:segmentation_id") is not None]
-    others = _all([partial(_same_segment, cloud, api.networks[n]) for n in known])
+    others = every([partial(_same_segment, cloud, api.networks[n]) for n in known])
     api.same_segment = dict(zip(known, others, strict=True))
 
 
@@ -115,4 +116,4 @@ def _same_segment(cloud: Cloud, network: dict[str, Any]) -> list[dict[str, Any]]
         for key in ("network_type", "physical_network", "segmentation_id")
         if network.get(f"provider:{key}") is not None
     )
-    return [n for n in _maybe(cloud, f"/networks?{query}", "networks") or [] if n["id"] != network["id"]]
+    return [n for n in maybe(cloud, f"/networks?{query}", "networks") or [] if n["id"] != network["id"]]

@@ -25,6 +25,7 @@ class Api:
     """What the APIs said, as they said it. None stands for a list that this user may not see.
 
     Dicts are by the id of the network (or of the port, for `same_mac`).
+    `aim` is what `--to` asked about (see `ask_to.py`), {} without it.
     """
 
     server: dict[str, Any]
@@ -36,6 +37,7 @@ class Api:
     agents: list[dict[str, Any]] | None = None
     same_segment: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     same_mac: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    aim: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from blue_wizard.diagnose.bundle import Api, Bundle, HostAnswer
 from blue_wizard.diagnose.expected import Path, paths
-from blue_wizard.diagnose.view import DhcpView, HostView, TraceView
+from blue_wizard.diagnose.view import DhcpView, HostView, SpaceView, TraceView
 from blue_wizard.facts.ovs import Interface, Port
 
 __all__ = ["Case", "Side", "cases"]
@@ -15,7 +15,7 @@ __all__ = ["Case", "Side", "cases"]
 
 @dataclass(frozen=True)
 class Side:
-    """One end of the path: the compute host with the server's port, or the network host with the DHCP port.
+    """One end of the path: the compute host with the server's port, or the host with the far port (DHCP, router, another server).
 
     `bridge` is the provider bridge there, `device` the port's device in br-int, `iface_id` its Neutron id.
     """
@@ -84,8 +84,15 @@ class Case:
 
     @cached_property
     def dhcp(self) -> DhcpView | None:
-        """The DHCP server."""
-        return self.network.host.dhcp(self.path.network["id"]) if self.network else None
+        """The DHCP server; None where the path leads to something else."""
+        if self.network is None or self.path.far_hop != "dhcp-port":
+            return None
+        return self.network.host.dhcp(self.path.network["id"])
+
+    @cached_property
+    def space(self) -> SpaceView | None:
+        """The network namespace of the far port; None where it was not asked about."""
+        return self.network.host.space(self.path.space) if self.network and self.path.space else None
 
     def trace(self, name: str) -> TraceView | None:
         """A trace of this path: ``compute-request``, ``network-reply`` ..."""
@@ -105,20 +112,23 @@ class Case:
     def traced(self) -> dict[str, bool | None]:
         """Whether each trace ends where it should; None where it could not be made."""
         return {
-            name: self._arrives(name)
+            name: self.arrives(name)
             for name in ("compute-request", "network-request", "network-reply", "compute-reply")
         }
 
-    def _arrives(self, name: str) -> bool | None:
+    def arrives(self, name: str) -> bool | None:
+        """Whether a trace of this path ends where it should; None where it could not be made."""
         found = self.trace(name)
         if found is None or found.trace is None:
             return None
         path = self.path
         if name == "compute-reply":
             return any(o.port == path.switch_device and o.vlan is None for o in found.outputs)
-        if name == "network-request" or (path.same_host and name == "compute-request"):
-            return any(o.port == path.dhcp_tap and o.vlan is None for o in found.outputs)
-        side = self.compute if name == "compute-request" else self.network
+        if (name.startswith("network-") and name != "network-reply") or (
+            path.same_host and name.startswith("compute-")
+        ):
+            return any(o.port == path.far_device and o.vlan is None for o in found.outputs)
+        side = self.compute if name.startswith("compute-") else self.network
         assert side is not None
         return self.leaves(side, found)
 
@@ -143,7 +153,7 @@ def cases(bundle: Bundle) -> dict[str, tuple[Case, ...]]:
     made: dict[str, tuple[Case, ...]] = {}
     for port in bundle.api.ports:
         made[port["id"]] = tuple(_case(bundle, path, view) for path in paths(bundle.api, port))
-    return made
+    return {port: found for port, found in made.items() if found}
 
 
 def _case(bundle: Bundle, path: Path, view: object) -> Case:
@@ -153,9 +163,9 @@ def _case(bundle: Bundle, path: Path, view: object) -> Case:
         path.compute_tunnel_ip, path.network_tunnel_ip, path.integration_bridge,
     )  # fmt: skip
     network = None
-    if path.dhcp_port is not None:
+    if path.far_port is not None:
         network = Side(
-            "compute" if path.same_host else "network", view(path.network_host), path.dhcp_tap, path.dhcp_port["id"],
+            "compute" if path.same_host else "network", view(path.network_host), path.far_device, path.far_port["id"],
             path.network_bridge, path.network_tunnel_ip, path.compute_tunnel_ip, path.integration_bridge,
         )  # fmt: skip
     return Case(bundle.api, path, compute, network, bundle.captures)

@@ -41,7 +41,9 @@ def questions(api: Api) -> dict[str, dict[str, Any]]:
     asked: dict[str, dict[str, Any]] = {}
 
     def of(host: str) -> dict[str, Any]:
-        return asked.setdefault(host, {"traces": {}, "devices": [], "remotes": [], "dhcp": [], "outer": {}})
+        return asked.setdefault(
+            host, {"traces": {}, "devices": [], "remotes": [], "dhcp": [], "outer": {}, "spaces": {}}
+        )
 
     for port in api.ports:
         for path in paths(api, port):
@@ -49,7 +51,7 @@ def questions(api: Api) -> dict[str, dict[str, Any]]:
                 continue
             if path.compute:
                 _compute(of(path.compute), path, api)
-            if path.network_host and path.dhcp_port is not None:
+            if path.network_host and path.far_port is not None:
                 _network(of(path.network_host), path)
     return asked
 
@@ -61,15 +63,40 @@ def _udp(source_mac: str, mac: str, source: str, address: str, ports: tuple[int,
     )
 
 
+def _to(path: Path, *, back: bool) -> str:
+    """A packet from the server to the aim, or its answer."""
+    aim = path.aim
+    assert aim is not None
+    far = path.far_port["mac_address"] if path.far_port else "02:00:00:00:00:01"
+    ends = [(path.mac, path.address or "192.0.2.2", 40000), (far, aim.address, aim.number)]
+    (source_mac, source, sport), (mac, target, dport) = reversed(ends) if back else ends
+    head = f"dl_src={source_mac},dl_dst={mac},nw_src={source},nw_dst={target},nw_ttl=64"
+    if aim.protocol == "icmp":
+        return f"icmp,{head},icmp_type={0 if back else 8},icmp_code=0"
+    return f"{aim.protocol},{head},{aim.protocol}_src={sport},{aim.protocol}_dst={dport}"
+
+
+def arp_flow(path: Path) -> str:
+    """The question for the MAC of the far port's address."""
+    return (
+        f"arp,dl_src={path.mac},dl_dst=ff:ff:ff:ff:ff:ff,arp_op=1,arp_spa={path.address or '192.0.2.2'},"
+        f"arp_tpa={path.far_address or '192.0.2.1'},arp_sha={path.mac},arp_tha=00:00:00:00:00:00"
+    )
+
+
 def request_flow(path: Path) -> str:
-    """A DHCPDISCOVER of the port, as ofproto/trace takes it."""
+    """A DHCPDISCOVER of the port, or a packet for the aim, as ofproto/trace takes it."""
+    if path.aim is not None:
+        return _to(path, back=False)
     return _udp(path.mac, "ff:ff:ff:ff:ff:ff", "0.0.0.0", "255.255.255.255", (68, 67))  # noqa: S104
 
 
 def reply_flow(path: Path) -> str:
-    """The DHCPOFFER to the port, which is unicast where the client did not ask for a broadcast (RFC 2131, 4.1)."""
-    dhcp_mac = path.dhcp_port["mac_address"] if path.dhcp_port else "02:00:00:00:00:01"
-    return _udp(dhcp_mac, path.mac, path.dhcp_address or "192.0.2.1", path.address or "192.0.2.2", (67, 68))
+    """The DHCPOFFER to the port, which is unicast where no broadcast was asked for (RFC 2131, 4.1); or the aim's answer."""
+    if path.aim is not None:
+        return _to(path, back=True)
+    dhcp_mac = path.far_port["mac_address"] if path.far_port else "02:00:00:00:00:01"
+    return _udp(dhcp_mac, path.mac, path.far_address or "192.0.2.1", path.address or "192.0.2.2", (67, 68))
 
 
 def _from_outside(path: Path, remote: str, local: str, bridge: str, flow: str) -> dict[str, Any]:
@@ -89,21 +116,26 @@ def _compute(asked: dict[str, Any], path: Path, api: Api) -> None:
         "from": [{"iface_id": path.id}, {"name": path.switch_device}],
         "flow": request_flow(path),
     }
-    if path.dhcp_port is None:
+    if path.far_port is None:
         return
+    if path.aim is not None:
+        asked["traces"][f"{path.key}/compute-arp"] = {"from": [{"iface_id": path.id}], "flow": arp_flow(path)}
     if path.same_host:
-        back: dict[str, Any] = {"from": [{"iface_id": path.dhcp_port["id"]}], "flow": reply_flow(path)}
+        back: dict[str, Any] = {"from": [{"iface_id": path.far_port["id"]}], "flow": reply_flow(path)}
     else:
         local, remote = path.compute_tunnel_ip, path.network_tunnel_ip
         back = _from_outside(path, remote, local, path.compute_bridge, reply_flow(path))
         _underlay(asked, path, local, remote)
-    asked["traces"][f"{path.key}/compute-reply"] = back
+    asked["traces"][f"{path.key}/compute-reply"] = back | _answering(path)
 
 
 def _network(asked: dict[str, Any], path: Path) -> None:
-    assert path.dhcp_port is not None
-    asked["dhcp"] = [q for q in asked["dhcp"] if q["network"] != path.network["id"]]
-    asked["dhcp"].append({"network": path.network["id"], "device": path.dhcp_tap})
+    assert path.far_port is not None
+    if path.aim is not None:
+        _beyond(asked, path)
+    if path.far_hop == "dhcp-port":
+        asked["dhcp"] = [q for q in asked["dhcp"] if q["network"] != path.network["id"]]
+        asked["dhcp"].append({"network": path.network["id"], "device": path.far_device})
     if path.same_host:
         return
     local, remote = path.network_tunnel_ip, path.compute_tunnel_ip
@@ -111,10 +143,38 @@ def _network(asked: dict[str, Any], path: Path) -> None:
         path, remote, local, path.network_bridge, request_flow(path)
     )
     asked["traces"][f"{path.key}/network-reply"] = {
-        "from": [{"iface_id": path.dhcp_port["id"]}, {"name": path.dhcp_tap}],
+        "from": [{"iface_id": path.far_port["id"]}, {"name": path.far_device}],
         "flow": reply_flow(path),
-    }
+    } | _answering(path)
+    if path.aim is not None:
+        asked["traces"][f"{path.key}/network-arp"] = _from_outside(
+            path, remote, local, path.network_bridge, arp_flow(path)
+        )
     _underlay(asked, path, local, remote)
+
+
+def _answering(path: Path) -> dict[str, Any]:
+    """What the firewall's connection tracking knows of an answer: that it is one."""
+    return {"ct": ["trk,est,rpl"] * 2} if path.aim is not None else {}
+
+
+def _beyond(asked: dict[str, Any], path: Path) -> None:
+    """What is asked about behind the far port: its namespace, and how packets leave the router."""
+    if path.space:
+        ids = [path.router["id"] if path.router else "", path.network["id"]]
+        asked["spaces"][path.space] = {"device": path.far_device, "ids": [i for i in ids if i]}
+    if path.out_port is not None and path.out_device.startswith("qg-"):
+        aim = path.aim
+        assert aim is not None
+        flow = (
+            f"icmp,dl_src={path.out_port['mac_address']},dl_dst=02:00:00:00:00:01,nw_src={_address(path.out_port)},"
+            f"nw_dst={aim.address},nw_ttl=63,icmp_type=8,icmp_code=0"
+        )
+        asked["traces"][f"{path.key}/out"] = {"from": [{"iface_id": path.out_port["id"]}], "flow": flow}
+
+
+def _address(port: dict[str, Any]) -> str:
+    return next((str(ip["ip_address"]) for ip in port["fixed_ips"] if ":" not in ip["ip_address"]), "192.0.2.3")
 
 
 def _underlay(asked: dict[str, Any], path: Path, local: str, remote: str) -> None:

@@ -6,13 +6,15 @@ Names are Neutron's and Nova's: a prefix (``tap``, ``qbr``, ``qvb``, ``qvo``) an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from blue_wizard.diagnose.aim import METADATA, Aim, aim_of, chosen, way
 from blue_wizard.diagnose.bundle import Api
 
 __all__ = ["TUNNELS", "Path", "paths"]
 
+_DNS = 53
 TUNNELS = {"vxlan", "gre", "geneve"}
 UNSUPPORTED_VNICS = {"direct", "direct-physical", "macvtap", "baremetal", "virtio-forwarder", "vdpa", "accelerator-direct",
                      "accelerator-direct-physical", "remote-managed", "smart-nic"}  # fmt: skip
@@ -20,16 +22,19 @@ UNSUPPORTED_VNICS = {"direct", "direct-physical", "macvtap", "baremetal", "virti
 
 @dataclass(frozen=True)
 class Path:
-    """The way between one port of a server and one DHCP port of its network.
+    """The way between one port of a server and one other port of its network, the far one.
 
-    `dhcp_port` is None where there is none. `compute` is where the server is (`server_host`, by Nova), else where its port is
+    That is the DHCP port, or with `aim` the port by which packets for it leave the network (`purpose` is then the kind of
+    `aim.Way`: ``router``, ``server``, ``dhcp``, ``none``; without an aim ``""``). `far_port` is None where there is none.
+
+    `compute` is where the server is (`server_host`, by Nova), else where its port is
     bound. Tunnel addresses and bridges are those that the agents report ("" where agents can't be listed).
     """
 
     port: dict[str, Any]
     network: dict[str, Any]
     subnets: tuple[dict[str, Any], ...]
-    dhcp_port: dict[str, Any] | None
+    far_port: dict[str, Any] | None
     compute: str
     server_host: str
     network_host: str
@@ -39,6 +44,10 @@ class Path:
     network_bridge: str = ""
     compute_tunnel_ip: str = ""
     network_tunnel_ip: str = ""
+    aim: Aim | None = None
+    purpose: str = ""
+    router: dict[str, Any] | None = None
+    out_port: dict[str, Any] | None = None
 
     @property
     def id(self) -> str:
@@ -48,7 +57,8 @@ class Path:
     @property
     def key(self) -> str:
         """What names of traces begin with."""
-        return f"{self.id[:11]}/{self.dhcp_port['id'][:11] if self.dhcp_port else '-'}"
+        far = self.far_port
+        return f"{self.id[:11]}/{far['id'][:11] if far else '-'}"
 
     @property
     def mac(self) -> str:
@@ -61,13 +71,13 @@ class Path:
         return _first_ipv4(self.port)
 
     @property
-    def dhcp_address(self) -> str:
-        """The DHCP port's address in the port's subnet, else its first, or ""."""
-        if self.dhcp_port is None:
+    def far_address(self) -> str:
+        """The far port's address in the port's subnet, else its first, or ""."""
+        if self.far_port is None:
             return ""
         mine = {ip["subnet_id"] for ip in self.port["fixed_ips"]}
-        fitting = [ip["ip_address"] for ip in self.dhcp_port["fixed_ips"] if ip["subnet_id"] in mine]
-        return next((ip for ip in fitting if ":" not in ip), _first_ipv4(self.dhcp_port))
+        fitting = [ip["ip_address"] for ip in self.far_port["fixed_ips"] if ip["subnet_id"] in mine]
+        return next((ip for ip in fitting if ":" not in ip), _first_ipv4(self.far_port))
 
     @property
     def tap(self) -> str:
@@ -75,9 +85,34 @@ class Path:
         return f"tap{self.id[:11]}"
 
     @property
-    def dhcp_tap(self) -> str:
-        """The DHCP server's device."""
-        return f"tap{self.dhcp_port['id'][:11]}" if self.dhcp_port else ""
+    def far_device(self) -> str:
+        """The far port's device in br-int."""
+        if self.far_port is None:
+            return ""
+        details = self.far_port.get("binding:vif_details") or {}
+        hybrid = self.purpose == "server" and details.get("ovs_hybrid_plug")
+        kind = "qr-" if self.purpose == "router" else "qvo" if hybrid else "tap"
+        return f"{kind}{self.far_port['id'][:11]}"
+
+    @property
+    def far_hop(self) -> str:
+        """The hop of the far port."""
+        return {"router": "gateway-port", "server": "peer-port", "none": "peer-port"}.get(self.purpose, "dhcp-port")
+
+    @property
+    def space(self) -> str:
+        """The network namespace of the far port, "" where it has none."""
+        if self.purpose == "router":
+            return f"qrouter-{self.router['id']}" if self.router else ""
+        return "" if self.purpose in {"server", "none"} else f"qdhcp-{self.network['id']}"
+
+    @property
+    def out_device(self) -> str:
+        """The router's device on the aim's side, "" where packets end in the router."""
+        if self.out_port is None:
+            return ""
+        outer = self.out_port["device_owner"] == "network:router_gateway"
+        return f"{'qg-' if outer else 'qr-'}{self.out_port['id'][:11]}"
 
     @property
     def switch_device(self) -> str:
@@ -117,12 +152,25 @@ class Path:
     def hops(self) -> tuple[str, ...]:
         """The ids of all hops, in the order of the request."""
         hybrid = ("tap", "qbr", "qvb", "qvo") if self.hybrid else ("tap",)
-        tail = ("dhcp-port", "dhcp-server")
+        tail = self._tail()
         if self.same_host:
             return ("guest", *hybrid, "compute-br-int", *tail)
         outer = "br-tun" if self.tunnelled else "bridge"
         return ("guest", *hybrid, "compute-br-int", f"compute-{outer}", "compute-nic",
                 "network-nic", f"network-{outer}", "network-br-int", *tail)  # fmt: skip
+
+    def _tail(self) -> tuple[str, ...]:
+        """The hops from the far port on."""
+        if self.aim is None:
+            return ("dhcp-port", "dhcp-server")
+        if self.aim.address == METADATA:
+            between = ("router",) if self.purpose == "router" else ()
+            return (self.far_hop, *between, "metadata-proxy")
+        if self.purpose == "router":
+            return ("gateway-port", "router", *(("out-port",) if self.out_port else ()))
+        if self.purpose == "dhcp":
+            return ("dhcp-port", *(("dns-server",) if self.aim.number == _DNS else ()))
+        return ("peer-port",)
 
 
 def _first_ipv4(port: dict[str, Any]) -> str:
@@ -138,7 +186,22 @@ def _agent(api: Api, host: str) -> dict[str, Any]:
 
 
 def paths(api: Api, port: dict[str, Any]) -> tuple[Path, ...]:
-    """One path for each DHCP port of the port's network (one without it where there is none)."""
+    """One path for each DHCP port of the port's network (one without it where there is none); with an aim the one that leads there.
+
+    With an aim none for ports by which the guest does not send there.
+    """
+    aim = aim_of(api)
+    if aim is None:
+        servers = [p for p in api.dhcp_ports[port["network_id"]] if p.get("device_id") != "reserved_dhcp_port"]
+        return tuple(_path(api, port, far) for far in (*servers, *(() if servers else (None,))))
+    if port is not chosen(api, aim):
+        return ()
+    found = way(api, port, aim)
+    path = _path(api, port, found.port)
+    return (replace(path, aim=aim, purpose=found.kind, router=found.router, out_port=found.out),)
+
+
+def _path(api: Api, port: dict[str, Any], far: dict[str, Any] | None) -> Path:
     network = api.networks[port["network_id"]]
     mine = {ip["subnet_id"] for ip in port["fixed_ips"]}
     subnets = tuple(s for s in api.subnets[network["id"]] if s["id"] in mine or not mine)
@@ -149,28 +212,20 @@ def paths(api: Api, port: dict[str, Any]) -> tuple[Path, ...]:
     details = port.get("binding:vif_details") or {}
     hybrid = bool(details.get("ovs_hybrid_plug", on_compute.get("ovs_hybrid_plug", False)))
     physical = network.get("provider:physical_network") or ""
-    servers: list[dict[str, Any] | None] = [
-        p for p in api.dhcp_ports[network["id"]] if p.get("device_id") != "reserved_dhcp_port"
-    ]
-    made = []
-    for dhcp in servers or [None]:
-        network_host = str(dhcp.get("binding:host_id") or "") if dhcp else ""
-        on_network = _agent(api, network_host)
-        made.append(
-            Path(
-                port,
-                network,
-                subnets,
-                dhcp,
-                compute,
-                server_host,
-                network_host,
-                hybrid,
-                str(details.get("bridge_name") or on_compute.get("integration_bridge") or "br-int"),
-                str((on_compute.get("bridge_mappings") or {}).get(physical, "")),
-                str((on_network.get("bridge_mappings") or {}).get(physical, "")),
-                str(on_compute.get("tunneling_ip") or ""),
-                str(on_network.get("tunneling_ip") or ""),
-            )
-        )
-    return tuple(made)
+    network_host = str(far.get("binding:host_id") or "") if far else ""
+    on_network = _agent(api, network_host)
+    return Path(
+        port,
+        network,
+        subnets,
+        far,
+        compute,
+        server_host,
+        network_host,
+        hybrid,
+        str(details.get("bridge_name") or on_compute.get("integration_bridge") or "br-int"),
+        str((on_compute.get("bridge_mappings") or {}).get(physical, "")),
+        str((on_network.get("bridge_mappings") or {}).get(physical, "")),
+        str(on_compute.get("tunneling_ip") or ""),
+        str(on_network.get("tunneling_ip") or ""),
+    )

@@ -21,7 +21,8 @@ __all__ = ["judge", "order", "proved", "unexplained"]
 
 # What the API says outranks what follows from it on the hosts.
 _FIRST = ("server.", "port.unsupported", "port.binding-failed", "port.unbound", "port.host-mismatch", "port.admin-down",
-          "network.admin-down", "subnet.", "dhcp.no-agent", "port.no-fixed-ip", "l2.no-")  # fmt: skip
+          "network.admin-down", "subnet.", "dhcp.no-agent", "port.no-fixed-ip", "l2.no-", "router.none",
+          "router.admin-down", "router.no-agent", "router.no-gateway")  # fmt: skip
 # What makes everything behind it look broken.
 _ROOTS = ("l2.agent-dead", "ovs.db-down", "ovs.vswitchd-down", "dhcp.agent-dead", "ovs.bridge-missing", "ovs.flows-missing",
           "ovs.stale-ofport")  # fmt: skip
@@ -120,6 +121,7 @@ def _case(case: Case, known: tuple[Rule, ...]) -> PortReport:
         tuple(causes[1:]),
         tuple(findings),
         way.hops(case, cause, verdict, seen),
+        str(path.aim) if path.aim else "",
     )
 
 
@@ -171,8 +173,10 @@ def _all_seen(case: Case) -> bool:
         return False
     if not case.compute.host.links or (case.path.hybrid and case.compute.host.tables is None):
         return False
-    if case.dhcp is None or not case.dhcp.links:
-        return False
+    if case.path.space:
+        there = case.dhcp if case.path.aim is None else case.space
+        if there is None or not there.links:
+            return False
     needed = ("compute-request", "compute-reply") if case.path.same_host else tuple(case.traced)
     return all(case.traced[name] is True for name in needed)
 

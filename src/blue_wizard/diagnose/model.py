@@ -113,6 +113,8 @@ class PortReport:
     other_causes: tuple[Cause, ...] = ()
     findings: tuple[Finding, ...] = ()
     hops: tuple[Hop, ...] = ()
+    to: str = ""
+    """What the server wants to reach; "" for DHCP."""
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,9 @@ def points(case: Case) -> list[Point]:
             if side.host.reached and device in side.host.links and side.host.links[device].up:
                 made.append(Point(f"{side.role}-nic", side.host.name, device, tunnel=path.tunnelled))
     if case.network is not None and case.dhcp is not None:
-        link = case.dhcp.links.get(path.dhcp_tap)
+        link = case.dhcp.links.get(path.far_device)
         if link is not None and link.up:
-            made.append(Point("dhcp-port", path.network_host, path.dhcp_tap, netns=f"qdhcp-{path.network['id']}"))
+            made.append(Point("dhcp-port", path.network_host, path.far_device, netns=f"qdhcp-{path.network['id']}"))
     return made
 
 
@@ -79,7 +79,7 @@ def _chosen(found: tuple[Case, ...]) -> Case:
 def _one(case: Case, open_host: OpenHost, inject: bool, listen_s: float) -> dict[str, Any]:
     base = {
         "method": "inject" if inject else "listen",
-        "dhcp_port": case.path.dhcp_port["id"] if case.path.dhcp_port else None,
+        "dhcp_port": case.path.far_port["id"] if case.path.far_port else None,
     }
     try:
         return base | _watch(case, open_host, inject, listen_s)
@@ -117,7 +117,7 @@ def _reply(case: Case, capture: Capture, open_host: OpenHost) -> dict[str, Any]:
     """The way back by itself: an offer as if from the DHCP port."""
     path, side = case.path, case.network
     assert side is not None
-    assert path.dhcp_port is not None
+    assert path.far_port is not None
     xid = dhcp.new_xid()
     try:
         inject_reply(
@@ -125,8 +125,8 @@ def _reply(case: Case, capture: Capture, open_host: OpenHost) -> dict[str, Any]:
             side.device,
             path.mac,
             xid,
-            server_mac=path.dhcp_port["mac_address"],
-            server=path.dhcp_address,
+            server_mac=path.far_port["mac_address"],
+            server=path.far_address,
             address=path.address,
             bridge=side.integration,
             within=_within(side),

@@ -27,9 +27,9 @@ def hops(case: Case, cause: Cause | None, verdict: Verdict, seen: Sightings | No
 
 
 def _side(case: Case, name: str) -> Side | None:
-    if name.startswith(("network", "dhcp")):
-        return case.network
-    return case.compute
+    if name in {"guest", "tap", "qbr", "qvb", "qvo"} or name.startswith("compute"):
+        return case.compute
+    return case.network
 
 
 def _looked(case: Case, name: str) -> bool:
@@ -111,6 +111,8 @@ def _device(case: Case, name: str) -> tuple[str, str, str, str]:
         return host, device, "up", _link(side, device) if device else "-"
     if network is None:
         return "", "", "", "-"
+    if path.aim is not None:
+        return _aimed(case, network, name)
     if not network.host.reached:
         actual = _("not looked at")
     elif name == "dhcp-port":
@@ -119,15 +121,51 @@ def _device(case: Case, name: str) -> tuple[str, str, str, str]:
         running = [p for p in case.dhcp.processes if p["state"] not in {"Z", "T"}] if case.dhcp else []
         actual = f"pid {running[0]['pid']}" if running else "-"
     if name == "dhcp-port":
-        return host, path.dhcp_tap, f"up {path.dhcp_address}", actual
+        return host, path.far_device, f"up {path.far_address}", actual
     return host, "dnsmasq", f"{path.mac} {path.address}", actual
 
 
+def _aimed(case: Case, network: Side, name: str) -> tuple[str, str, str, str]:
+    """The hops of a path that leads to something else than the DHCP server."""
+    path, host = case.path, network.host.name
+    known = network.host if path.purpose == "server" else case.space
+    if not network.host.reached or known is None:
+        return host, "", "", _("not looked at")
+    if name in {path.far_hop, "out-port"}:
+        port = path.out_port if name == "out-port" else path.far_port
+        device = path.out_device if name == "out-port" else path.far_device
+        address = (
+            path.far_address if name != "out-port" else ", ".join(ip["ip_address"] for ip in (port or {})["fixed_ips"])
+        )
+        link = known.links.get(device)
+        four = [a for a in known.addresses.get(device, ()) if ":" not in a]
+        return (
+            host,
+            device,
+            f"up {address}",
+            f"{'up' if link.up else 'down'} {', '.join(four)}".strip() if link else "-",
+        )
+    assert path.aim is not None
+    if name == "router":
+        expected = f"{path.aim.address} dev {path.out_device}" if path.out_port else path.aim.address
+        return host, path.space, expected, f"dev {case.space.route(path.aim.address) or '-'}" if case.space else "-"
+    if name == "metadata-proxy":
+        running = [p for p in case.space.proxies if p["state"] not in {"Z", "T"}] if case.space else []
+        return host, "haproxy", "", f"pid {running[0]['pid']}" if running else "-"
+    return host, "dnsmasq", f"{path.far_address}:{path.aim.number}", _listening(case)
+
+
+def _listening(case: Case) -> str:
+    aim = case.path.aim
+    there = case.space.listens(aim.protocol, aim.number) if case.space and aim else None
+    return "-" if there is False else _("listens") if there else _("not looked at")
+
+
 def _dhcp_port(case: Case) -> str:
-    link = case.dhcp.links.get(case.path.dhcp_tap) if case.dhcp else None
+    link = case.dhcp.links.get(case.path.far_device) if case.dhcp else None
     if case.dhcp is None or link is None:
         return "-"
-    four = [a for a in case.dhcp.addresses.get(case.path.dhcp_tap, ()) if ":" not in a]
+    four = [a for a in case.dhcp.addresses.get(case.path.far_device, ()) if ":" not in a]
     return f"{'up' if link.up else 'down'} {', '.join(four)}".strip()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from blue_wizard.text import _
 
-__all__ = ["hard_reboot", "link_up", "restart_dhcp_agent", "restart_l2_agent"]
+__all__ = ["hard_reboot", "link_up", "restart_dhcp_agent", "restart_l2_agent", "restart_l3_agent"]
 
 
 def restart_l2_agent(host: str) -> str:
@@ -20,6 +20,14 @@ def restart_dhcp_agent(host: str) -> str:
     return _(
         "Restart the DHCP agent on {host}; it makes the namespace, its port and dnsmasq anew: "
         "systemctl restart neutron-dhcp-agent (container: neutron_dhcp_agent)."
+    ).format(host=host)
+
+
+def restart_l3_agent(host: str) -> str:
+    """The agent makes namespaces, ports, routes and rules anew."""
+    return _(
+        "Restart the L3 agent on {host}; it makes the router's namespace, ports, routes and rules anew: "
+        "systemctl restart neutron-l3-agent (container: neutron_l3_agent)."
     ).format(host=host)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import pkgutil
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable
 from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause, Finding
 
-__all__ = ["Rule", "rule", "rules"]
+__all__ = ["Rule", "about", "rule", "rules"]
 
 Rule = Callable[[Case], Iterable[Cause | Finding]]
 _registry: dict[str, Rule] = {}
@@ -20,6 +21,19 @@ def rule(function: Rule) -> Rule:
     """Register a rule: it is given a case, and yields what it proves. It yields nothing about hosts that said nothing."""
     _registry[f"{function.__module__}.{function.__qualname__}"] = function
     return function
+
+
+def about(*purposes: str) -> Callable[[Rule], Rule]:
+    """Register a rule for some paths alone: those whose `purpose` is one of these ("" is DHCP)."""
+
+    def register(function: Rule) -> Rule:
+        @functools.wraps(function)
+        def asked(case: Case) -> Iterable[Cause | Finding]:
+            return function(case) if case.path.purpose in purposes else ()
+
+        return rule(asked)
+
+    return register
 
 
 def rules() -> tuple[Rule, ...]:

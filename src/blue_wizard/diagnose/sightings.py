@@ -59,7 +59,7 @@ def _gap(order: tuple[str, ...], states: dict[str, State]) -> tuple[str, str] | 
 def sightings(case: Case) -> Sightings | None:
     """What the captures of a case say; None when there were none."""
     found: Any = case.captures.get(case.path.id)
-    if not isinstance(found, dict) or (case.path.dhcp_port or {}).get("id") != found.get("dhcp_port"):
+    if not isinstance(found, dict) or (case.path.far_port or {}).get("id") != found.get("dhcp_port"):
         return None
     if "hops" not in found:
         return Sightings(note=str(found.get("error", "")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from dataclasses import replace
@@ -12,7 +13,7 @@ from blue_wizard.diagnose.bundle import HostAnswer
 from blue_wizard.facts import dnsmasq, iproute, iptables, openflow, ovs
 from blue_wizard.facts.ofproto_trace import Output, Trace, parse_trace
 
-__all__ = ["DhcpView", "HostView", "TraceView"]
+__all__ = ["DhcpView", "HostView", "SpaceView", "TraceView"]
 
 Answer = dict[str, Any]
 _NOTHING: Answer = {"rc": 127, "out": "", "err": ""}
@@ -86,6 +87,49 @@ class DhcpView(_Namespace):
         """The hosts file; None when it can't be read."""
         text = self.files.get("host")
         return None if text is None else dnsmasq.parse_hosts(text)
+
+
+class SpaceView(_Namespace):
+    """A network namespace: a router's, or a DHCP server's. `present` is False where there is none."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.present = answer.get("namespace") is not None
+        self.proxies: list[dict[str, Any]] = answer.get("proxies", [])
+        self._inside: dict[str, Answer] = answer.get("inside", {})
+
+    def raw(self, key: str) -> Answer:
+        """What a command inside of the namespace wrote."""
+        return self._inside.get(key, _NOTHING)
+
+    @cached_property
+    def tables(self) -> iptables.Tables:
+        """Its packet filter."""
+        return iptables.parse_save(self.raw("iptables")["out"])
+
+    def route(self, address: str) -> str | None:
+        """The device by which packets for an address leave; "" where no route leads there; None where that is not known."""
+        if self.raw("route")["rc"] != 0:
+            return None
+        found, best = "", -1
+        wanted = ipaddress.ip_address(address)
+        for row in json.loads(self.raw("route")["out"] or "[]"):
+            net = ipaddress.ip_network("0.0.0.0/0" if row["dst"] == "default" else row["dst"], strict=False)
+            if row.get("type", "unicast") == "unicast" and wanted in net and net.prefixlen > best:
+                found, best = str(row.get("dev", "")), net.prefixlen
+        return found
+
+    @property
+    def forwards(self) -> bool | None:
+        """Whether it passes packets on (net.ipv4.ip_forward)."""
+        answer = self.raw("forward")
+        return answer["out"].strip() == "1" if answer["rc"] == 0 else None
+
+    def listens(self, protocol: str, port: int) -> bool | None:
+        """Whether a socket waits there; None when that is not known."""
+        answer = self.raw(protocol)
+        # The first line is the head; 0A is the state of a TCP socket that listens.
+        lines = [x for i, x in enumerate(answer["out"].splitlines()) if not i or protocol == "udp" or " 0A " in x]
+        return dnsmasq.listens_on("\n".join(lines), port) if answer["rc"] == 0 else None
 
 
 class HostView(_Namespace):
@@ -190,6 +234,17 @@ class HostView(_Namespace):
     def tc(self, device: str, side: str) -> str:
         """The traffic filters of a device (``in`` or ``out``)."""
         return str(self.raw("devices", device, f"tc_{side}")["out"])
+
+    def space(self, name: str) -> SpaceView | None:
+        """A network namespace; None when it was not asked about."""
+        answer = self._raw.get("spaces", {}).get(name)
+        return SpaceView(answer) if answer else None
+
+    @property
+    def listening(self) -> tuple[str, ...] | None:
+        """The Unix sockets on which somebody waits, by path; None when that was not asked."""
+        found = self._raw.get("unix")
+        return None if found is None else tuple(found)
 
     def route(self, address: str) -> str:
         """The device that leads to an address, "" when none does."""

@@ -145,12 +145,21 @@ def _port(port: PortReport) -> Iterable[RenderableType]:
     )
     head.append(word.upper(), style=f"bold {colour}")
     yield head
-    yield _("firewall {driver} · server on {host} · DHCP on {dhcp}").format(
-        driver=port.firewall_driver, host=port.host or "-", dhcp=port.dhcp_host or "-"
-    )
+    if port.to:
+        yield _("firewall {driver} · server on {host} · to {to} by {far}").format(
+            driver=port.firewall_driver, host=port.host or "-", to=port.to, far=port.dhcp_host or "-"
+        )
+    else:
+        yield _("firewall {driver} · server on {host} · DHCP on {dhcp}").format(
+            driver=port.firewall_driver, host=port.host or "-", dhcp=port.dhcp_host or "-"
+        )
     yield _diagram(port)
     if port.cause is not None:
         yield from _steps(port, port.cause)
+    elif port.to:
+        yield _("The hosts are well up to {hop}. What lies between them, and behind it, was not tested.").format(
+            hop=port.hops[-1].name
+        )
     elif not any(h.seen_by.value == "capture" for h in port.hops):
         yield _("The hosts are well. What lies between them was not tested: --inject sends a packet all the way.")
     for finding in port.findings:

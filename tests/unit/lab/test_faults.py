@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from lab.faults.verdicts import judge, segment, table
 from lab.run import LabError
 
 HOPS = {"guest", "tap", "qbr", "qvb", "qvo", "compute-br-int", "compute-br-tun", "compute-bridge", "compute-nic", "network-nic",
-        "network-br-tun", "network-bridge", "network-br-int", "dhcp-port", "dhcp-server"}  # fmt: skip
+        "network-br-tun", "network-bridge", "network-br-int", "dhcp-port", "dhcp-server", "gateway-port", "router", "out-port",
+        "metadata-proxy", "dns-server"}  # fmt: skip
 # As Open vSwitch 3.1 prints them: table 0 has no name, and neither has a cookie of 0.
 DUMP = """\
  cookie=0x4ecb944001fa4a24, priority=65535,dl_vlan=4095 actions=drop
@@ -64,6 +66,7 @@ def test_every_fault_is_whole() -> None:
         assert f.look in ("state", "packet"), f.name
         assert f.restores in ("exact", "shape", "function"), f.name
         f.object.format(**TARGET.names())
+        assert not f.to or re.fullmatch(r"\S* (icmp|tcp/\d+|udp/\d+)", f.to.format(**TARGET.names())), f.name
         if f.verdict == "lost":
             assert f.segments, f.name
             assert set(f.segments) <= set(SEGMENTS), f.name
@@ -224,6 +227,8 @@ def test_dumps_differ_by_line_or_by_shape() -> None:
         (["network-nic", "compute-nic"], "wire"),
         (["network-br-int", "dhcp-port"], "network-ovs"),
         (["dhcp-port", "dhcp-server"], "dhcp"),
+        (["network-br-int", "gateway-port"], "network-ovs"),
+        (["out-port", "router"], "router"),
         (["qbr", "tap"], "tap"),
         (["tap", "nowhere"], ""),
         (None, ""),

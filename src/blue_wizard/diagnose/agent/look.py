@@ -159,9 +159,11 @@ def trace(wrap: List[str], switch: Switch, question: Answer) -> Answer:
     if number is None:
         return {"rc": 2, "out": "", "err": "interface has no ofport", "bridge": bridge, "in_port": row["name"]}
     flow = "in_port=%d,%s" % (number, question["flow"])
-    answer = run([*wrap, "ovs-appctl", "-T", "5", "ofproto/trace", "--names", bridge, flow])
+    # What connection tracking is to say each time that the packet comes out of it; new without.
+    tracked = [word for state in question.get("ct", ()) for word in ("--ct-next", state)]
+    answer = run([*wrap, "ovs-appctl", "-T", "5", "ofproto/trace", "--names", bridge, flow, *tracked])
     if answer["rc"] != 0 and "names" in answer["err"]:
-        answer = run([*wrap, "ovs-appctl", "-T", "5", "ofproto/trace", bridge, flow])
+        answer = run([*wrap, "ovs-appctl", "-T", "5", "ofproto/trace", bridge, flow, *tracked])
     answer.update(bridge=bridge, in_port=row["name"], flow=flow)
     return answer
 
@@ -201,6 +203,8 @@ def namespace(name: str, interface: str) -> Dict[str, Answer]:
         "route": [*inside, "ip", "-j", "route"],
         "iptables": [*inside, "iptables-save", "-c"],
         "udp": [*inside, "cat", "/proc/net/udp"],
+        "tcp": [*inside, "cat", "/proc/net/tcp"],
+        "forward": [*inside, "cat", "/proc/sys/net/ipv4/ip_forward"],
         "nft": [*inside, "nft", "-a", "list", "ruleset"] if shutil.which("nft") else None,
         "tc_in": [*inside, "tc", "-s", "filter", "show", "dev", interface, "ingress"],
         "tc_out": [*inside, "tc", "-s", "filter", "show", "dev", interface, "egress"],
@@ -208,12 +212,12 @@ def namespace(name: str, interface: str) -> Dict[str, Answer]:
     return {key: run(argv) for key, argv in jobs.items() if argv}
 
 
-def dnsmasqs() -> List[Answer]:
-    """Every dnsmasq of the host (those in containers too): pid, command line, state, network namespace."""
+def dnsmasqs(name: str = "dnsmasq") -> List[Answer]:
+    """Every process of that name on the host (those in containers too): pid, command line, state, network namespace."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         words = (read("/proc/%s/cmdline" % pid) or "").split("\0")
-        if "dnsmasq" not in os.path.basename(words[0]):
+        if name not in os.path.basename(words[0]):
             continue
         state = re.search(r"^State:\s+(\S)", read("/proc/%s/status" % pid) or "", re.M)
         try:
@@ -279,6 +283,28 @@ def dhcp(question: Answer, processes: List[Answer]) -> Answer:
     }
 
 
+def space(name: str, question: Answer, proxies: List[Answer]) -> Answer:
+    """A network namespace, and the metadata proxies of what it belongs to, each with its configuration."""
+    try:
+        netns = os.stat("/run/netns/" + name).st_ino
+    except OSError:
+        netns = None
+    mine = []
+    for process in proxies:
+        if process["netns"] != netns and not any(i in " ".join(process["argv"]) for i in question["ids"]):
+            continue
+        path = option(process["argv"], "-f") or ""
+        # Its path is that of its own mount namespace.
+        mine.append(dict(process, config=read("/proc/%d/root%s" % (process["pid"], path)) if path else None))
+    return {"namespace": netns, "proxies": mine, "inside": namespace(name, question["device"]) if netns else {}}
+
+
+def unix_sockets() -> List[str]:
+    """The paths of Unix sockets on which somebody waits (flag __SO_ACCEPTCON)."""
+    lines = [line.split() for line in (read("/proc/net/unix") or "").splitlines()[1:]]
+    return sorted({words[7] for words in lines if len(words) > 7 and int(words[3], 16) & 0x10000})
+
+
 def device(name: str) -> Dict[str, Answer]:
     """tc filters, and how a port of a Linux bridge passes VLANs."""
     return {
@@ -322,6 +348,8 @@ def main(questions: Answer) -> None:
     devices = {name: pool.submit(device, name) for name in questions.get("devices", ())}
     remotes = {address: pool.submit(remote, address) for address in questions.get("remotes", ())}
     servers_up = dnsmasqs() if questions.get("dhcp") else []
+    proxies = dnsmasqs("haproxy") if questions.get("spaces") else []
+    spaces = {name: pool.submit(space, name, q, proxies) for name, q in questions.get("spaces", {}).items()}
     servers = {q["network"]: pool.submit(dhcp, q, servers_up) for q in questions.get("dhcp", ())}
     answers["ovs"] = database.result()
     tables: List[List[Answer]] = []
@@ -359,6 +387,7 @@ def main(questions: Answer) -> None:
         ("devices", devices),
         ("remotes", remotes),
         ("dhcp", servers),
+        ("spaces", spaces),
     ):
         answers[key] = {name: future.result() for name, future in futures.items()}
     for key, future in later.items():
@@ -372,6 +401,8 @@ def main(questions: Answer) -> None:
             "net/netfilter/nf_conntrack_max",
         )
     }
+    if spaces:
+        answers["unix"] = unix_sockets()
     answers["wrap"] = wrap
     answers["took_s"] = round(time.time() - began, 3)
     text = json.dumps(answers, sort_keys=True).encode()

@@ -8,7 +8,7 @@ from typing import Any
 from blue_wizard.diagnose import remedies
 from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause, Finding
-from blue_wizard.diagnose.rulebook import rule
+from blue_wizard.diagnose.rulebook import about, rule
 from blue_wizard.text import _
 
 __all__ = ["configuration", "dhcp_agent", "l2_agent"]
@@ -42,7 +42,7 @@ def l2_agent(case: Case) -> Iterable[Cause | Finding]:
                 text + " " + _("It never wired {device}.").format(device=side.device),
                 remedies.restart_l2_agent(side.host.name),
                 evidence,
-                lost_at="" if side is case.compute else "dhcp-port",
+                lost_at="" if side is case.compute else case.path.far_hop,
             )
         else:
             yield Finding(
@@ -55,7 +55,7 @@ def l2_agent(case: Case) -> Iterable[Cause | Finding]:
             )
 
 
-@rule
+@about("")
 def dhcp_agent(case: Case) -> Iterable[Cause | Finding]:
     """A dead DHCP agent tells dnsmasq of no new port; dnsmasq itself goes on with those that it knows."""
     if case.network is None:

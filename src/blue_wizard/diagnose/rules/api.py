@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause, Finding
-from blue_wizard.diagnose.rulebook import rule
+from blue_wizard.diagnose.rulebook import about, rule
 from blue_wizard.text import _
 
 __all__ = ["network", "port", "security", "server"]
@@ -105,7 +105,7 @@ def port(case: Case) -> Iterable[Cause]:
     if not path.address:
         yield Cause(
             "port.no-fixed-ip",
-            "dhcp-server",
+            case.hops[-1],
             path.network_host,
             path.id,
             _("Port {port} has no IPv4 address: the DHCP server has none to give.").format(port=path.id),
@@ -114,7 +114,7 @@ def port(case: Case) -> Iterable[Cause]:
         )
 
 
-@rule
+@about("")
 def network(case: Case) -> Iterable[Cause]:
     """The network's state, and whether DHCP is wanted and given at all."""
     path = case.path
@@ -152,7 +152,7 @@ def network(case: Case) -> Iterable[Cause]:
             _("openstack network agent add network --dhcp AGENT {network}").format(network=path.network["id"]),
             ("dhcp-agents=[]",),
         )
-    elif path.dhcp_port is None:
+    elif path.far_port is None:
         yield Cause(
             "dhcp.port-missing",
             "dhcp-port",
@@ -179,7 +179,7 @@ def security(case: Case) -> Iterable[Finding]:
         )
     agents = case.api.dhcp_agents.get(path.network["id"])
     everywhere = [a for a in case.api.agents or () if a["agent_type"] == "DHCP agent" and a["alive"]]
-    if agents is not None and len(agents) == 1 and len(everywhere) > 1:
+    if path.aim is None and agents is not None and len(agents) == 1 and len(everywhere) > 1:
         yield Finding(
             "dhcp.single-agent",
             agents[0]["host"],

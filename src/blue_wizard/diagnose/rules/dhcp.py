@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from blue_wizard.diagnose import remedies
 from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause, Direction, Finding
-from blue_wizard.diagnose.rulebook import rule
+from blue_wizard.diagnose.rulebook import about
 from blue_wizard.diagnose.view import DhcpView
 from blue_wizard.facts import dnsmasq
 from blue_wizard.facts.iptables import Packet, follow
@@ -29,13 +29,13 @@ def _cause(case: Case, code: str, hop: str, thing: str, text: str, remedy: str, 
     return Cause(code, hop, case.network.host.name, thing, text, remedy, evidence)
 
 
-@rule
+@about("", "dhcp")
 def device(case: Case) -> Iterable[Cause]:
     """The namespace is there, the DHCP port's device is in it, is up, and has its address."""
     found = _known(case)
     if found is None or case.network is None:
         return
-    host, name, space = case.network.host.name, case.path.dhcp_tap, f"qdhcp-{case.path.network['id']}"
+    host, name, space = case.network.host.name, case.path.far_device, f"qdhcp-{case.path.network['id']}"
     restart = remedies.restart_dhcp_agent(host)
     if found.namespace is None:
         text = _("Namespace {space} is not there on {host}.").format(space=space, host=host)
@@ -54,14 +54,14 @@ def device(case: Case) -> Iterable[Cause]:
             host=host, space=space, device=name
         )
         yield _cause(case, "dhcp.port-down", "dhcp-port", name, text, remedy, (f"{name}: operstate={link.operstate}",))
-    address = case.path.dhcp_address
+    address = case.path.far_address
     if address and address not in found.addresses.get(name, ()):
         text = _("{device} on {host} lacks its address {address}: dnsmasq does not answer on it.").format(
             device=name, host=host, address=address
         )
         evidence = (f"{name}: {', '.join(a for a in found.addresses.get(name, ()) if ':' not in a) or '-'}",)
-        yield _cause(case, "dhcp.no-address", "dhcp-server", name, text, restart, evidence)
-    expected = str(case.path.dhcp_port["mac_address"]).lower() if case.path.dhcp_port else ""
+        yield _cause(case, "dhcp.no-address", case.hops[-1], name, text, restart, evidence)
+    expected = str(case.path.far_port["mac_address"]).lower() if case.path.far_port else ""
     if link.mac and expected and link.mac.lower() != expected:
         text = _("{device} on {host} has MAC {actual}; its port has {expected}.").format(
             device=name, host=host, actual=link.mac, expected=expected
@@ -69,7 +69,7 @@ def device(case: Case) -> Iterable[Cause]:
         yield _cause(case, "dhcp.wrong-mac", "dhcp-port", name, text, restart, (f"{name}: {link.mac}",))
 
 
-@rule
+@about("")
 def process(case: Case) -> Iterable[Cause]:
     """dnsmasq runs (is not stopped), in its namespace, for the subnet, and a socket waits for requests."""
     found = _known(case)
@@ -117,7 +117,7 @@ def process(case: Case) -> Iterable[Cause]:
         yield _cause(case, "dhcp.wrong-range", "dhcp-server", "dnsmasq", text, restart, evidence)
 
 
-@rule
+@about("")
 def entry(case: Case) -> Iterable[Cause]:
     """dnsmasq's hosts file has the port: Neutron's dnsmasq gives addresses to MACs in it, and to no others."""
     found = _known(case)
@@ -161,16 +161,16 @@ def entry(case: Case) -> Iterable[Cause]:
         )
 
 
-@rule
+@about("")
 def blocked(case: Case) -> Iterable[Cause]:
     """No packet filter of the namespace drops the request on its way in, or the reply on its way out."""
     found = _known(case)
     if found is None or case.network is None or found.namespace is None:
         return
-    host, name, space = case.network.host.name, case.path.dhcp_tap, f"qdhcp-{case.path.network['id']}"
+    host, name, space = case.network.host.name, case.path.far_device, f"qdhcp-{case.path.network['id']}"
     request = Packet("0.0.0.0", "255.255.255.255", 68, 67, device_in=name, mac=case.path.mac)  # noqa: S104
     reply = Packet(
-        case.path.dhcp_address or "192.0.2.1", case.path.address or "255.255.255.255", 67, 68, device_out=name
+        case.path.far_address or "192.0.2.1", case.path.address or "255.255.255.255", 67, 68, device_out=name
     )
     ways = (
         (
@@ -204,7 +204,7 @@ def blocked(case: Case) -> Iterable[Cause]:
         )
 
 
-@rule
+@about("")
 def rogue(case: Case) -> Iterable[Finding]:
     """Another DHCP server in the same namespace."""
     found = _known(case)

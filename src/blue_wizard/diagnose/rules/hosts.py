@@ -18,7 +18,7 @@ def _shown(host: HostView) -> str:
 
 
 def _unknown(code: str, side: Side, case: Case, message: str, remedy: str, evidence: tuple[str, ...]) -> Cause:
-    hop = "tap" if side is case.compute else "dhcp-port"
+    hop = "tap" if side is case.compute else case.path.far_hop
     return Cause(
         code, hop, side.host.name, side.host.name or case.api.server["name"], message, remedy, evidence, unknown=True
     )
@@ -53,7 +53,7 @@ def switch(case: Case) -> Iterable[Cause]:
         if not host.reached or not host.root:
             continue
         database = host.raw("ovs")
-        hop, lost = side.br_int, "" if side is case.compute else "dhcp-port"
+        hop, lost = side.br_int, "" if side is case.compute else case.path.far_hop
         if database["rc"] == 127:
             text = _("Open vSwitch's tools are neither on {host} nor in a container of a known name.").format(
                 host=host.name

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from blue_wizard.diagnose import remedies
 from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause, Direction, Finding
-from blue_wizard.diagnose.rulebook import rule
+from blue_wizard.diagnose.rulebook import about, rule
 from blue_wizard.facts.openflow import Flow
 from blue_wizard.text import _
 
@@ -56,7 +56,7 @@ def stale(case: Case) -> Iterable[Cause]:
         yield _cause(case, "ovs.stale-ofport", case.path.switch_device, text, (mine[0].text(),), broken[0])
 
 
-@rule
+@about("")
 def request(case: Case) -> Iterable[Cause]:
     """Table 71 lets the port's DHCP requests pass."""
     flows, number = _flows(case), _ofport(case)
@@ -99,7 +99,7 @@ def request(case: Case) -> Iterable[Cause]:
         )
 
 
-@rule
+@about("")
 def reply(case: Case) -> Iterable[Cause]:
     """Table 81 lets DHCP replies through to the port."""
     flows, number = _flows(case), _ofport(case)
@@ -132,7 +132,7 @@ def reply(case: Case) -> Iterable[Cause]:
         )
 
 
-@rule
+@about("")
 def base(case: Case) -> Iterable[Cause | Finding]:
     """The flows that every port needs: table 60 into the firewall, 73 and 94 out of it."""
     flows, number = _flows(case), _ofport(case)

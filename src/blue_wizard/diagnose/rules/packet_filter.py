@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from blue_wizard.diagnose import remedies
 from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause, Direction, Finding
-from blue_wizard.diagnose.rulebook import rule
+from blue_wizard.diagnose.rulebook import about, rule
 from blue_wizard.facts.iptables import Fate, Packet, Rule, Tables, follow
 from blue_wizard.text import _
 
@@ -19,19 +19,25 @@ _NEUTRON = ("neutron-", "sg-")
 
 
 def request(case: Case) -> Packet:
-    """The DHCPDISCOVER, bridged from tap to qvb."""
+    """The DHCPDISCOVER, or the packet for the aim, bridged from tap to qvb."""
     path = case.path
     bridge = path.device("qbr")
+    if aim := path.aim:
+        return Packet(path.address, aim.address, 40000, aim.number, bridge, bridge, path.tap, path.device("qvb"), path.mac,
+                      protocol=aim.protocol)  # fmt: skip
     return Packet("0.0.0.0", "255.255.255.255", 68, 67, bridge, bridge, path.tap, path.device("qvb"), path.mac)  # noqa: S104
 
 
 def reply(case: Case) -> Packet:
-    """The DHCPOFFER, bridged from qvb to tap."""
+    """The DHCPOFFER, or the aim's answer, bridged from qvb to tap."""
     path = case.path
     bridge = path.device("qbr")
-    mac = str(path.dhcp_port["mac_address"]) if path.dhcp_port else ""
+    mac = str(path.far_port["mac_address"]) if path.far_port else ""
+    if aim := path.aim:
+        return Packet(aim.address, path.address, aim.number, 40000, bridge, bridge, path.device("qvb"), path.tap, mac,
+                      "ESTABLISHED", aim.protocol)  # fmt: skip
     return Packet(
-        path.dhcp_address or "192.0.2.1", path.address or "255.255.255.255", 67, 68,
+        path.far_address or "192.0.2.1", path.address or "255.255.255.255", 67, 68,
         bridge, bridge, path.device("qvb"), path.tap, mac,
     )  # fmt: skip
 
@@ -40,12 +46,18 @@ def reply(case: Case) -> Packet:
 def forward(case: Case) -> Iterable[Cause | Finding]:
     """Bridged packets meet iptables only while bridge-nf-call-iptables is on (Linux br_netfilter)."""
     tables = case.compute.host.tables
-    if not case.path.hybrid or tables is None or _calls_iptables(case) is False:
+    if (
+        not case.path.hybrid
+        or tables is None
+        or _calls_iptables(case) is False
+        or (case.path.aim and not case.path.address)
+    ):
         return
     for packet, direction in ((request(case), Direction.REQUEST), (reply(case), Direction.REPLY)):
         for table, chain in _PASSED:
             fate = follow(tables, table, chain, packet)
-            if not fate.accepted:
+            # Sets of addresses stand for security groups: whether one has the address is not known here.
+            if not fate.accepted and not (case.path.aim and any("--match-set" in d for d in fate.doubt)):
                 yield _dropped(case, fate, direction)
                 break
 
@@ -74,10 +86,12 @@ def _dropped(case: Case, fate: Fate, direction: Direction) -> Cause:
             "iptables -I FORWARD -m physdev --physdev-is-bridged -j ACCEPT"
         ).format(host=host.name)
     elif fate.chain.startswith(_NEUTRON) or "-sg-fallback" in fate.chain or fate.chain.endswith(short):
-        code = "iptables.dhcp-request-rule" if asked else "iptables.dhcp-reply-rule"
+        code = "sg.not-applied" if path.aim else "iptables.dhcp-request-rule" if asked else "iptables.dhcp-reply-rule"
         thing = _own_chain(host.tables or {}, "o" if asked else "i", short)
         text = (
-            _("The rule that lets DHCP requests out is missing in chain {chain} on {host}.")
+            _("The security group's rules in chain {chain} on {host} drop the packet.")
+            if path.aim
+            else _("The rule that lets DHCP requests out is missing in chain {chain} on {host}.")
             if asked
             else _("The rule that lets DHCP replies in is missing in chain {chain} on {host}.")
         ).format(chain=thing, host=host.name)
@@ -144,7 +158,7 @@ def switched_off(case: Case) -> Iterable[Finding]:
             )
 
 
-@rule
+@about("")
 def bridge_filter(case: Case) -> Iterable[Cause]:
     """ebtables' FORWARD chain on the Linux bridge (Neutron's Open vSwitch driver has no rules there)."""
     tables, path, host = case.compute.host.ebtables, case.path, case.compute.host

@@ -24,7 +24,16 @@ _DEAD_VLAN = 4095
 
 def _at(case: Case, side: Side) -> tuple[str, str]:
     """The hop of the port in br-int, and the first hop without the packet when that port is broken."""
-    return (side.br_int, "" if side is case.compute else "dhcp-port")
+    return (side.br_int, "" if side is case.compute else case.path.far_hop)
+
+
+def _far(case: Case, side: Side) -> tuple[str, str]:
+    """The code of a far port that is missing, and who makes it anew."""
+    if case.path.purpose == "router":
+        return "router.port-missing", remedies.restart_l3_agent(side.host.name)
+    if case.path.purpose == "server":
+        return "peer.down", remedies.hard_reboot(str((case.path.far_port or {}).get("device_id", "")))
+    return "dhcp.port-missing", remedies.restart_dhcp_agent(side.host.name)
 
 
 def _ports(case: Case) -> Iterator[tuple[Side, Port, Interface]]:
@@ -57,20 +66,20 @@ def plugged(case: Case) -> Iterable[Cause]:
                 (", ".join(sorted(switch.bridges)),),
             )
         elif found is None or found[0].bridge != side.integration:
-            code = "dhcp.port-missing"
+            code, mend = _far(case, side)
             if compute:
                 code = "qvo.not-in-br-int" if case.path.hybrid else "tap.not-in-bridge"
             yield Cause(
                 code,
-                ("qvo" if case.path.hybrid else "tap") if compute else "dhcp-port",
+                ("qvo" if case.path.hybrid else "tap") if compute else case.path.far_hop,
                 side.host.name,
                 side.device,
                 _("{device} is no port of {bridge} on {host}.").format(
                     device=side.device, bridge=side.integration, host=side.host.name
                 ),
-                remedies.hard_reboot(case.api.server["id"]) if compute else remedies.restart_dhcp_agent(side.host.name),
+                remedies.hard_reboot(case.api.server["id"]) if compute else mend,
                 (f"ovs-vsctl port-to-br {side.device}: {found[0].bridge if found else '-'}",),
-                lost_at="compute-br-int" if compute else "dhcp-port",
+                lost_at="compute-br-int" if compute else case.path.far_hop,
             )
         elif found[1].external_ids.get("iface-id") != side.iface_id:
             yield Cause(
@@ -104,9 +113,7 @@ def device(case: Case) -> Iterable[Cause]:
                 side.host.name,
                 side.device,
                 _("Open vSwitch on {host} can't open {device}.").format(host=side.host.name, device=interface.name),
-                remedies.hard_reboot(case.api.server["id"])
-                if side is case.compute
-                else remedies.restart_dhcp_agent(side.host.name),
+                remedies.hard_reboot(case.api.server["id"]) if side is case.compute else _far(case, side)[1],
                 (f"ofport={interface.ofport} error={interface.error or '-'}",),
                 lost_at=lost,
             )

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause, Direction, Finding
-from blue_wizard.diagnose.rulebook import rule
+from blue_wizard.diagnose.rulebook import about
 from blue_wizard.facts import dhcp, tc
 from blue_wizard.text import _
 
 __all__ = ["filters"]
 
 
-@rule
+@about("")
 def filters(case: Case) -> Iterable[Cause | Finding]:
     """The DHCP frame is run through the filters. What comes from the guest is ingress of tap, what goes to it is egress."""
     request, reply = _frames(case)
@@ -52,9 +52,9 @@ def filters(case: Case) -> Iterable[Cause | Finding]:
 
 def _frames(case: Case) -> tuple[bytes, bytes]:
     path = case.path
-    server = path.dhcp_port["mac_address"] if path.dhcp_port else "02:00:00:00:00:01"
+    server = path.far_port["mac_address"] if path.far_port else "02:00:00:00:00:01"
     offer = dhcp.offer(
-        path.mac, 1, server_mac=server, server=path.dhcp_address or "192.0.2.1", address=path.address or "192.0.2.2"
+        path.mac, 1, server_mac=server, server=path.far_address or "192.0.2.1", address=path.address or "192.0.2.2"
     )
     return dhcp.discover(path.mac, 1), offer
 
@@ -77,4 +77,4 @@ def _all(case: Case) -> Iterator[tuple[str, str, str, str, str, Direction, str]]
         for side, direction, lost in (("in", Direction.REQUEST, "dhcp-server"), ("out", Direction.REPLY, "dhcp-port")):
             text = case.dhcp.raw(f"tc_{side}")["out"]
             word = "ingress" if side == "in" else "egress"
-            yield "dhcp-port", case.network.host.name, path.dhcp_tap, word, str(text), direction, lost
+            yield "dhcp-port", case.network.host.name, path.far_device, word, str(text), direction, lost

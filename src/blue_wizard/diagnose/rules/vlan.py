@@ -219,7 +219,9 @@ def incoming(case: Case) -> Iterable[Cause]:
                 remedies.restart_l2_agent(side.host.name),
                 (mine[0].text(),),
                 direction,
-                "dhcp-port" if direction is Direction.REQUEST else case.hops[case.hops.index("compute-br-int") - 1],
+                case.path.far_hop
+                if direction is Direction.REQUEST
+                else case.hops[case.hops.index("compute-br-int") - 1],
             )
 
 
