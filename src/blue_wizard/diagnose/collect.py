@@ -20,7 +20,7 @@ from blue_wizard.reach.faults import CommandFailed, Fault, NotReached
 from blue_wizard.reach.together import Late, together
 from blue_wizard.text import _
 
-__all__ = ["collect", "decode", "questions"]
+__all__ = ["collect", "count", "decode", "questions"]
 
 _TIMEOUT_S = 30.0
 _ALL_S = 35.0
@@ -192,6 +192,15 @@ def collect(api: Api, open_host: OpenHost) -> Bundle:
     late = HostAnswer(fault=Fault.TIMEOUT, message=_("no answer in {seconds} s").format(seconds=round(_ALL_S)))
     hosts = {n: late if isinstance(a, Late) else a for n, a in zip(names, answers, strict=True)}
     return Bundle(api, hosts, taken=taken, took_s=round(time.monotonic() - began, 3))
+
+
+def count(names: Iterable[str], open_host: OpenHost) -> dict[str, dict[str, Any]]:
+    """What hosts have counted by now; those that answer."""
+    hosts = list(dict.fromkeys(names))
+    found = together([partial(_look, open_host, n, {"counters": True}) for n in hosts], timeout_s=_ALL_S)
+    return {
+        n: a.answers for n, a in zip(hosts, found, strict=True) if not isinstance(a, Late) and a.answers is not None
+    }
 
 
 def _look(open_host: OpenHost, name: str, asked: dict[str, Any]) -> HostAnswer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from blue_wizard.diagnose import counters
 from blue_wizard.diagnose import path as way
 from blue_wizard.diagnose import sightings as watched
 from blue_wizard.diagnose.bundle import Bundle
@@ -93,6 +94,8 @@ def _case(case: Case, known: tuple[Rule, ...]) -> PortReport:
         causes, more = _by_capture(case, causes, seen)
         findings += more
     cause = causes[0] if causes else None
+    if cause is not None and seen is not None and seen.lost is not None:
+        cause = replace(cause, evidence=(*cause.evidence, *counters.evidence(case, cause.host)))
     if cause is None:
         sure = seen is not None and seen.whole
         verdict = Verdict.OK if sure or _all_seen(case) else Verdict.UNKNOWN

@@ -12,6 +12,7 @@ from typing import Any
 from blue_wizard.diagnose.bundle import Bundle
 from blue_wizard.diagnose.capture import Capture, Point, Seen
 from blue_wizard.diagnose.case import Case, Side, cases
+from blue_wizard.diagnose.collect import count
 from blue_wizard.diagnose.inject import Injection, inject_reply
 from blue_wizard.errors import BlueWizardError
 from blue_wizard.facts import dhcp
@@ -108,6 +109,8 @@ def _watch(case: Case, open_host: OpenHost, inject: bool, listen_s: float) -> di
                 if any(s.point.hop == "tap" and s.replies for s in seen):
                     break
         found: dict[str, Any] = {"hops": _plain(seen)}
+        if not any(s.point.hop == "tap" and s.replies for s in seen):
+            found["counters"] = count([side.host.name for side in case.sides if side.host.reached], open_host)
         if not any(s.replies for s in seen) and case.network is not None and case.network.plugged is not None:
             found["reply"] = _reply(case, capture, open_host)
         return found

@@ -192,6 +192,11 @@ class HostView(_Namespace):
         """The daemon's processes, each with its state (``T``: stopped)."""
         return list(self.raw("daemon").get("processes", ()))
 
+    @property
+    def bridges(self) -> tuple[str, ...]:
+        """The bridges whose flows were asked for."""
+        return tuple(self._raw.get("flows", {}))
+
     @cached_property
     def _flows(self) -> dict[str, list[openflow.Flow]]:
         return {}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from blue_wizard.diagnose.case import cases
+from blue_wizard.diagnose.counters import rises
 from blue_wizard.diagnose.model import PortReport, Verdict
 from blue_wizard.diagnose.packet import points
 from tests.unit.diagnose.seen import HYBRID, OVSFW, TWO_PORTS, Seen
@@ -173,3 +175,42 @@ def test_points_are_the_devices_that_can_be_watched() -> None:
     assert "qbr" not in found
     assert found["compute-nic"] == ("phy0", None, True)
     assert found["dhcp-port"] == (f"tap{seen.dhcp_short}", f"qdhcp-{seen.network['id']}", False)
+
+
+def _counted(seen: Seen, pattern: str, text: str) -> dict[str, Any]:
+    """What the compute host has counted after the packet."""
+    after = json.loads(json.dumps({k: seen.cmp[k] for k in ("uid", "link", "iptables", "flows")}))
+    seen.edit(after["iptables"], pattern, text)
+    return {seen.compute: after}
+
+
+def test_a_drop_that_counted_the_packet_is_evidence() -> None:
+    seen = Seen(HYBRID)
+    chain = f"neutron-openvswi-s{seen.port['id'][:10]}"
+    after = _counted(seen, rf"^\[\d+:\d+\] (-A {chain} .*-j DROP)$", r"[90007:1] \1")
+    report = captured(seen, "1100000", "0000000", counters=after)
+    assert report.cause is not None
+    assert report.cause.code == "path.unexplained"
+    assert any(line.startswith("+90007 packets: iptables -t filter: -A " + chain) for line in report.cause.evidence)
+
+
+def test_what_did_not_rise_or_was_not_there_is_none() -> None:
+    seen = Seen(HYBRID)
+    after = _counted(seen, r"^COMMIT", "[5:1] -A FORWARD -s 192.0.2.7/32 -j DROP\nCOMMIT")
+    report = captured(seen, "1100000", "0000000", counters=after)
+    assert report.cause is not None
+    assert not [line for line in report.cause.evidence if line.startswith("+")]
+
+
+def test_flows_and_devices_count_too() -> None:
+    seen = Seen(OVSFW)
+    after = json.loads(json.dumps({k: seen.cmp[k] for k in ("uid", "link", "iptables", "flows")}))
+    seen.edit(after["flows"]["br-int"], r"(table=93, )n_packets=\d+", r"\1n_packets=70001")
+    rows = json.loads(after["link"]["out"])
+    next(r for r in rows if r["ifname"] == f"tap{seen.short}")["stats64"]["tx"]["dropped"] += 3
+    after["link"]["out"] = json.dumps(rows)
+    captured(seen, "1000", "0000", counters={seen.compute: after})
+    (case,) = cases(seen.bundle)[seen.port["id"]]
+    found = rises(case)
+    assert "table=93" in found[0].thing
+    assert (found[-1].thing, found[-1].by) == (f"tap{seen.short} tx_dropped", 3)
