@@ -10,6 +10,13 @@ __all__ = ["CODES", "index"]
 
 CODES = (
     "arp.blocked",
+    "brq.down",
+    "brq.flood-entry",
+    "brq.missing",
+    "brq.port-missing",
+    "brq.uplink-down",
+    "brq.uplink-missing",
+    "brq.wrong-segment",
     "conntrack.full",
     "conntrack.nearly-full",
     "dhcp.agent-dead",

@@ -15,6 +15,7 @@ from blue_wizard.diagnose.bundle import Api
 __all__ = ["TUNNELS", "Path", "paths"]
 
 _DNS = 53
+LINUXBRIDGE = "Linux bridge agent"
 TUNNELS = {"vxlan", "gre", "geneve"}
 UNSUPPORTED_VNICS = {"direct", "direct-physical", "macvtap", "baremetal", "virtio-forwarder", "vdpa", "accelerator-direct",
                      "accelerator-direct-physical", "remote-managed", "smart-nic"}  # fmt: skip
@@ -28,7 +29,8 @@ class Path:
     `aim.Way`: ``router``, ``server``, ``dhcp``, ``none``; without an aim ``""``). `far_port` is None where there is none.
 
     `compute` is where the server is (`server_host`, by Nova), else where its port is
-    bound. Tunnel addresses and bridges are those that the agents report ("" where agents can't be listed).
+    bound. With `linuxbridge` (ML2's Linux bridge driver) the uplinks are the devices that lead from the network's bridge to the
+    other host. Tunnel addresses and bridges are those that the agents report ("" where agents can't be listed).
     """
 
     port: dict[str, Any]
@@ -44,6 +46,9 @@ class Path:
     network_bridge: str = ""
     compute_tunnel_ip: str = ""
     network_tunnel_ip: str = ""
+    compute_uplink: str = ""
+    network_uplink: str = ""
+    linuxbridge: bool = False
     aim: Aim | None = None
     purpose: str = ""
     router: dict[str, Any] | None = None
@@ -91,8 +96,26 @@ class Path:
             return ""
         details = self.far_port.get("binding:vif_details") or {}
         hybrid = self.purpose == "server" and details.get("ovs_hybrid_plug")
+        # The Linux bridge driver puts a veth pair there: tap in the bridge, ns- in the namespace.
+        if self.linuxbridge and self.purpose != "server":
+            return f"{'qr-' if self.purpose == 'router' else 'ns-'}{self.far_port['id'][:11]}"
         kind = "qr-" if self.purpose == "router" else "qvo" if hybrid else "tap"
         return f"{kind}{self.far_port['id'][:11]}"
+
+    @property
+    def bridge(self) -> str:
+        """Where iptables meets the server's packets: ``qbr`` of the hybrid plug, ``brq`` of the Linux bridge driver."""
+        return f"brq{self.network['id'][:11]}" if self.linuxbridge else self.device("qbr")
+
+    @property
+    def bridge_out(self) -> str:
+        """The port of that bridge by which the server's packets leave it."""
+        return self.compute_uplink if self.linuxbridge else self.device("qvb")
+
+    @property
+    def filtered(self) -> bool:
+        """True when iptables is the firewall."""
+        return self.hybrid or self.linuxbridge
 
     @property
     def far_hop(self) -> str:
@@ -153,6 +176,9 @@ class Path:
         """The ids of all hops, in the order of the request."""
         hybrid = ("tap", "qbr", "qvb", "qvo") if self.hybrid else ("tap",)
         tail = self._tail()
+        if self.linuxbridge:
+            wire = ("compute-uplink", "compute-nic", "network-nic", "network-uplink", "network-brq")
+            return ("guest", "tap", "compute-brq", *(() if self.same_host else wire), *tail)
         if self.same_host:
             return ("guest", *hybrid, "compute-br-int", *tail)
         outer = "br-tun" if self.tunnelled else "bridge"
@@ -178,9 +204,9 @@ def _first_ipv4(port: dict[str, Any]) -> str:
 
 
 def _agent(api: Api, host: str) -> dict[str, Any]:
-    """What the Open vSwitch agent of a host reports of its configuration."""
+    """What the layer 2 agent of a host reports of its configuration."""
     for agent in api.agents or ():
-        if agent["host"] == host and agent["agent_type"] == "Open vSwitch agent":
+        if agent["host"] == host and agent["agent_type"] in {"Open vSwitch agent", LINUXBRIDGE}:
             return dict(agent.get("configurations") or {})
     return {}
 
@@ -213,6 +239,10 @@ def _path(api: Api, port: dict[str, Any], far: dict[str, Any] | None) -> Path:
     hybrid = bool(details.get("ovs_hybrid_plug", on_compute.get("ovs_hybrid_plug", False)))
     physical = network.get("provider:physical_network") or ""
     network_host = str(far.get("binding:host_id") or "") if far else ""
+    kinds = {a["agent_type"] for a in api.agents or () if a["host"] == compute}
+    linuxbridge = port.get("binding:vif_type") == "bridge" or (
+        LINUXBRIDGE in kinds and "Open vSwitch agent" not in kinds
+    )
     on_network = _agent(api, network_host)
     return Path(
         port,
@@ -228,4 +258,17 @@ def _path(api: Api, port: dict[str, Any], far: dict[str, Any] | None) -> Path:
         str((on_network.get("bridge_mappings") or {}).get(physical, "")),
         str(on_compute.get("tunneling_ip") or ""),
         str(on_network.get("tunneling_ip") or ""),
+        _uplink(network, on_compute) if linuxbridge else "",
+        _uplink(network, on_network) if linuxbridge else "",
+        linuxbridge,
     )
+
+
+def _uplink(network: dict[str, Any], agent: dict[str, Any]) -> str:
+    """The Linux bridge agent's names: ``vxlan-VNI``, ``NIC.VLAN``, or the NIC itself (flat)."""
+    kind, segment = network.get("provider:network_type"), network.get("provider:segmentation_id")
+    if kind in TUNNELS:
+        return f"{kind}-{segment}"
+    nic = str((agent.get("interface_mappings") or {}).get(network.get("provider:physical_network"), ""))
+    # A device's name has 15 characters at most.
+    return f"{nic[: 14 - len(str(segment))]}.{segment}" if nic and kind == "vlan" else nic

@@ -34,7 +34,10 @@ def judge(bundle: Bundle) -> Report:
     known = rules()
     reports = [_port(found, known) for found in cases(bundle).values()]
     server = bundle.api.server
-    return Report(server["id"], server["name"], server["status"], tuple(reports), bundle.took_s)
+    errors = [str(c["error"]) for c in bundle.captures.values() if isinstance(c, dict) and c.get("error")]
+    return Report(
+        server["id"], server["name"], server["status"], tuple(reports), bundle.took_s, tuple(dict.fromkeys(errors))
+    )
 
 
 def _port(found: tuple[Case, ...], known: tuple[Rule, ...]) -> PortReport:
@@ -169,17 +172,20 @@ def _between(case: Case, cause: Cause) -> tuple[str, str]:
 
 def _all_seen(case: Case) -> bool:
     """Whether both hosts were looked at, and every trace that there must be comes through."""
+    switched = case.path.linuxbridge
     if (
-        not all(side.host.reached and side.host.root and side.host.switch for side in case.sides)
+        not all(side.host.reached and side.host.root and (switched or side.host.switch) for side in case.sides)
         or case.network is None
     ):
         return False
-    if not case.compute.host.links or (case.path.hybrid and case.compute.host.tables is None):
+    if not case.compute.host.links or (case.path.filtered and case.compute.host.tables is None):
         return False
     if case.path.space:
         there = case.dhcp if case.path.aim is None else case.space
         if there is None or not there.links:
             return False
+    if case.path.linuxbridge:
+        return all(side.host.links for side in case.sides)
     needed = ("compute-request", "compute-reply") if case.path.same_host else tuple(case.traced)
     return all(case.traced[name] is True for name in needed)
 
@@ -230,10 +236,11 @@ def _driver(case: Case) -> str:
     host, short = case.compute.host, case.path.id[:10]
     if case.path.port.get("port_security_enabled") is False:
         return "none (port security off)"
-    if case.path.hybrid:
+    if case.path.filtered:
         chains = (host.tables or {}).get("filter", {})
         proof = any(n.endswith(f"o{short}") for n in chains)
-        return "iptables_hybrid" if proof or not host.reached else "iptables_hybrid (no chains)"
+        name = "iptables" if case.path.linuxbridge else "iptables_hybrid"
+        return name if proof or not host.reached else f"{name} (no chains)"
     flows = host.flows(case.path.integration_bridge)
     if flows is None:
         return "openvswitch"

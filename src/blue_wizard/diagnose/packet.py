@@ -90,6 +90,8 @@ def _one(case: Case, open_host: OpenHost, inject: bool, listen_s: float) -> dict
 
 def _watch(case: Case, open_host: OpenHost, inject: bool, listen_s: float) -> dict[str, Any]:
     path, where = case.path, points(case)
+    if path.linuxbridge:
+        return {"error": _("Packets are not followed through networks of the Linux bridge driver.")}
     if inject and not any(p.hop == "tap" for p in where):
         return {"error": _("There is no device of the server's to send the test packet into.")}
     if not where:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from blue_wizard.diagnose.case import Case, Side
 from blue_wizard.diagnose.model import Cause, Direction, Hop, SeenBy, State, Verdict
 from blue_wizard.diagnose.sightings import Sightings
+from blue_wizard.diagnose.view import HostView
 from blue_wizard.text import _
 
 __all__ = ["hops"]
@@ -30,6 +31,16 @@ def _side(case: Case, name: str) -> Side | None:
     if name in {"guest", "tap", "qbr", "qvb", "qvo"} or name.startswith("compute"):
         return case.compute
     return case.network
+
+
+def nic_of(host: HostView, uplink: str) -> str:
+    """The NIC below an uplink of the Linux bridge driver; "" where it is not known."""
+    link = host.links.get(uplink)
+    if link is None:
+        return ""
+    return str(
+        link.info.get("link") or link.peer or (uplink if "." not in uplink and not uplink.startswith("vxlan-") else "")
+    )
 
 
 def _looked(case: Case, name: str) -> bool:
@@ -92,6 +103,13 @@ def _device(case: Case, name: str) -> tuple[str, str, str, str]:
     if name in {"qbr", "qvb", "qvo"}:
         device = path.device(name)
         return host, device, f"up {path.device('qbr')}" if name == "qvb" else "up", _link(compute, device)
+    if name.endswith(("brq", "uplink")) and side is not None:
+        uplink = path.compute_uplink if side is compute else path.network_uplink
+        device = path.bridge if name.endswith("brq") else uplink
+        return host, device, "up" if name.endswith("brq") else f"up {path.bridge}", _link(side, device)
+    if path.linuxbridge and name.endswith("nic") and side is not None:
+        device = nic_of(side.host, path.compute_uplink if side is compute else path.network_uplink)
+        return host, device, "up", _link(side, device) if device else "-"
     if name.endswith("br-int") and side is not None:
         expected = f"tag {side.wired_tag}" if side.wired_tag is not None else "tag"
         actual = f"tag {side.tag}" if side.tag is not None else _("no tag")

@@ -192,6 +192,18 @@ class HostView(_Namespace):
         """The daemon's processes, each with its state (``T``: stopped)."""
         return list(self.raw("daemon").get("processes", ()))
 
+    @cached_property
+    def floods(self) -> dict[str, tuple[str, ...]] | None:
+        """Where each VXLAN device sends what is for all: the tunnel ends entered for the MAC 0; None when that is not known."""
+        answer = self.raw("bridge_fdb")
+        if answer["rc"] != 0:
+            return None
+        found: dict[str, tuple[str, ...]] = {}
+        for row in json.loads(answer["out"] or "[]"):
+            if row.get("mac") == "00:00:00:00:00:00" and row.get("dst"):
+                found[row["ifname"]] = (*found.get(row["ifname"], ()), str(row["dst"]))
+        return found
+
     @property
     def bridges(self) -> tuple[str, ...]:
         """The bridges whose flows were asked for."""

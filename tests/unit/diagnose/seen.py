@@ -15,7 +15,8 @@ from blue_wizard.diagnose.model import PortReport
 
 GOLDEN = Path(__file__).parent / "golden"
 HYBRID, OVSFW, TWO_PORTS, VLAN_OVSFW = "hybrid", "ovsfw", "two-ports", "vlan-ovsfw"
-ALL = (HYBRID, OVSFW, TWO_PORTS, VLAN_OVSFW)
+LINUXBRIDGE = "linuxbridge"
+ALL = (HYBRID, OVSFW, TWO_PORTS, VLAN_OVSFW, LINUXBRIDGE)
 
 
 class Seen:

@@ -9,9 +9,10 @@ import pytest
 
 from blue_wizard.diagnose.case import cases
 from blue_wizard.diagnose.counters import rises
+from blue_wizard.diagnose.judge import judge
 from blue_wizard.diagnose.model import PortReport, Verdict
 from blue_wizard.diagnose.packet import points
-from tests.unit.diagnose.seen import HYBRID, OVSFW, TWO_PORTS, Seen
+from tests.unit.diagnose.seen import HYBRID, LINUXBRIDGE, OVSFW, TWO_PORTS, Seen
 
 ORDER = ("tap", "qbr", "qvb", "qvo", "compute-nic", "network-nic", "dhcp-port")
 
@@ -214,3 +215,11 @@ def test_flows_and_devices_count_too() -> None:
     found = rises(case)
     assert "table=93" in found[0].thing
     assert (found[-1].thing, found[-1].by) == (f"tap{seen.short} tx_dropped", 3)
+
+
+def test_why_no_packet_was_followed_is_told() -> None:
+    seen = Seen(LINUXBRIDGE)
+    seen.bundle.captures[seen.port["id"]] = {"method": "inject", "dhcp_port": seen.dhcp_port["id"], "error": "not here"}
+    report = judge(seen.bundle)
+    assert report.errors == ("not here",)
+    assert report.ports[0].verdict is Verdict.OK

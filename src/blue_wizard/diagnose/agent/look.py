@@ -364,6 +364,7 @@ def main(questions: Answer) -> None:
         "ebtables": pool.submit(run, ["ebtables-save"]) if shutil.which("ebtables-save") else None,
         "nft": pool.submit(run, ["nft", "-a", "list", "ruleset"]) if shutil.which("nft") else None,
         "bridge_vlan": pool.submit(run, ["bridge", "-j", "vlan", "show"]),
+        "bridge_fdb": pool.submit(run, ["bridge", "-j", "fdb", "show"]),
     }
     if questions.get("domain"):
         virsh = [*wrapping("virsh", LIBVIRT_CONTAINERS), "virsh", "-r"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from blue_wizard.diagnose import remedies
 from blue_wizard.diagnose.case import Case
+from blue_wizard.diagnose.expected import LINUXBRIDGE
 from blue_wizard.diagnose.model import Cause, Finding
 from blue_wizard.diagnose.rulebook import about, rule
 from blue_wizard.text import _
@@ -24,11 +25,11 @@ def _agent(case: Case, host: str, kind: str) -> dict[str, Any] | None:
 def l2_agent(case: Case) -> Iterable[Cause | Finding]:
     """An agent that is dead wires no new port; what it wired before goes on."""
     for side in case.sides:
-        agent = _agent(case, side.host.name, "Open vSwitch agent")
+        agent = _agent(case, side.host.name, LINUXBRIDGE if case.path.linuxbridge else "Open vSwitch agent")
         if agent is None or agent["alive"]:
             continue
-        text = _("The Open vSwitch agent on {host} is dead since {time}.").format(
-            host=side.host.name, time=agent["heartbeat_timestamp"]
+        text = _("The {agent} on {host} is dead since {time}.").format(
+            agent=agent["agent_type"], host=side.host.name, time=agent["heartbeat_timestamp"]
         )
         evidence = (f"alive=False heartbeat_timestamp={agent['heartbeat_timestamp']}",)
         # An agent that never saw the port left it in the dead VLAN, without a record of a tag of its own.

@@ -50,7 +50,7 @@ def switch(case: Case) -> Iterable[Cause]:
     """The switch's database or daemon does not answer (ovs-vsctl talks to the one, ovs-appctl and ovs-ofctl to the other)."""
     for side in case.sides:
         host = side.host
-        if not host.reached or not host.root:
+        if not host.reached or not host.root or case.path.linuxbridge:
             continue
         database = host.raw("ovs")
         hop, lost = side.br_int, "" if side is case.compute else case.path.far_hop

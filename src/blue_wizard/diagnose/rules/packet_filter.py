@@ -21,24 +21,24 @@ _NEUTRON = ("neutron-", "sg-")
 def request(case: Case) -> Packet:
     """The DHCPDISCOVER, or the packet for the aim, bridged from tap to qvb."""
     path = case.path
-    bridge = path.device("qbr")
+    bridge = path.bridge
     if aim := path.aim:
-        return Packet(path.address, aim.address, 40000, aim.number, bridge, bridge, path.tap, path.device("qvb"), path.mac,
+        return Packet(path.address, aim.address, 40000, aim.number, bridge, bridge, path.tap, path.bridge_out, path.mac,
                       protocol=aim.protocol)  # fmt: skip
-    return Packet("0.0.0.0", "255.255.255.255", 68, 67, bridge, bridge, path.tap, path.device("qvb"), path.mac)  # noqa: S104
+    return Packet("0.0.0.0", "255.255.255.255", 68, 67, bridge, bridge, path.tap, path.bridge_out, path.mac)  # noqa: S104
 
 
 def reply(case: Case) -> Packet:
     """The DHCPOFFER, or the aim's answer, bridged from qvb to tap."""
     path = case.path
-    bridge = path.device("qbr")
+    bridge = path.bridge
     mac = str(path.far_port["mac_address"]) if path.far_port else ""
     if aim := path.aim:
-        return Packet(aim.address, path.address, aim.number, 40000, bridge, bridge, path.device("qvb"), path.tap, mac,
+        return Packet(aim.address, path.address, aim.number, 40000, bridge, bridge, path.bridge_out, path.tap, mac,
                       "ESTABLISHED", aim.protocol)  # fmt: skip
     return Packet(
         path.far_address or "192.0.2.1", path.address or "255.255.255.255", 67, 68,
-        bridge, bridge, path.device("qvb"), path.tap, mac,
+        bridge, bridge, path.bridge_out, path.tap, mac,
     )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def forward(case: Case) -> Iterable[Cause | Finding]:
     """Bridged packets meet iptables only while bridge-nf-call-iptables is on (Linux br_netfilter)."""
     tables = case.compute.host.tables
     if (
-        not case.path.hybrid
+        not case.path.filtered
         or tables is None
         or _calls_iptables(case) is False
         or (case.path.aim and not case.path.address)
@@ -73,7 +73,8 @@ def _dropped(case: Case, fate: Fate, direction: Direction) -> Cause:
     short = path.id[:10]
     asked = direction is Direction.REQUEST
     # What PREROUTING drops, the bridge's own device does not see either.
-    lost = "qbr" if fate.path[:1] == ("PREROUTING",) else "qvb" if asked else "tap"
+    at, behind = ("compute-brq", case.hops[3]) if path.linuxbridge else ("qbr", "qvb")
+    lost = at if fate.path[:1] == ("PREROUTING",) else behind if asked else "tap"
     evidence = [f"[{fate.rule.packets} packets] {fate.rule.text}"] if fate.rule else [f":{fate.chain} DROP"]
     evidence.append(" -> ".join(fate.path))
     if fate.rule is None:
@@ -102,7 +103,7 @@ def _dropped(case: Case, fate: Fate, direction: Direction) -> Cause:
     else:
         code, thing = "iptables.foreign-drop", fate.chain
         text, remedy = _foreign(fate, host.name)
-    return Cause(code, "qbr", host.name, thing, text, remedy, tuple(evidence), direction, lost)
+    return Cause(code, at, host.name, thing, text, remedy, tuple(evidence), direction, lost)
 
 
 def _is_foreign(found: Rule) -> bool:
@@ -129,7 +130,7 @@ def _own_chain(tables: Tables, letter: str, short: str) -> str:
 @rule
 def switched_off(case: Case) -> Iterable[Finding]:
     """Without the call to iptables, or without the jump to its chains, security groups do nothing; packets pass."""
-    if not case.path.hybrid or not case.compute.host.reached:
+    if not case.path.filtered or not case.compute.host.reached:
         return
     host, tables = case.compute.host, case.compute.host.tables
     if host.root and _calls_iptables(case) is False:
