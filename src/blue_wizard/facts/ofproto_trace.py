@@ -106,6 +106,11 @@ def parse_trace(text: str) -> Trace:
             # After a recirculation the last word counts; what left before it left too.
             actions = found if not actions else f"{actions},{found}"
             continue
+        if stripped.startswith("Resuming from table"):
+            # The headline is the bridge by which the packet came in, not the one that sent it to connection tracking.
+            tracked = [step.bridge for step in steps if any(a.startswith("ct(") for a in step.actions)]
+            bridges[:] = [(0, tracked[-1])] if tracked else bridges
+            continue
         if at := _BRIDGE.match(line):
             close()
             indent = len(at[1])

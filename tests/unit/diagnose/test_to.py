@@ -16,6 +16,7 @@ from blue_wizard.diagnose.groups import allowing
 from blue_wizard.diagnose.judge import judge
 from blue_wizard.diagnose.model import Verdict
 from blue_wizard.errors import InputError
+from blue_wizard.facts.ofproto_trace import parse_trace
 from blue_wizard.report.diagnosis import diagnosis_data, diagnosis_text
 from tests.unit.diagnose.aimed import FLOATING, METADATA, OUTSIDE, QG, ROUTER, Aimed
 from tests.unit.diagnose.seen import HYBRID, OVSFW, VLAN_OVSFW, dropped
@@ -394,3 +395,63 @@ def test_the_report_says_where_it_leads() -> None:
     report = judge(Aimed().bundle)
     assert diagnosis_data(report)["ports"][0]["to"] == f"{OUTSIDE} icmp"
     assert any(OUTSIDE in str(part) for part in diagnosis_text(report))
+
+
+# As Open vSwitch 3.1 traces an answer that comes out of a tunnel, shortened.
+RESUMED = """\
+Flow: icmp,tun_src=10.98.0.11,in_port="vxlan-0a62000b"
+
+bridge("br-tun")
+----------------
+ 0. in_port="vxlan-0a62000b", priority 1, cookie 0x6b5bb848e77514b
+    output:"patch-int"
+
+bridge("br-int")
+----------------
+81. ct_state=-trk,ip,reg5=0x4, priority 90, cookie 0x8b544eb0db8ef139
+    ct(table=82,zone=NXM_NX_REG6[0..15])
+    drop
+     -> A clone of the packet is forked to recirculate. The forked pipeline will be resumed at table 82.
+
+Final flow: icmp,in_port="vxlan-0a62000b"
+Megaflow: recirc_id=0,ct_state=-trk,eth,icmp
+Datapath actions: ct(zone=1),recirc(0x2)
+
+===============================================================================
+recirc(0x2) - resume conntrack with ct_state=est|rpl|trk
+===============================================================================
+
+Flow: recirc_id=0x2,ct_state=est|rpl|trk,ct_zone=1,eth,icmp,reg5=0x4
+
+bridge("br-tun")
+----------------
+    thaw
+        Resuming from table 82
+82. ct_state=+est-rel+rpl,ct_zone=1,ct_mark=0,reg5=0x4, priority 50, cookie 0x8b544eb0db8ef139
+    output:"tap038289cb-26"
+
+Final flow: unchanged
+Megaflow: recirc_id=0x2
+Datapath actions: tap038289cb-26
+"""
+
+
+def test_what_connection_tracking_gives_back_goes_on_in_the_bridge_that_sent_it_there() -> None:
+    found = parse_trace(RESUMED)
+    assert [(s.bridge, s.table) for s in found.steps] == [("br-tun", 0), ("br-int", 81), ("br-int", 82)]
+    assert [o.port for o in found.outputs] == ["tap038289cb-26"]
+
+
+def answer_dropped(s: Aimed) -> None:
+    end = "82. priority 0, cookie 0x8b544eb0db8ef139\n    drop\n\nFinal flow: unchanged\nMegaflow: x\nDatapath actions: drop\n"
+    s.traced(s.cmp, "compute-reply", RESUMED.partition("82. ct_state")[0] + end)
+
+
+def test_a_firewall_that_drops_the_answer() -> None:
+    seen = Aimed(OVSFW)
+    answer_dropped(seen)
+    report = seen.report()
+    assert report.cause is not None
+    assert (report.cause.code, report.cause.object, report.lost_between) == (
+        "sg.not-applied", "br-int table=82", ("compute-br-int", "tap"),
+    )  # fmt: skip
