@@ -10,12 +10,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from blue_wizard.diagnose.aim import Aim
 from blue_wizard.diagnose.ask import ask
+from blue_wizard.diagnose.ask_to import ask_to
 from blue_wizard.diagnose.collect import collect
 from blue_wizard.errors import InputError
 from blue_wizard.reach.faults import CommandFailed, Fault, NotReached
 from blue_wizard.reach.openstack import ApiError
 from blue_wizard.reach.ssh import Result
+from tests.unit.diagnose.aimed import GROUP, OUTSIDE, ROUTER, Aimed
 from tests.unit.diagnose.seen import HYBRID, TWO_PORTS, Seen
 
 
@@ -144,3 +147,39 @@ def test_each_host_is_asked_once() -> None:
     hosts = {"cmp1": FakeHost(_good()), "net1": FakeHost(_good())}
     collect(Seen(TWO_PORTS).api, hosts.__getitem__)  # type: ignore[arg-type]
     assert [len(h.asked) for h in hosts.values()] == [1, 1]
+
+
+class RoutedCloud:
+    """A network with a router to the outside; the server has a floating IP. Answers by path, and by no other."""
+
+    name = "lab"
+
+    def __init__(self) -> None:
+        self.seen = Aimed(HYBRID, floating=True)
+        told, network = self.seen.api.aim, self.seen.network["id"]
+        owners = "&".join(f"device_owner=network:{o}" for o in (
+            "router_interface", "ha_router_replicated_interface", "router_interface_distributed"))  # fmt: skip
+        self.answers: dict[str, Any] = {
+            f"/ports?network_id={network}&{owners}": told["router_ports"][:1],
+            f"/ports?network_id={network}&fixed_ips=ip_address%3D{OUTSIDE}": [],
+            f"/floatingips?port_id={self.seen.port['id']}": told["floating"],
+            f"/routers/{ROUTER}": {"router": self.seen.router},
+            f"/routers/{ROUTER}/l3-agents": told["l3_agents"][ROUTER],
+            f"/ports?device_id={ROUTER}": told["router_ports"],
+            f"/security-groups/{GROUP}": {"security_group": told["groups"][GROUP]},
+            "/networks/external": {"network": told["networks"]["external"]},
+            "/subnets?network_id=external": told["subnets"]["external"],
+        }
+
+    def get(self, _service: str, path: str, *, missing_ok: bool = False) -> Any:
+        return self.answers[path]
+
+    def list(self, _service: str, path: str, _key: str) -> Any:
+        return self.answers[path]
+
+
+def test_the_way_to_an_address_is_asked_of_the_api() -> None:
+    cloud = RoutedCloud()
+    expected, cloud.seen.api.aim = cloud.seen.api.aim, {}
+    ask_to(cloud, cloud.seen.api, Aim(OUTSIDE))  # type: ignore[arg-type]
+    assert cloud.seen.api.aim == expected

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from blue_wizard.diagnose import causes
-from tests.unit.diagnose.test_faults import CASES, FINDINGS
+from tests.unit.diagnose.cases import CASES, FINDINGS, load
 
+load()
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = ROOT / "docs" / "causes"
 SOURCES = ROOT / "src" / "blue_wizard" / "diagnose"

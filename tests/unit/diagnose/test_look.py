@@ -106,3 +106,20 @@ def test_hops_of_each_kind() -> None:
         "dhcp-port",
         "dhcp-server",
     )
+
+
+def test_counters_alone_are_asked_for_after_a_packet(tmp_path: Path) -> None:
+    for name in ("ip", "iptables-save", "ovs-ofctl"):
+        _tool(tmp_path, name, f'echo "{name} $*"')
+    _tool(tmp_path, "ovs-vsctl", "echo br-int")
+    seen = _look(tmp_path, {"counters": True})
+    assert set(seen) == {"uid", "link", "iptables", "flows"}
+    assert "dump-flows br-int" in seen["flows"]["br-int"]["out"]
+    assert seen["iptables"]["out"].strip() == "iptables-save -c"
+
+
+def test_a_namespace_that_is_not_there(tmp_path: Path) -> None:
+    asked = {"spaces": {"qrouter-no-such": {"device": "qr-1", "ids": ["no-such"]}}}
+    seen = _look(tmp_path, asked)
+    assert seen["spaces"]["qrouter-no-such"] == {"namespace": None, "proxies": [], "inside": {}}
+    assert isinstance(seen["unix"], list)
