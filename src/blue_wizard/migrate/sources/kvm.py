@@ -169,11 +169,11 @@ class Kvm:
         return self._state(machine_id)
 
     def shut_down(self, machine_id: str, *, timeout_s: float, check_stop: Callable[[], None]) -> None:
-        """Ask the guest by ACPI and wait. Raises StepFailed when it is still on after `timeout_s` seconds."""
+        """Ask the guest by its agent, else by ACPI, and wait. Raises StepFailed when it is still on after `timeout_s` seconds."""
         shut_down(
             machine_id,
             power=lambda: self._state(machine_id),
-            ask=lambda: self._virsh("shutdown", machine_id, "--mode", "acpi"),
+            ask=lambda: self._virsh("shutdown", machine_id, "--mode", "agent,acpi"),
             timeout_s=timeout_s,
             check_stop=check_stop,
         )
