@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from blue_wizard import config
 from blue_wizard.config import CephAccess
 from blue_wizard.errors import StepFailed
 from blue_wizard.migrate.machine import Power
@@ -16,12 +17,15 @@ from blue_wizard.migrate.targets import warm
 from blue_wizard.migrate.targets.warm import CutOver, FinishWarm, ForgetSource, PrepareSource, WarmCopy
 from blue_wizard.migrate.warm.rounds import Means
 from tests.unit.migrate.hands import Hands
+from tests.unit.migrate.transfer.disks import Disk
 from tests.unit.migrate.warm.fake import OBJECT, Running, Shelf
 from tests.unit.migrate.warm.test_rounds import same
 
 
 class Machine(Running):
     """It can also be switched."""
+
+    target = "host"
 
     def __init__(self) -> None:
         super().__init__({"vda": 4 * OBJECT})
@@ -78,7 +82,8 @@ class Job:
         monkeypatch.setattr("blue_wizard.migrate.targets.power.open_source", lambda _url: self.source)
         access = CephAccess(conf=Path("/etc/ceph/ceph.conf"), client="c", pool="volumes")
         monkeypatch.setattr(warm, "ceph_access", lambda _cloud: access)
-        monkeypatch.setattr(warm, "_means", self._means)
+        if not args.get("ceph"):
+            monkeypatch.setattr(warm, "_means", self._means)
 
     @contextmanager
     def _means(self, ctx: Hands, _args: Any, before: Any) -> Iterator[Means]:
@@ -187,3 +192,75 @@ def test_what_was_prepared_is_put_back(job: Job) -> None:
     assert job.source.forgotten == [{"tracking": 0}]
     PrepareSource().undo(Hands({}), job.args, None)  # type: ignore[arg-type]
     assert len(job.source.forgotten) == 1
+
+
+class Ceph:
+    """A pool with one image, which is open for writing no more than once."""
+
+    name = "volumes"
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self.opened = self.emptied = 0
+
+    def fsid(self) -> str:
+        return "f"
+
+    def blank(self, _image: str) -> bool:
+        return not self.disk.pages
+
+    def empty(self, _image: str) -> None:
+        assert not self.opened
+        self.emptied += 1
+        self.disk.pages.clear()
+
+    def free(self) -> int:
+        return 1 << 40
+
+
+class Image:
+    """Stands for an RBD image."""
+
+    def __init__(self, pool: Ceph, image: str, *, read_only: bool = False) -> None:
+        assert image == "volume-v"
+        self._pool, self._read_only = pool, read_only
+        pool.opened += not read_only
+        assert pool.opened <= 1
+        disk = pool.disk
+        self.name, self.size = disk.name, disk.size
+        self.read, self.extents, self.write, self.zero, self.flush = (
+            disk.read, disk.extents, disk.write, disk.zero, disk.flush,
+        )  # fmt: skip
+
+    def identity(self) -> str:
+        return "id"
+
+    def object_size(self) -> int:
+        return OBJECT
+
+    def close(self) -> None:
+        self._pool.opened -= not self._read_only
+
+
+def test_the_images_of_volumes_are_the_targets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BLUE_WIZARD_STATE_DIR", str(tmp_path))
+    config.load.cache_clear()
+    job = Job(monkeypatch, tmp_path, ceph=True)
+    pool = Ceph(job.shelf.targets["vda"])
+    proved: list[str] = []
+    monkeypatch.setattr(warm.ceph, "open_pool", lambda _access, direct=False: nullcontext(pool))
+    monkeypatch.setattr(warm, "RbdImage", Image)
+    monkeypatch.setattr(warm.disks, "wait_for_dead_writer", lambda *_a, **_k: None)
+    monkeypatch.setattr(warm.disks, "prove", lambda _ctx, args, _pool: proved.append(args["volume"]))
+    pool.disk.put(OBJECT, b"left by somebody")
+
+    job.do("warm", WarmCopy())
+    job.source.write("vda", OBJECT, b"more")
+    job.do("off", CutOver())
+    job.do("final", FinishWarm())
+
+    assert same(job.shelf)
+    assert pool.emptied == 1
+    assert pool.opened == 0
+    assert set(proved) == {"volume.0"}
+    assert list((tmp_path / "transfers").iterdir()) == []
