@@ -40,7 +40,7 @@ def _ata(**raw: int) -> dict[str, Any]:
         ({"scsi_grown_defect_list": 120}, ("120 sectors",)),
         (
             {"nvme_smart_health_information_log": {"critical_warning": 4, "media_errors": 1, "percentage_used": 101}},
-            ("0x04", "1 errors", "101 %"),
+            ("0x04", "1 errors", "101 percent"),
         ),
         ({"smartctl": {"exit_status": 2, "messages": [{"string": "Device is in STANDBY mode"}]}}, ()),
     ],
