@@ -49,6 +49,7 @@ class Path:
     compute_uplink: str = ""
     network_uplink: str = ""
     linuxbridge: bool = False
+    ovn: bool = False
     aim: Aim | None = None
     purpose: str = ""
     router: dict[str, Any] | None = None
@@ -169,8 +170,8 @@ class Path:
 
     @property
     def supported(self) -> bool:
-        """False for ports that never pass Open vSwitch in a way that can be looked at (SR-IOV ...)."""
-        return self.port.get("binding:vnic_type", "normal") not in UNSUPPORTED_VNICS
+        """False for ports whose way is not known here: they pass no device of the host (SR-IOV ...), or OVN's flows."""
+        return not self.ovn and self.port.get("binding:vnic_type", "normal") not in UNSUPPORTED_VNICS
 
     def hops(self) -> tuple[str, ...]:
         """The ids of all hops, in the order of the request."""
@@ -261,6 +262,7 @@ def _path(api: Api, port: dict[str, Any], far: dict[str, Any] | None) -> Path:
         _uplink(network, on_compute) if linuxbridge else "",
         _uplink(network, on_network) if linuxbridge else "",
         linuxbridge,
+        "ovn" in (details.get("bound_drivers") or {}).values() or any(k.startswith("OVN Controller") for k in kinds),
     )
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from blue_wizard.diagnose.bundle import HostAnswer
+from blue_wizard.diagnose.collect import questions
 from blue_wizard.diagnose.model import Verdict
 from tests.unit.diagnose.seen import HYBRID, OVSFW, TWO_PORTS, Seen
 
@@ -78,6 +79,34 @@ def test_sr_iov_is_unknown() -> None:
     report = seen.report()
     assert report.cause is not None
     assert (report.verdict, report.cause.code) == (Verdict.UNKNOWN, "port.unsupported")
+
+
+def _on_ovn() -> Seen:
+    """As the API tells of a port of ML2/OVN: no DHCP agent, and no DHCP port."""
+    seen = Seen(OVSFW)
+    seen.port["binding:vif_details"] = {"port_filter": True, "connectivity": "l2", "bound_drivers": {"0": "ovn"}}
+    for agent in seen.api.agents or ():
+        agent["agent_type"] = "OVN Controller agent"
+    seen.api.dhcp_ports[seen.network["id"]] = []
+    seen.api.dhcp_agents[seen.network["id"]] = []
+    return seen
+
+
+def test_ovn_is_unknown_and_asks_no_host() -> None:
+    seen = _on_ovn()
+    report = seen.report()
+    assert report.cause is not None
+    assert (report.verdict, report.cause.code) == (Verdict.UNKNOWN, "port.unsupported")
+    assert "OVN" in report.cause.message
+    assert questions(seen.api) == {}
+
+
+def test_what_the_api_proves_counts_on_ovn_too() -> None:
+    seen = _on_ovn()
+    seen.port["admin_state_up"] = False
+    report = seen.report()
+    assert report.cause is not None
+    assert (report.verdict, report.cause.code) == (Verdict.LOST, "port.admin-down")
 
 
 def test_traces_that_could_not_be_made_are_unknown() -> None:

@@ -455,3 +455,13 @@ def test_a_firewall_that_drops_the_answer() -> None:
     assert (report.cause.code, report.cause.object, report.lost_between) == (
         "sg.not-applied", "br-int table=82", ("compute-br-int", "tap"),
     )  # fmt: skip
+
+
+def test_a_router_of_ovn_needs_no_agent() -> None:
+    seen = Aimed()
+    seen.port["binding:vif_details"] = {"bound_drivers": {"0": "ovn"}}
+    no_agent(seen)
+    report = seen.report()
+    assert report.cause is not None
+    assert (report.verdict, report.cause.code) == (Verdict.UNKNOWN, "port.unsupported")
+    assert questions(seen.api) == {}

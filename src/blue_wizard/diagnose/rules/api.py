@@ -37,7 +37,22 @@ def port(case: Case) -> Iterable[Cause]:
     path, found = case.path, case.path.port
     vif, host = str(found.get("binding:vif_type", "")), path.compute or path.server_host
     evidence = (f"binding:vif_type={vif} binding:host_id={found.get('binding:host_id')} status={found['status']}",)
-    if not path.supported:
+    if path.ovn:
+        yield Cause(
+            "port.unsupported",
+            "tap",
+            host,
+            path.id,
+            _(
+                "Port {port} is in a network of OVN, whose flows are not followed: only what the API says is judged."
+            ).format(port=path.id),
+            _("Ask OVN: ovn-sbctl find Port_Binding logical_port={port}, and ovn-trace from its network.").format(
+                port=path.id
+            ),
+            (f"bound_drivers={(found.get('binding:vif_details') or {}).get('bound_drivers')}",),
+            unknown=True,
+        )
+    elif not path.supported:
         vnic = found["binding:vnic_type"]
         yield Cause(
             "port.unsupported",
@@ -142,6 +157,9 @@ def network(case: Case) -> Iterable[Cause]:
             ),
             ("enable_dhcp=False",),
         )
+    elif path.ovn:
+        # There OVN's controller on the compute host answers: neither an agent nor a port is needed.
+        return
     elif case.api.dhcp_agents.get(path.network["id"]) == []:
         yield Cause(
             "dhcp.no-agent",

@@ -39,6 +39,9 @@ def known(case: Case) -> Iterable[Cause]:
     path, aim, router = case.path, case.path.aim, case.path.router
     assert aim is not None
     name = path.network["name"] or path.network["id"]
+    if path.ovn and aim.metadata:
+        # Its proxy is on the compute host, in a namespace of the network.
+        return
     if path.far_port is None:
         gateways = [str(s["gateway_ip"]) for s in path.subnets if s.get("gateway_ip")]
         # On a provider network the gateway is often a machine that Neutron knows nothing of.
@@ -71,7 +74,7 @@ def known(case: Case) -> Iterable[Cause]:
         text = _("Router {router} is switched off.").format(router=who)
         mend = _("openstack router set --enable {router}").format(router=router["id"])
         yield _cause(case, "router.admin-down", "gateway-port", router["id"], text, mend, ("admin_state_up=False",))
-    elif case.api.aim["l3_agents"].get(router["id"]) == []:
+    elif not path.ovn and case.api.aim["l3_agents"].get(router["id"]) == []:
         text = _("No L3 agent serves router {router}.").format(router=who)
         mend = _("openstack network agent add router --l3 AGENT {router}").format(router=router["id"])
         yield _cause(case, "router.no-agent", "gateway-port", router["id"], text, mend, ("l3-agents=[]",))
