@@ -36,7 +36,7 @@ def _(t: Target) -> list[Change]:
     code="router.no-address", hop="gateway-port", segment="network-ovs", object="{qr}", to="{gateway} icmp",
 )  # fmt: skip
 def _(t: Target) -> list[Change]:
-    return [address_gone(t, t.net, t.qr, re.escape(t.gateway), t.router_space)]
+    return [address_gone(t, t.net, t.qr, re.escape(f"{t.gateway}/"), t.router_space)]
 
 
 @fault(
@@ -124,7 +124,7 @@ def _(t: Target) -> list[Change]:
     object="{floating}", to=OUTSIDE,
 )  # fmt: skip
 def _(t: Target) -> list[Change]:
-    return [address_gone(t, t.net, t.qg, re.escape(t.floating), t.router_space)]
+    return [address_gone(t, t.net, t.qg, re.escape(f"{t.floating}/"), t.router_space)]
 
 
 @fault("to-out-lost", on=ANY, code="router.out-lost", hop="out-port", segment="router", object="{qg}", to=OUTSIDE)
@@ -142,8 +142,9 @@ def _(t: Target) -> list[Change]:
     to=METADATA,
 )
 def _(t: Target) -> list[Change]:
-    pid = f"$(pgrep -f 'haproxy.*{t.router}')"
-    return [Change(t.net, f"kill -STOP {pid}", f"kill -CONT {pid}")]
+    # By its name alone: whoever looks for the router's id in whole command lines finds himself.
+    each = f"for p in $(pgrep -x haproxy); do grep -qa {t.router} /proc/$p/cmdline && kill -%s $p; done; true"
+    return [Change(t.net, each % "STOP", each % "CONT")]
 
 
 @fault(
