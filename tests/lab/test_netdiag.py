@@ -175,16 +175,16 @@ def matrix(request: pytest.FixtureRequest) -> Iterator[list[Judged]]:
         print(f"\nseed {SEED}\n{text}")
 
 
-def _diagnose(lab: Lab, server: str, mode: str, to: str = "") -> tuple[dict[str, Any], float]:
+def _diagnose(lab: Lab, server: str, mode: str, to: str = "", port: str = "") -> tuple[dict[str, Any], float]:
     """The document of one diagnosis as a user gets it, and the seconds that it took from command to answer.
 
-    `to`: an address and a protocol, "" for DHCP.
+    `to`: an address and a protocol, "" for DHCP; `port`: by which port the guest is to send there.
     """
     began = time.monotonic()
     flags = ["--inject"] if mode == "inject" else []
     if to:
         address, protocol = to.split()
-        flags += ["--to", address, "--protocol", protocol]
+        flags += ["--to", address, "--protocol", protocol, "--port", port]
     done = lab.bw("diagnose", "network", server, *flags, "-o", "json", code=None, timeout=180)
     seconds = time.monotonic() - began
     assert done.returncode in (0, 1), f"exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
@@ -221,7 +221,7 @@ def test_fault(
     journal.inject(fault, target)
     try:
         for mode in modes:
-            document, seconds = _diagnose(lab, target.server, mode, fault.to.format(**target.names()))
+            document, seconds = _diagnose(lab, target.server, mode, fault.to.format(**target.names()), target.port)
             rows.append(judge(fault, target, document, mode=mode, seconds=seconds))
             if folder := os.environ.get("BW_NETDIAG_DOCUMENTS"):
                 (Path(folder) / f"{fault.name}.{mode}.json").write_text(json.dumps(document, indent=1))
@@ -259,7 +259,7 @@ ADDRESSES = ("172.24.4.1 icmp", "{gateway} icmp", "169.254.169.254 tcp/80", "{dh
 )
 def test_no_false_alarm_on_the_way_to_an_address(lab: Lab, ports: dict[str, str], kind: str, to: str) -> None:
     target = next(t for t in targets(connect(), ports[kind]) if t.kind == kind)
-    document, _ = _diagnose(lab, ports[kind], "read", to.format(**target.names()))
+    document, _ = _diagnose(lab, ports[kind], "read", to.format(**target.names()), target.port)
     for port in document["ports"]:
         assert (port["verdict"], port["cause"], port["findings"]) == ("ok", None, []), json.dumps(port, indent=1)
 
