@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from blue_wizard.cli import main
+from blue_wizard.diagnose import bundle as files
 from blue_wizard.diagnose.aim import Aim, parse
 from blue_wizard.diagnose.bundle import HostAnswer
 from blue_wizard.diagnose.collect import questions
@@ -465,3 +468,26 @@ def test_a_router_of_ovn_needs_no_agent() -> None:
     assert report.cause is not None
     assert (report.verdict, report.cause.code) == (Verdict.UNKNOWN, "port.unsupported")
     assert questions(seen.api) == {}
+
+
+def test_a_bundle_knows_where_it_leads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seen = Aimed()
+    blocked(seen)
+    files.write(seen.bundle, tmp_path / "to.json.gz")
+    assert main(["diagnose", "network", "--from", str(tmp_path / "to.json.gz"), "-o", "json"]) == 1
+    (port,) = json.loads(capsys.readouterr().out)["ports"]
+    assert (port["to"], port["cause"]["code"]) == (f"{OUTSIDE} icmp", "router.blocked")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["web", "--to", "name"],
+        ["web", "--protocol", "tcp/80"],
+        ["web", "--to", OUTSIDE, "--inject"],
+        ["web", "--to", OUTSIDE, "--capture", "5"],
+        ["--to", OUTSIDE, "--from", "x.json"],
+    ],
+)
+def test_words_that_do_not_go_together(words: list[str]) -> None:
+    assert main(["diagnose", "network", *words]) == 2
