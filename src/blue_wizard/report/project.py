@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from blue_wizard.report.lines import gate_lines, left_lines, rest_lines
-from blue_wizard.report.names import state_text
+from blue_wizard.report.names import kind_text, state_text, step_text
 from blue_wizard.report.out import table
 from blue_wizard.text import _
 
@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["objects_table"]
 
 
+def _state(state: str) -> str:
+    """Images and volumes are jobs of their own, the others are steps."""
+    text = state_text(state)
+    return text if text != state else step_text(state)
+
+
 def objects_table(view: Mapping[str, Any]) -> Iterable[RenderableType]:
     """What became of the objects, one a line."""
     rows = [
-        (o["kind"], o["name"], o["source"], o["id"], (o["sha256"] or "")[:12] or None, o["state"])
+        (kind_text(o["kind"]), o["name"], o["source"], o["id"], (o["sha256"] or "")[:12] or None, _state(o["state"]))
         for o in view["report"]["objects"]
     ]
     yield table((_("kind"), _("name"), _("source"), _("target"), "SHA-256", _("state")), rows)

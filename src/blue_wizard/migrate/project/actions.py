@@ -12,6 +12,7 @@ from blue_wizard.jobs.model import Json, Outcome
 from blue_wizard.migrate.project.inventory import origin_tag
 from blue_wizard.migrate.targets.common import by_openstack, cloud_of, mark
 from blue_wizard.reach.openstack import ApiError
+from blue_wizard.report.names import kind_text
 from blue_wizard.text import _
 
 __all__ = ["AddInterface", "AddRules", "CopyFlavor", "CopyKeypair", "CreateCopy", "SetRoutes", "resolved"]
@@ -73,7 +74,7 @@ class CreateCopy(Action):
         """Make it, or finish what a killed attempt has made."""
         plural, single = _PLACES[args["kind"]]
         cloud = cloud_of(args)
-        what = f"{args['kind']} {args['name']}"
+        what = f"{kind_text(args['kind'])} {args['name']}"
         begun = self._all(args, f"description={quote(mark(ctx))}")
         try:
             if not begun:
@@ -93,7 +94,7 @@ class CreateCopy(Action):
         if not any(o["id"] == outcome["id"] for o in self._all(args, f"tags={origin_tag(args['origin'])}")):
             raise StepFailed(
                 _("{kind} {name} ({id}) is not there with its tag.").format(
-                    kind=args["kind"], name=args["name"], id=outcome["id"]
+                    kind=kind_text(args["kind"]), name=args["name"], id=outcome["id"]
                 )
             )
 
@@ -107,7 +108,7 @@ class CreateCopy(Action):
             try:
                 cloud_of(args).delete("network", f"/{plural}/{id_}")
             except ApiError as e:
-                raise _named(e, f"{args['kind']} {args['name']}") from e
+                raise _named(e, f"{kind_text(args['kind'])} {args['name']}") from e
 
     def by_hand(self, ctx: Context, args: Args, outcome: Outcome | None) -> str:
         """Delete it."""
@@ -153,7 +154,7 @@ class AddRules(Action):
             for id_ in many:
                 cloud.delete("network", f"/security-group-rules/{id_}")
         except ApiError as e:
-            raise _named(e, f"security group {args['name']}") from e
+            raise _named(e, f"{kind_text('group')} {args['name']}") from e
         return {"rules": len(args["rules"])}
 
     def verify(self, ctx: Context, args: Args, outcome: Outcome) -> None:
@@ -202,7 +203,7 @@ class AddInterface(Action):
                 body = {"port_id": self._port(ctx, args)}
             cloud.put("network", f"/routers/{router}/add_router_interface", body)
         except ApiError as e:
-            raise _named(e, f"router {args['name']}") from e
+            raise _named(e, f"{kind_text('router')} {args['name']}") from e
         found = self.probe(ctx, args)
         if found is None:
             raise StepFailed(_("Router {name} has no card in its subnet {id}.").format(name=args["name"], id=subnet))
@@ -231,7 +232,7 @@ class AddInterface(Action):
             for port in cloud.list("network", f"/ports?description={quote(mark(ctx))}", "ports"):
                 cloud.delete("network", f"/ports/{port['id']}")
         except ApiError as e:
-            raise _named(e, f"router {args['name']}") from e
+            raise _named(e, f"{kind_text('router')} {args['name']}") from e
 
 
 @action("neutron.copy.routes")
@@ -243,7 +244,7 @@ class SetRoutes(Action):
             path = f"/routers/{resolved(ctx, args['router'])}"
             cloud_of(args).put("network", path, {"router": {"routes": routes}})
         except ApiError as e:
-            raise _named(e, f"router {args['name']}") from e
+            raise _named(e, f"{kind_text('router')} {args['name']}") from e
 
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Set them."""
@@ -283,7 +284,7 @@ class CopyKeypair(Action):
         try:
             cloud_of(args).post("compute", "/os-keypairs", {"keypair": body})
         except ApiError as e:
-            raise _named(e, f"keypair {args['name']}") from e
+            raise _named(e, f"{kind_text('keypair')} {args['name']}") from e
         return {"id": args["name"], "ours": True}
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
@@ -327,7 +328,7 @@ class CopyFlavor(Action):
                 cloud.post("compute", f"/flavors/{found['id']}/os-extra_specs", {"extra_specs": args["specs"]})
         except ApiError as e:
             hint = _("Only administrators may make flavors: have {name} made, or name another one.")
-            raise _named(e, f"flavor {args['name']}", hint.format(name=args["name"])) from e
+            raise _named(e, f"{kind_text('flavor')} {args['name']}", hint.format(name=args["name"])) from e
         return {"id": found["id"], "ours": True}
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:

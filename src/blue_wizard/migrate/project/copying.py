@@ -11,6 +11,7 @@ from blue_wizard.migrate.mapping import MapFile
 from blue_wizard.migrate.preconditions import Finding
 from blue_wizard.migrate.project.inventory import Inventory, Item
 from blue_wizard.migrate.project.servers import labels
+from blue_wizard.report.names import kind_text
 from blue_wizard.text import _
 
 __all__ = ["Copying", "correspond", "mapping_of"]
@@ -81,7 +82,7 @@ def _step(found: Copying, item: Item, verb: str, args: Mapping[str, Json], title
 def _tell_left_out(found: Copying, item: Item) -> None:
     if item.left_out:
         text = _("{kind} {name}: not copied: {what}")
-        found.remarks.append(text.format(kind=item.kind, name=item.name, what=", ".join(item.left_out)))
+        found.remarks.append(text.format(kind=kind_text(item.kind), name=item.name, what=", ".join(item.left_out)))
 
 
 def _flavors(found: Copying, old: Inventory, new: Inventory, mapped: MapFile, cloud: str) -> None:

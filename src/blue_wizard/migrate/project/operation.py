@@ -24,6 +24,7 @@ from blue_wizard.migrate.sources import Source, open_source
 from blue_wizard.migrate.steps import around_export
 from blue_wizard.migrate.targets.common import ceph_access
 from blue_wizard.reach import ceph, openstack
+from blue_wizard.report.names import kind_text
 from blue_wizard.text import _
 
 __all__ = ["OPERATION", "Params", "look", "modules", "plan_of", "write_mapping"]
@@ -120,8 +121,8 @@ def _plan(params: Params, source: Source, copying: Copying, findings: Sequence[F
 
 
 def _child(steps: Sequence[Step], item: Item, source: Source, uses: tuple[str, ...]) -> Plan:
-    params = {"kind": item.kind, "id": item.id}
-    title = f"{item.kind} {item.name}"
+    params = {"kind": item.kind, "id": item.id, "name": item.name}
+    title = f"{kind_text(item.kind)} {item.name}"
     return Plan(title=title, operation=f"{OPERATION}.{item.kind}", params=params, steps=tuple(steps),
                 target=source.target, uses=uses)  # fmt: skip
 
@@ -248,7 +249,7 @@ def report(view: Mapping[str, Any]) -> dict[str, Json]:
         objects.append(
             {
                 "kind": kind,
-                "name": child["title"].partition(" ")[2],
+                "name": child["params"]["name"],
                 "source": child["params"]["id"],
                 "id": made.get("id") or made.get("volume_id"),
                 "state": child["state"],
