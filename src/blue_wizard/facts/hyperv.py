@@ -45,7 +45,8 @@ foreach ($vm in Get-VM@WHICH@) {
         checkpoints = @(Get-VMSnapshot -VM $vm).Count; replication = "$($vm.ReplicationMode)"; clustered = [bool]$vm.IsClustered
         shutdown = [bool]($down -and $down.Enabled -and "$(@($down.OperationalStatus)[0])" -eq 'Ok')
         autostart = "$($vm.AutomaticStartAction)"
-        devices = @(Get-VMAssignableDevice -VM $vm).Count; fibre = @(Get-VMFibreChannelHba -VM $vm).Count
+        devices = $(try { @(Get-VMAssignableDevice -VM $vm).Count } catch { 0 })
+        fibre = $(try { @(Get-VMFibreChannelHba -VM $vm).Count } catch { 0 })
         dvd = @(Get-VMDvdDrive -VM $vm | Where-Object { $_.Path }).Count
         boot = @($boot)
         disks = @(foreach ($d in Get-VMHardDiskDrive -VM $vm) {

@@ -20,7 +20,7 @@ from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.migrate.preconditions import Finding
 from blue_wizard.migrate.project import operation as project
 from blue_wizard.migrate.sources import Exporting, PowerControl, Source, open_source
-from blue_wizard.migrate.steps import IMPORTS, flavor_steps, group_steps, vm_steps, with_hooks
+from blue_wizard.migrate.steps import IMPORTS, flavor_steps, group_steps, held_still, vm_steps, with_hooks
 from blue_wizard.migrate.targets import (
     disks,
     exports,
@@ -98,13 +98,17 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
                 steps=with_hooks(
                     wave,
                     vm,
-                    vm_steps(
-                        wave,
+                    _worded(
+                        source,
                         vm,
-                        found,
-                        power,
-                        prepare=_terms(source, vm).prepare if vm.warm else "",
-                        exporting=isinstance(source, Exporting),
+                        vm_steps(
+                            wave,
+                            vm,
+                            found,
+                            power,
+                            prepare=_terms(source, vm).prepare if vm.warm else "",
+                            exporting=isinstance(source, Exporting),
+                        ),
                     ),
                 ),
                 target=source.target,
@@ -140,6 +144,10 @@ def plan_again(params: Mapping[str, Json]) -> Plan:
 
 def _power(source: Source, machine: str) -> Power:
     return source.power(machine) if isinstance(source, PowerControl) else Power.UNKNOWN
+
+
+def _worded(source: Source, vm: VmPlan, steps: Sequence[Step]) -> Sequence[Step]:
+    return held_still(steps, vm.id) if getattr(source, "holds_still", False) else steps
 
 
 def _terms(source: Source, vm: VmPlan) -> Terms:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from blue_wizard.jobs.model import Json, Risk, Step
 from blue_wizard.migrate import local, site
@@ -13,7 +14,7 @@ from blue_wizard.migrate.warm.steps import after_warm, warm_steps, without_risk
 from blue_wizard.migrate.wave import DiskPlan, Hook, NicPlan, VmPlan, Wave
 from blue_wizard.text import _
 
-__all__ = ["IMPORTS", "around_export", "flavor_steps", "group_steps", "vm_steps", "with_hooks"]
+__all__ = ["IMPORTS", "around_export", "flavor_steps", "group_steps", "held_still", "vm_steps", "with_hooks"]
 
 IMPORTS = frozenset({"rbd.disk.import", "local.disk.import"})
 """The verbs of the steps that write a disk into its target."""
@@ -121,6 +122,13 @@ def around_export(source: str, machine: str, disk: str, i: int, moved: Sequence[
     before = Step(f"export.{i}", "source.disk.export", args, title, why, Risk.LOW, 10)
     title = _("remove what was made of disk {disk} at the source").format(disk=disk)
     return [before, *moved, Step(f"release.{i}", "source.disk.release", args, title, seconds=5)]
+
+
+def held_still(steps: Sequence[Step], machine: str) -> list[Step]:
+    """The steps, in the words of a source that holds its machine still instead of switching it off (pure)."""
+    title = _("stop the services of {machine}, and make its file systems read-only").format(machine=machine)
+    why = _("a host that is off can't be read; it stays so until you switch it off, or roll back")
+    return [replace(step, title=title, why=why) if step.id == "off" else step for step in steps]
 
 
 def with_hooks(wave: Wave, vm: VmPlan, steps: Sequence[Step]) -> tuple[Step, ...]:

@@ -69,9 +69,9 @@ def listed(value: Any) -> list[Any]:
     """A list, in each of the forms in which PowerShell 5.1 writes one (pure)."""
     if isinstance(value, dict) and set(value) == {"value", "Count"}:
         value = value["value"]
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
+    found = value if isinstance(value, list) else [value]
+    # Of nothing PowerShell makes an array with a null in it.
+    return [x for x in found if x is not None]
 
 
 def ask(run: Run, host: str, body: str, *, timeout_s: float = 120) -> list[Any]:

@@ -52,6 +52,7 @@ def test_lists_as_powershell_5_writes_them() -> None:
     for form in ({"value": [nic], "Count": 1}, nic):
         assert len(parse_vm({**data, "nics": form}).nics) == 1
     assert parse_vm({**data, "nics": None}).nics == ()
+    assert parse_vm({**data, "boot": [None]}).boot == ()
 
 
 def test_a_card_that_was_never_started_has_no_address() -> None:

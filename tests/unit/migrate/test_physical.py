@@ -11,10 +11,12 @@ import pytest
 
 from blue_wizard.errors import InputError
 from blue_wizard.facts.linux_host import Block, HostFacts, parse
+from blue_wizard.jobs.model import Risk, Step
 from blue_wizard.migrate import physical_hold, physical_rules
 from blue_wizard.migrate.machine import Firmware, Power
 from blue_wizard.migrate.sources import PowerControl, open_source
 from blue_wizard.migrate.sources.physical import Physical, machine_of
+from blue_wizard.migrate.steps import held_still
 from blue_wizard.reach import ssh
 from blue_wizard.reach.blocks import BlockDevice, Piece
 
@@ -151,3 +153,15 @@ def test_where_a_range_is_read() -> None:
     ]
     assert list(device.places(150, 20)) == [("/dev/data/a", 1050, 20)]
     assert list(device.places(500, 1)) == [("/dev/sdb", 500, 1)]
+
+
+def test_a_plan_says_that_a_host_is_held_still() -> None:
+    steps = [
+        Step("stop", "x", {}, "stop the server"),
+        Step("off", "source.power.off", {"a": 1}, "shut down", risk=Risk.HIGH),
+    ]
+    assert getattr(open_source("physical://web1"), "holds_still", False)
+    before, off = held_still(steps, "web1")
+    assert before == steps[0]
+    assert off.title == "stop the services of web1, and make its file systems read-only"
+    assert (off.id, off.verb, off.args, off.risk) == ("off", "source.power.off", {"a": 1}, Risk.HIGH)

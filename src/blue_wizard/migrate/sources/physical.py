@@ -44,6 +44,8 @@ class Physical:
     """
 
     schemes: ClassVar[tuple[str, ...]] = ("physical",)
+    holds_still: ClassVar[bool] = True
+    """`shut_down` does not switch a machine off: plans say so."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
