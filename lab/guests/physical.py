@@ -19,8 +19,9 @@ STORAGE = """#!/bin/sh
 set -e
 udevadm settle
 if ! vgs data >/dev/null 2>&1; then
-    for d in /dev/sdb /dev/vdb; do
-        [ ! -b $d ] || { pvcreate -q $d; vgcreate -q data $d; break; }
+    # The kernel does not always find the disks in one order: it is the one without a partition.
+    for d in /dev/sda /dev/sdb; do
+        [ -b ${d}1 ] || [ ! -b $d ] || { pvcreate -q $d; vgcreate -q data $d; break; }
     done
     lvcreate -q -y -n srv -L 96M data
     mkfs.ext4 -q -L srv /dev/data/srv
