@@ -26,6 +26,7 @@ from blue_wizard.maintain.plan_leave import Wanted
 from blue_wizard.maintain.plan_leave import compile_plan as compile_leave
 from blue_wizard.maintain.survey import Allowed, judge
 
+from . import openapi
 from .fakes import Context, server, service, site
 
 ARGS = {"cloud": "lab", "host": "cmp1", "cluster": "c", "node": "node-a", "timeout_s": 120.0}
@@ -101,10 +102,10 @@ class _Api(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_args: Any) -> None:
         pass
 
-    def _say(self, status: int, body: Any) -> None:
-        text = json.dumps(body).encode()
+    def _say(self, status: int, body: Any, kind: str = "application/json") -> None:
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
@@ -122,6 +123,8 @@ class _Api(http.server.BaseHTTPRequestHandler):
         c = self.cluster
         if path in DISCOVERY:
             self._say(200, DISCOVERY[path])
+        elif path == "/openapi/v2":
+            self._say(200, openapi.document(), openapi.TYPE)
         elif path == "/api/v1/nodes":
             self._say(200, {"kind": "NodeList", "apiVersion": "v1", "metadata": {}, "items": list(c.nodes.values())})
         elif path.startswith("/api/v1/nodes/") and last in c.nodes:
