@@ -21,6 +21,7 @@ from blue_wizard.migrate.formats.family import Family
 from blue_wizard.migrate.formats.inflate import PackedError, deflated, zstd
 from blue_wizard.migrate.formats.vmdk_stream import pieces
 from blue_wizard.migrate.sources.files import Files
+from lab.guests.vhdx import linked, vhdx
 
 from . import makers
 from .conftest import MIB, everything
@@ -56,9 +57,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, by
             made[kind] = (folder, makers.convert(raw, kind, folder, kind).read_bytes(), bytes(content))
     made["vmware"] = (folder, makers.vmware_stream(bytes(content)), bytes(content))
     written = uuid.UUID(int=9)
-    (folder / "base.vhdx").write_bytes(makers.vhdx({0: bytes(content[:MIB])}, 3 * MIB, written=written))
+    (folder / "base.vhdx").write_bytes(vhdx({0: bytes(content[:MIB])}, 3 * MIB, written=written))
     bits = [i % 2 == 0 for i in range(2048)]
-    child = makers.vhdx({0: (bits, b"\7" * MIB)}, 3 * MIB, parent=makers.linked(written, "base.vhdx"))
+    child = vhdx({0: (bits, b"\7" * MIB)}, 3 * MIB, parent=linked(written, "base.vhdx"))
     mixed = b"".join(b"\7" * 512 if b else bytes(content[i * 512 : i * 512 + 512]) for i, b in enumerate(bits))
     made["checkpoint"] = (folder, child, mixed + bytes(2 * MIB))
     base = makers.convert(raw, "vhd", folder, "base")
@@ -205,7 +206,7 @@ def test_a_huge_sparse_table_takes_little_memory_and_time(tmp_path: Path) -> Non
     """64 TiB in blocks of 1 MiB: the table alone has 512 MiB, nearly all of it a hole."""
     file = tmp_path / "huge.vhdx"
     size = 64 << 40
-    file.write_bytes(makers.vhdx({}, 4 * MIB, block=MIB))
+    file.write_bytes(vhdx({}, 4 * MIB, block=MIB))
     entries = (size // MIB) + (size // MIB - 1) // 4096
     length = -(-entries * 8 // MIB) * MIB
     data = bytearray(file.read_bytes())
@@ -233,7 +234,7 @@ def test_a_huge_sparse_table_takes_little_memory_and_time(tmp_path: Path) -> Non
 
 def test_overlaps_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "two.vhdx"
-    file.write_bytes(makers.vhdx({0: b"\1" * MIB, 1: b"\2" * MIB}, 3 * MIB))
+    file.write_bytes(vhdx({0: b"\1" * MIB, 1: b"\2" * MIB}, 3 * MIB))
     first = file.read_bytes()[3 * MIB : 3 * MIB + 8]
     _patched(file, (3 * MIB + 8, first))
     with pytest.raises(StepFailed, match="one place"):

@@ -21,6 +21,7 @@ from blue_wizard.migrate.sources.files import Files
 from blue_wizard.migrate.transfer.nbd_reader import NbdReader
 from blue_wizard.reach import nbd
 from lab.guests.fixtures import ova
+from lab.guests.vhdx import vhdx
 
 from . import makers
 from .conftest import MIB
@@ -295,7 +296,7 @@ def test_the_command_line(disk: Callable[[str], Path], tmp_path: Path) -> None:
         ("base", "vhdx"),
         ("two", "vmdk"),
     ]
-    (folder / "base.vhdx").write_bytes(makers.vhdx({}, 4100 * MIB, log=uuid.uuid4()))
+    (folder / "base.vhdx").write_bytes(vhdx({}, 4100 * MIB, log=uuid.uuid4()))
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "base.vhdx" in done.stderr

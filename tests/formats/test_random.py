@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from blue_wizard.migrate.formats import open_image
 from blue_wizard.migrate.formats.vmdk_stream import pieces
+from lab.guests.vhdx import linked, vhdx
 
 from . import makers
 from .conftest import MIB, everything
@@ -132,9 +133,9 @@ def test_chains_of_vhdx_at_random(
                     at = part.start + j * sector
                     if mine and at < part.stop:
                         model[at : at + sector] = data[j * sector : (j + 1) * sector]
-        parent = makers.linked(uuid.UUID(int=i), f"{i - 1}.vhdx") if i else None
+        parent = linked(uuid.UUID(int=i), f"{i - 1}.vhdx") if i else None
         written = uuid.UUID(int=i + 1)
-        data = makers.vhdx(blocks, size, sector=sector, parent=parent, written=written, states=states)
+        data = vhdx(blocks, size, sector=sector, parent=parent, written=written, states=states)
         (folder / f"{i}.vhdx").write_bytes(data)
     image = open_image(folder / f"{depth}.vhdx")
     assert image is not None

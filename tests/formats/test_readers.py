@@ -15,6 +15,7 @@ import pytest
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.migrate.formats import Image, open_image
 from blue_wizard.migrate.formats.vmdk_stream import pieces
+from lab.guests.vhdx import linked, vhdx
 
 from . import makers
 from .conftest import MIB, everything
@@ -174,13 +175,13 @@ def _hyperv(tmp_path: Path, sector: int = 512) -> tuple[Path, bytes]:
     size = 4100 * MIB
     chance = random.Random(5)
     low = {n: chance.randbytes(MIB) for n in (0, 1, 2, 3, 4097)}
-    (tmp_path / "base.vhdx").write_bytes(makers.vhdx(low, size, sector=sector, written=WRITTEN))
+    (tmp_path / "base.vhdx").write_bytes(vhdx(low, size, sector=sector, written=WRITTEN))
     bits = [chance.random() < 0.5 for _s in range(MIB // sector)]
     high = chance.randbytes(MIB)
     partial = {1: (bits, high), 4097: (bits, high), 3: b"\3" * MIB}
-    parent = makers.linked(WRITTEN, ".\\base.vhdx")
+    parent = linked(WRITTEN, ".\\base.vhdx")
     child = tmp_path / "base_0123ABCD-0000-1111-2222-0123456789AB.avhdx"
-    child.write_bytes(makers.vhdx(partial, size, sector=sector, parent=parent, states={2: 2}))
+    child.write_bytes(vhdx(partial, size, sector=sector, parent=parent, states={2: 2}))
 
     def mixed(number: int) -> bytes:
         pairs = ((high if b else low[number])[i * sector : (i + 1) * sector] for i, b in enumerate(bits))
@@ -204,7 +205,7 @@ def test_a_checkpoint_of_hyperv(tmp_path: Path, sector: int) -> None:
 
 def test_a_parent_that_was_changed_is_refused(tmp_path: Path) -> None:
     child, _expected = _hyperv(tmp_path)
-    (tmp_path / "base.vhdx").write_bytes(makers.vhdx({}, 4100 * MIB, written=uuid.UUID(int=78)))
+    (tmp_path / "base.vhdx").write_bytes(vhdx({}, 4100 * MIB, written=uuid.UUID(int=78)))
     with pytest.raises(InputError, match=r"not the state of base\.vhdx"):
         open_image(child)
     (tmp_path / "base.vhdx").unlink()
@@ -218,13 +219,13 @@ def test_a_parent_is_found_by_its_name_in_the_folder(tmp_path: Path, path: str) 
     folder.mkdir()
     child, _expected = _hyperv(folder)
     (tmp_path / "base.vhdx").write_bytes(b"not this one")
-    child.write_bytes(makers.vhdx({}, 4100 * MIB, parent=makers.linked(WRITTEN, path)))
+    child.write_bytes(vhdx({}, 4100 * MIB, parent=linked(WRITTEN, path)))
     assert opened(child).chain == (folder / "base.vhdx",)
 
 
 def test_a_log_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "m.vhdx"
-    file.write_bytes(makers.vhdx({0: b"\1" * MIB}, 4 * MIB, log=uuid.uuid4()))
+    file.write_bytes(vhdx({0: b"\1" * MIB}, 4 * MIB, log=uuid.uuid4()))
     before = file.read_bytes()
     with pytest.raises(InputError, match="not closed") as e:
         open_image(file)
@@ -235,7 +236,7 @@ def test_a_log_that_is_not_empty_is_refused(tmp_path: Path) -> None:
 def test_our_vhdx_is_one_for_qemu_too(tmp_path: Path) -> None:
     file = tmp_path / "m.vhdx"
     content = random.Random(1).randbytes(MIB)
-    file.write_bytes(makers.vhdx({1: content, 5: content[::-1]}, 9 * MIB))
+    file.write_bytes(vhdx({1: content, 5: content[::-1]}, 9 * MIB))
     subprocess.run(["qemu-img", "convert", "-f", "vhdx", "-O", "raw", file, tmp_path / "r"], check=True)
     image = opened(file)
     assert everything(image) == (tmp_path / "r").read_bytes()

@@ -15,6 +15,7 @@ import yaml
 
 from lab.guests import cache
 from lab.guests.fixtures import disk_file, ova
+from lab.guests.vhdx import linked, vhdx
 from tests.crash.copies import make_disk
 from tests.formats import makers
 
@@ -44,9 +45,9 @@ def _chains(folder: Path) -> dict[str, str]:
     draw = random.Random(SEED)  # noqa: S311
     blocks = [draw.randbytes(MIB) for _n in range(3)]
     written, guid = uuid.UUID(int=77), "0123ABCD-0000-1111-2222-0123456789AB"
-    (folder / "below.vhdx").write_bytes(makers.vhdx({0: blocks[0], 1: blocks[1]}, 24 * MIB, written=written))
-    parent = makers.linked(written, ".\\below.vhdx")
-    (folder / f"hyperv_{guid}.avhdx").write_bytes(makers.vhdx({1: blocks[2]}, 24 * MIB, parent=parent))
+    (folder / "below.vhdx").write_bytes(vhdx({0: blocks[0], 1: blocks[1]}, 24 * MIB, written=written))
+    parent = linked(written, ".\\below.vhdx")
+    (folder / f"hyperv_{guid}.avhdx").write_bytes(vhdx({1: blocks[2]}, 24 * MIB, parent=parent))
     content = blocks[0] + blocks[2] + bytes(22 * MIB)
     found = {"hyperv": hashlib.sha256(content).hexdigest()}
 
