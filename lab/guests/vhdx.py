@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["linked", "vhdx", "written_of"]
+__all__ = ["linked", "summed", "vhdx", "written_of"]
 
 MIB = 1 << 20
 NONE, FIRST = uuid.UUID(int=0), uuid.UUID(int=1)
@@ -50,7 +50,7 @@ def vhdx(
     out[:8] = b"vhdxfile"
     for i, at in enumerate((64 << 10, 128 << 10)):
         head = struct.pack("<4sIQ", b"head", 0, 7 + i) + uuid.UUID(int=3).bytes_le + written.bytes_le + log.bytes_le
-        out[at : at + 4096] = _summed((head + struct.pack("<HHIQ", 0, 1, MIB, MIB)).ljust(4096, b"\0"))
+        out[at : at + 4096] = summed((head + struct.pack("<HHIQ", 0, 1, MIB, MIB)).ljust(4096, b"\0"))
     ratio = (sector << 23) // block
     count = -(-size // block)
     entries = -(-count // ratio) * (ratio + 1)
@@ -59,7 +59,7 @@ def vhdx(
     table += uuid.UUID("2DC27766-F623-4200-9D64-115E9BFD4A08").bytes_le + struct.pack("<QII", 3 * MIB, bat_length, 1)
     table += uuid.UUID("8B7CA206-4790-4B9A-B8FE-575F050F886E").bytes_le + struct.pack("<QII", 2 * MIB, MIB, 1)
     for at in (192 << 10, 256 << 10):
-        out[at : at + (64 << 10)] = _summed(table.ljust(64 << 10, b"\0"))
+        out[at : at + (64 << 10)] = summed(table.ljust(64 << 10, b"\0"))
     items = [
         ("CAA16737-FA36-4D43-B3B6-33F0AA44E76B", struct.pack("<II", block, 2 if parent is not None else 0)),
         ("2FA54224-CD1B-4876-B211-5DBED83BF4B8", struct.pack("<Q", size)),
@@ -102,7 +102,8 @@ def vhdx(
     return bytes(out)
 
 
-def _summed(data: bytes) -> bytes:
+def summed(data: bytes) -> bytes:
+    """A structure with its checksum, CRC-32C over the whole with that field zero, in bytes 4 to 7."""
     return data[:4] + struct.pack("<I", crc32c(data)) + data[8:]
 
 

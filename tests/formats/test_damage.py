@@ -21,7 +21,7 @@ from blue_wizard.migrate.formats.family import Family
 from blue_wizard.migrate.formats.inflate import PackedError, deflated, zstd
 from blue_wizard.migrate.formats.vmdk_stream import pieces
 from blue_wizard.migrate.sources.files import Files
-from lab.guests.vhdx import linked, vhdx
+from lab.guests.vhdx import linked, summed, vhdx
 
 from . import makers
 from .conftest import MIB, everything
@@ -214,7 +214,7 @@ def test_a_huge_sparse_table_takes_little_memory_and_time(tmp_path: Path) -> Non
         table = bytearray(data[at : at + (64 << 10)])
         struct.pack_into("<QI", table, 32, 8 * MIB, length)
         table[4:8] = bytes(4)
-        data[at : at + (64 << 10)] = makers._summed(bytes(table))
+        data[at : at + (64 << 10)] = summed(bytes(table))
     place = data.index(struct.pack("<Q", 4 * MIB), 2 * MIB + (64 << 10))
     struct.pack_into("<Q", data, place, size)
     with file.open("wb") as f:
