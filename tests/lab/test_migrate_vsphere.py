@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -146,23 +147,25 @@ def writer(site: Lab, tmp_path: Path) -> Iterator[Path]:
         site.run("vcenter", "machine", json.dumps({"Machine": "vm-shop", "Pid": inside}))
         yield acknowledged
         site.run("exec", "ctl1", "--", "kill", "-9", str(inside), code=None)
+        # nsenter stands still with its child, and would never see it end.
+        guest.send_signal(signal.SIGCONT)
         guest.wait(20)
     for file in (acknowledged, pid):
         file.unlink(missing_ok=True)
 
 
 def _records(data: bytes) -> set[int]:
-    """The numbers of all records; each of them has to be whole."""
+    """The numbers of all records; each of them has to be whole. Where none was written, the disk has its first content."""
     found = set()
     for at in range(4 << 20, len(data) - 511, 512):
         body = data[at : at + 464]
-        if any(body[:20]):
+        if body[:20].isdigit():
             assert hashlib.sha256(body).digest() == data[at + 464 : at + 496], f"a torn record at {at}"
             found.add(int(body[:20]))
     return found
 
 
-@pytest.mark.parametrize("read", ["https", "lease"])
+@pytest.mark.parametrize("read", ["https", pytest.param("lease", marks=pytest.mark.slow)])
 def test_copied_while_it_runs_and_nothing_that_was_acknowledged_is_lost(
     site: Lab, tmp_path: Path, writer: Path, read: str
 ) -> None:
@@ -213,6 +216,9 @@ def test_through_a_staging_folder_and_as_a_stream(site: Lab, tmp_path: Path) -> 
     (tmp_path / "staging").mkdir()
     site.run("vcenter", "faults", '{"NoPlainFiles": true}')
     wave = _wave(site, tmp_path, "plain", "--staging", str(tmp_path / "staging"))
+    # Its disk holds no system.
+    wave.write_text(wave.read_text().replace("start: true", "start: false"))
+    assert "start: false" in wave.read_text()
     (vm,) = site.json("migrate", "run", wave, "--yes")["report"]["vms"]
     assert vm["disks"][0]["sha256"] == _sha256(vcenter.flat("plain", "disk"))
     assert list((tmp_path / "staging").iterdir()) == []
@@ -269,6 +275,7 @@ def test_a_machine_that_nobody_can_shut_down_is_refused_before_anything_is_made(
 
 
 def test_a_host_that_ignores_ranges_is_refused(site: Lab, tmp_path: Path) -> None:
+    site.extra = {f"{PREFIX}READ": "https"}
     wave = _wave(site, tmp_path, "plain")
     site.run("vcenter", "faults", '{"NoRange": true}')
     refused = site.bw("migrate", "run", wave, "--yes", code=2)
