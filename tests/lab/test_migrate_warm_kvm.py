@@ -55,7 +55,7 @@ def diary(lab: Lab) -> Iterator[Lab]:
     until(lambda: told() > begun + 5, "the guest to write")
     yield lab
     assert virsh(lab, "checkpoint-list", GUEST.name, "--name").split() == []
-    assert "blue-wizard" not in lab.on("kvm1", "ls", "/var/tmp", str(IMAGES))
+    assert "blue-wizard" not in lab.on("kvm1", "sh", "-c", f"ls /var/tmp; ls {IMAGES}")
     virsh(lab, "destroy", GUEST.name, "--graceful", code=None)
     bitmaps = subprocess.run(["qemu-img", "info", "-U", DATA], check=True, capture_output=True, text=True).stdout
     assert "blue-wizard" not in bitmaps
