@@ -35,7 +35,7 @@ def main() -> int:
     add = commands.add_parser("add", help="an extra part: vcenter, scale, storage-vm, fleet, hyperv, physical")
     add.add_argument("part")
     add.add_argument("size", nargs="?", type=int, help="of the fleet: how many hosts (30)")
-    remove = commands.add_parser("remove", help="remove an extra part again: fleet")
+    remove = commands.add_parser("remove", help="remove an extra part again: fleet, hyperv")
     remove.add_argument("part")
     vcenter = commands.add_parser("vcenter", help="the vCenter's machines as at first, or a fault of its own")
     vcenter.add_argument("what", choices=("reset", "expire", "faults", "machine", "state"))

@@ -273,4 +273,5 @@ part(
     timeout=60,
     log=log_of(HOST, "smbd"),
     extra=environment,
+    stop=stop,
 )

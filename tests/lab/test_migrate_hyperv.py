@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,17 @@ pytestmark = pytest.mark.lab
 MAP = "networks: {LAN vlan 20: private, LAN: private}\nsecurity_groups: [open]\n"
 
 
-@pytest.fixture
-def host(lab: Lab) -> Lab:
-    """The lab with its Hyper-V host, as at first; the host goes with the last test."""
+@pytest.fixture(scope="module")
+def _added(_lab_up: None) -> Iterator[None]:
+    lab = Lab(env={}, state=Path("unused"))
     lab.run("add", "hyperv")
+    yield
+    lab.run("remove", "hyperv")
+
+
+@pytest.fixture
+def host(lab: Lab, _added: None) -> Lab:
+    """The lab with its Hyper-V host, as at first; the host goes with the last test."""
     hyperv.reset()
     lab.env.update(hyperv.environment())
     return lab

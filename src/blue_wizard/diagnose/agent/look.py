@@ -203,7 +203,8 @@ def namespace(name: str, interface: str) -> Dict[str, Answer]:
         "route": [*inside, "ip", "-j", "route"],
         "iptables": [*inside, "iptables-save", "-c"],
         "udp": [*inside, "cat", "/proc/net/udp"],
-        "tcp": [*inside, "cat", "/proc/net/tcp"],
+        # A socket that waits on every address of both families is listed under IPv6 alone.
+        "tcp": [*inside, "sh", "-c", "cat /proc/net/tcp && { cat /proc/net/tcp6 2>/dev/null || :; }"],
         "forward": [*inside, "cat", "/proc/sys/net/ipv4/ip_forward"],
         "nft": [*inside, "nft", "-a", "list", "ruleset"] if shutil.which("nft") else None,
         "tc_in": [*inside, "tc", "-s", "filter", "show", "dev", interface, "ingress"],
