@@ -144,7 +144,7 @@ def _environment(_lab_up: None) -> dict[str, str]:
 @pytest.fixture
 def lab(_environment: dict[str, str], tmp_path: Path) -> Lab:
     """The lab, up; jobs of the test live in a folder of its own."""
-    return Lab(env=_environment, state=tmp_path / "state")
+    return Lab(env=dict(_environment), state=tmp_path / "state")
 
 
 @pytest.fixture(scope="session")
