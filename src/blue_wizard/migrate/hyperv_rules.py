@@ -6,40 +6,30 @@ one sentence for each thing that it finds. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from blue_wizard.facts.hyperv import Vm
+from blue_wizard.migrate.rules import Rules
 from blue_wizard.text import _
 
-__all__ = ["BLOCKERS", "WARNINGS", "blockers", "warnings"]
+__all__ = ["blockers", "warnings"]
 
-Rule = Callable[[Vm], Iterator[str]]
-BLOCKERS: list[Rule] = []
-WARNINGS: list[Rule] = []
+blocker = Rules[Vm]()
+"""Rules whose findings keep the machine from moving."""
+warning = Rules[Vm]()
+"""Rules whose findings are told."""
 _STEADY = {"Off", "Running"}
 _BUSY = ("Merging", "Creating", "Applying", "Deleting", "Exporting", "Migrating", "Backing")
 
 
-def blocker(rule: Rule) -> Rule:
-    """Register a rule whose findings keep the machine from moving."""
-    BLOCKERS.append(rule)
-    return rule
-
-
-def warning(rule: Rule) -> Rule:
-    """Register a rule whose findings are told."""
-    WARNINGS.append(rule)
-    return rule
-
-
 def blockers(vm: Vm) -> tuple[str, ...]:
     """Why the machine can't move; empty when it can."""
-    return tuple(text for rule in BLOCKERS for text in rule(vm))
+    return blocker.findings(vm)
 
 
 def warnings(vm: Vm) -> tuple[str, ...]:
     """What will change for the machine, or can't be known."""
-    return tuple(text for rule in WARNINGS for text in rule(vm))
+    return warning.findings(vm)
 
 
 @blocker

@@ -6,16 +6,18 @@ one sentence for each thing that it finds. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from blue_wizard.facts.linux_host import HostFacts
+from blue_wizard.migrate.rules import Rules
 from blue_wizard.text import _
 
-__all__ = ["BLOCKERS", "WARNINGS", "blockers", "warnings"]
+__all__ = ["blockers", "warnings"]
 
-Rule = Callable[[HostFacts], Iterator[str]]
-BLOCKERS: list[Rule] = []
-WARNINGS: list[Rule] = []
+blocker = Rules[HostFacts]()
+"""Rules whose findings keep the machine from moving."""
+warning = Rules[HostFacts]()
+"""Rules whose findings are told."""
 _FIRMWARE_RAID = {
     "isw_raid_member",
     "ddf_raid_member",
@@ -41,26 +43,14 @@ _ORCHESTRATORS = {"kubelet": "Kubernetes", "pacemakerd": "Pacemaker", "corosync"
 _HYPERVISOR = ("qemu-system", "qemu-kvm")
 
 
-def blocker(rule: Rule) -> Rule:
-    """Register a rule whose findings keep the machine from moving."""
-    BLOCKERS.append(rule)
-    return rule
-
-
-def warning(rule: Rule) -> Rule:
-    """Register a rule whose findings are told."""
-    WARNINGS.append(rule)
-    return rule
-
-
 def blockers(host: HostFacts) -> tuple[str, ...]:
     """Why the machine can't move; empty when it can."""
-    return tuple(text for rule in BLOCKERS for text in rule(host))
+    return blocker.findings(host)
 
 
 def warnings(host: HostFacts) -> tuple[str, ...]:
     """What will change for the machine, or can't be known."""
-    return tuple(text for rule in WARNINGS for text in rule(host))
+    return warning.findings(host)
 
 
 @blocker

@@ -6,52 +6,37 @@ one sentence for each thing that it finds. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from blue_wizard.facts.vsphere import Vm
+from blue_wizard.migrate.rules import Rules
 from blue_wizard.text import _
 
-__all__ = ["BLOCKERS", "WARM_BLOCKERS", "WARNINGS", "blockers", "warm_blockers", "warnings"]
+__all__ = ["blockers", "warm_blockers", "warnings"]
 
-Rule = Callable[[Vm], Iterator[str]]
-BLOCKERS: list[Rule] = []
-WARM_BLOCKERS: list[Rule] = []
-WARNINGS: list[Rule] = []
+blocker = Rules[Vm]()
+"""Rules whose findings keep the machine from moving."""
+warm_blocker = Rules[Vm]()
+"""Rules whose findings keep the machine from being copied while it runs."""
+warning = Rules[Vm]()
+"""Rules whose findings are told."""
 _READ_BACKINGS = {"FlatVer1", "FlatVer2"}
 _OLDEST_HARDWARE = 7
 
 
-def blocker(rule: Rule) -> Rule:
-    """Register a rule whose findings keep the machine from moving."""
-    BLOCKERS.append(rule)
-    return rule
-
-
-def warm_blocker(rule: Rule) -> Rule:
-    """Register a rule whose findings keep the machine from being copied while it runs."""
-    WARM_BLOCKERS.append(rule)
-    return rule
-
-
-def warning(rule: Rule) -> Rule:
-    """Register a rule whose findings are told."""
-    WARNINGS.append(rule)
-    return rule
-
-
 def blockers(vm: Vm) -> tuple[str, ...]:
     """Why the machine can't move; empty when it can."""
-    return tuple(text for rule in BLOCKERS for text in rule(vm))
+    return blocker.findings(vm)
 
 
 def warm_blockers(vm: Vm) -> tuple[str, ...]:
     """Why the machine can't be copied while it runs, beside what keeps it from moving at all."""
-    return tuple(text for rule in WARM_BLOCKERS for text in rule(vm))
+    return warm_blocker.findings(vm)
 
 
 def warnings(vm: Vm) -> tuple[str, ...]:
     """What will change for the machine, or can't be known."""
-    return tuple(text for rule in WARNINGS for text in rule(vm))
+    return warning.findings(vm)
 
 
 @blocker

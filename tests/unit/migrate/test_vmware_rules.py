@@ -10,6 +10,7 @@ import pytest
 
 from blue_wizard.facts.vsphere import Vm, parse_vm
 from blue_wizard.migrate import vmware_rules as rules
+from blue_wizard.migrate.rules import Rules
 
 GOLDEN = Path(__file__).parents[1] / "facts" / "vcenter.json"
 MACHINES = {
@@ -37,14 +38,14 @@ EXPECTED = {
 
 
 def _fired(vm: Vm) -> tuple[set[str], set[str]]:
-    def names(registry: list[rules.Rule]) -> set[str]:
+    def names(registry: Rules[Vm]) -> set[str]:
         return {getattr(r, "__name__", "?") for r in registry if list(r(vm))}
 
-    return names(rules.BLOCKERS), names(rules.WARNINGS)
+    return names(rules.blocker), names(rules.warning)
 
 
 def _warm(vm: Vm) -> set[str]:
-    return {getattr(r, "__name__", "?") for r in rules.WARM_BLOCKERS if list(r(vm))}
+    return {getattr(r, "__name__", "?") for r in rules.warm_blocker if list(r(vm))}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -83,4 +84,4 @@ def test_every_rule_is_tested() -> None:
     fired = {n for pair in EXPECTED.values() for names in pair for n in names}
     fired |= {"template", "unreadable", "backing", "passthrough", "scattered", "fault_tolerance"}
     fired |= {"left_out", "untracked", "no_snapshots", "shadowed"}
-    assert fired == {getattr(r, "__name__", "?") for r in [*rules.BLOCKERS, *rules.WARNINGS, *rules.WARM_BLOCKERS]}
+    assert fired == {getattr(r, "__name__", "?") for r in [*rules.blocker, *rules.warning, *rules.warm_blocker]}
