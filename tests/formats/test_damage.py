@@ -31,6 +31,7 @@ EXAMPLES, WHOLE = 60, 1000
 OURS = (
     "stream",
     "vmware",
+    "vmdk",
     "qcow2",
     "qcow2-zlib",
     "qcow2-zstd",
@@ -101,6 +102,7 @@ def _metadata(kind: str, data: bytes) -> list[range]:
     return {
         "stream": [range(512), range(10_752, 65_536)],
         "vmware": [range(512), range(end - 4096, end)],
+        "vmdk": [range(512), range(10_752, 65_536)],
         "vhdx": [range(64 * kib, 68 * kib), range(192 * kib, 193 * kib), *vhdx],
         "checkpoint": vhdx,
         "child-vhd": [range(2048), range(end - 512, end)],
@@ -186,6 +188,7 @@ def test_absurd_sizes_are_refused(images: dict[str, tuple[Path, bytes, bytes]], 
     exbibyte = 1 << 60
     for kind, patch in (
         ("stream", (12, struct.pack("<Q", exbibyte // 512))),
+        ("vmdk", (12, struct.pack("<Q", exbibyte // 512))),
         ("qcow2", (24, struct.pack(">Q", exbibyte))),
         ("qcow2", (36, struct.pack(">I", 0xFFFFFFFF))),
         ("vhdx", (2 * MIB + (64 << 10) + 8, struct.pack("<Q", exbibyte))),

@@ -20,7 +20,18 @@ from lab.guests.vhdx import linked, vhdx
 from . import makers
 from .conftest import MIB, everything
 
-OURS = ("stream", "qcow2", "qcow2-v2", "qcow2-small", "qcow2-large", "qcow2-zlib", "qcow2-zstd", "vhdx", "vhdx-fixed")
+OURS = (
+    "stream",
+    "vmdk",
+    "qcow2",
+    "qcow2-v2",
+    "qcow2-small",
+    "qcow2-large",
+    "qcow2-zlib",
+    "qcow2-zstd",
+    "vhdx",
+    "vhdx-fixed",
+)
 KINDS = ("sparse", "full", "odd", "empty")
 
 
@@ -57,7 +68,7 @@ def test_same_bytes_as_qemu(disk: Callable[[str], Path], tmp_path: Path, fmt: st
 def test_several_threads_read_one_image(disk: Callable[[str], Path], tmp_path: Path) -> None:
     raw = disk("sparse")
     expected = raw.read_bytes()
-    for fmt in ("stream", "qcow2-zlib", "qcow2-zstd", "vhdx"):
+    for fmt in ("stream", "vmdk", "qcow2-zlib", "qcow2-zstd", "vhdx"):
         image = opened(makers.convert(raw, fmt, tmp_path, fmt))
         offsets = list(range(0, len(expected), 150_000)) * 4
         with ThreadPoolExecutor(4) as threads:
@@ -67,8 +78,14 @@ def test_several_threads_read_one_image(disk: Callable[[str], Path], tmp_path: P
 
 def test_what_is_left_to_qemu(disk: Callable[[str], Path], tmp_path: Path) -> None:
     raw = disk("odd")
-    for kind in ("vmdk", "flat", "split", "qcow2-l2", "vhd", "vdi", "raw"):
+    for kind in ("flat", "split", "qcow2-l2", "vhd", "vdi", "raw"):
         assert open_image(makers.convert(raw, kind, tmp_path, kind)) is None, kind
+    for piece in tmp_path.glob("split-s*.vmdk"):
+        assert open_image(piece) is None
+    whole = makers.convert(raw, "vmdk", tmp_path, "below")
+    child = tmp_path / "child.vmdk"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "vmdk", "-b", whole, "-F", "vmdk", child], check=True)
+    assert open_image(child) is None
     argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-o", f"data_file={tmp_path}/d,data_file_raw=on"]
     subprocess.run([*argv, tmp_path / "e.qcow2", "1M"], check=True)
     assert open_image(tmp_path / "e.qcow2") is None

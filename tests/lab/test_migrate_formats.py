@@ -9,6 +9,7 @@ import subprocess
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -76,21 +77,28 @@ def test_every_format(lab: Lab, tmp_path: Path, storage: str) -> None:
     options = ("--map", map_file, "--convert", "never", "--storage", storage)
     lab.bw("migrate", "plan", folder, *options, "--out", wave)
     text = yaml.safe_load(wave.read_text())
-    for vm in text["vms"]:
-        vm |= {"start": False, "memory": 64, "flavor": None}
-    wave.write_text(yaml.safe_dump(text))
+    assert {vm["name"] for vm in text["vms"]} == set(expected)
     before = everything(lab)
-    vms = lab.json("migrate", "run", wave, "--yes")["report"]["vms"]
+    # Volumes are whole GiB, and a plan counts every one of them as full: all at once are more than the lab's pool promises.
+    for start in range(0, len(text["vms"]), 10):
+        vms = text["vms"][start : start + 10]
+        for vm in vms:
+            vm |= {"start": False, "memory": 64, "flavor": None}
+        wave.write_text(yaml.safe_dump(text | {"vms": vms}))
+        found = lab.json("migrate", "run", wave, "--yes")["report"]["vms"]
+        assert {vm["name"] for vm in found} == {vm["name"] for vm in vms}
+        for vm in found:
+            _is_equal(lab, vm, expected[vm["name"]], storage)
+        lab.bw("migrate", "rollback", wave, "--yes")
+        assert everything(lab) == before
 
-    assert {vm["name"] for vm in vms} == set(expected)
-    for vm in vms:
-        (disk,) = vm["disks"]
-        assert (vm["state"], disk["sha256"]) == ("done", expected[vm["name"]]), vm["name"]
-        if storage == "rbd":
-            found = lab.rbd_sha256(disk["target"].removeprefix("rbd:"), disk["size"])
-        else:
-            found = sha256_on(lab, disk["target"], disk["size"])
-        assert found == expected[vm["name"]], vm["name"]
-        print(f"{vm['name']:<12} -> {storage:<5} {disk['size']:>10} bytes, {disk['moved']:>10} moved, equal")
-    lab.bw("migrate", "rollback", wave, "--yes")
-    assert everything(lab) == before
+
+def _is_equal(lab: Lab, vm: dict[str, Any], sha256: str, storage: str) -> None:
+    (disk,) = vm["disks"]
+    assert (vm["state"], disk["sha256"]) == ("done", sha256), vm["name"]
+    if storage == "rbd":
+        found = lab.rbd_sha256(disk["target"].removeprefix("rbd:"), disk["size"])
+    else:
+        found = sha256_on(lab, disk["target"], disk["size"])
+    assert found == sha256, vm["name"]
+    print(f"{vm['name']:<12} -> {storage:<5} {disk['size']:>10} bytes, {disk['moved']:>10} moved, equal")

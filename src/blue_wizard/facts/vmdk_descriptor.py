@@ -1,6 +1,6 @@
-"""The text that describes a VMDK of several files: which extents it has, and where they lie.
+"""The text that describes a VMDK: which files hold the disk's bytes, and what it was made from.
 
-Source: VMware, Virtual Disk Format 1.1 (the text descriptor).
+Source: VMware, Virtual Disk Format 1.1, "The Descriptor File".
 """
 
 from __future__ import annotations
@@ -8,22 +8,22 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["MAGIC", "ExtentLine", "parent", "parse"]
+__all__ = ["MAGIC", "Extent", "parent", "parse"]
 
 MAGIC = b"# Disk DescriptorFile"
 _SECTOR = 512
-_LINE = re.compile(r'^\s*(?:RW|RDONLY|NOACCESS)\s+(\d+)\s+([A-Z]+)\s+"([^"]*)"(?:\s+(\d+))?', re.M)
+_EXTENT = re.compile(r'^\s*(?:RW|RDONLY|NOACCESS)\s+(\d+)\s+(\w+)(?:[ \t]+"([^"]*)")?(?:[ \t]+(\d+))?', re.M)
 _PARENT = re.compile(r'^\s*parentFileNameHint\s*=\s*"([^"]*)"', re.M)
 
 
 @dataclass(frozen=True)
-class ExtentLine:
-    """One extent: `size` bytes of the disk, in `file`; those of a flat extent begin at `offset` of it."""
+class Extent:
+    """A piece of the disk: `size` bytes, in `file` from `offset`. `kind` is VMFS, FLAT, SPARSE, VMFSSPARSE, SESPARSE, ZERO ..."""
 
-    size: int
     kind: str
+    size: int
     file: str
-    offset: int
+    offset: int = 0
 
     @property
     def needs(self) -> int:
@@ -31,9 +31,14 @@ class ExtentLine:
         return self.offset + self.size if self.kind in {"FLAT", "VMFS"} else 0
 
 
-def parse(text: str) -> tuple[ExtentLine, ...]:
-    """The extents that a descriptor names."""
-    return tuple(ExtentLine(int(m[1]) * _SECTOR, m[2], m[3], int(m[4] or 0) * _SECTOR) for m in _LINE.finditer(text))
+def parse(text: str) -> tuple[Extent, ...]:
+    """The extents of a descriptor, in order; none for a text that is no descriptor."""
+    if not text.lstrip().startswith(MAGIC.decode()):
+        return ()
+    return tuple(
+        Extent(kind, int(sectors) * _SECTOR, file, int(offset or 0) * _SECTOR)
+        for sectors, kind, file, offset in _EXTENT.findall(text)
+    )
 
 
 def parent(text: str) -> str:

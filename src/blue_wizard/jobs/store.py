@@ -34,6 +34,11 @@ def driver_url(url: str) -> str:
     return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else url
 
 
+def _folder_of(url: str) -> Path:
+    """The folder of an SQLite file by its URL; its name may itself be a URI: ``sqlite:///file:/a/b.db?mode=ro&uri=true``."""
+    return Path((sa.make_url(url).database or "").removeprefix("file:")).parent
+
+
 class Store:
     """What all parts of the ledger stand on. Raises InputError when the database can't be opened."""
 
@@ -43,8 +48,7 @@ class Store:
         sqlite = self._url.startswith("sqlite")
         try:
             if sqlite:
-                folder = Path(self._url.removeprefix("sqlite:///")).parent
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _folder_of(self._url).mkdir(parents=True, exist_ok=True, mode=0o700)
             self._engine = (
                 sa.create_engine(self._url, connect_args={"timeout": 30})
                 if sqlite

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from blue_wizard.errors import StepFailed
-from blue_wizard.facts import vmdk
+from blue_wizard.facts import vmdk_descriptor
 from blue_wizard.facts.vsphere import Vm, VmDisk, datacenter_path, split_path
 from blue_wizard.migrate.extents import Extent
 from blue_wizard.migrate.sources import Export
@@ -81,13 +81,14 @@ class Reading:
             self._center, vsphere_files.url_of(self._center, datacenter, datastore, path), connections=1
         )
         try:
-            extents = vmdk.parse(descriptor.text(_LONGEST_DESCRIPTOR))
-        except ValueError as e:
-            raise StepFailed(_("{name}: {disk} has no readable descriptor: {error}").format(
-                name=vm.name, disk=disk.label, error=e
-            )) from e  # fmt: skip
+            extents = vmdk_descriptor.parse(descriptor.text(_LONGEST_DESCRIPTOR))
         finally:
             descriptor.close()
+        if not extents:
+            raise StepFailed(
+                _("{name}: {disk} has no readable descriptor.").format(name=vm.name, disk=disk.label),
+                _("Look at the file in the datastore's browser: {file}").format(file=disk.file),
+            )
         if len(extents) != 1 or extents[0].kind not in _PLAIN or "/" in extents[0].file or extents[0].offset:
             raise NoPlainFile(
                 _("{name}: {disk} is not one plain file on its datastore ({kind}).").format(

@@ -10,63 +10,22 @@ import struct
 from array import array
 from collections.abc import Generator, Iterator
 from itertools import pairwise
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO
 
 from blue_wizard.errors import StepFailed
+from blue_wizard.facts import vmdk_descriptor
 from blue_wizard.migrate.formats import image_format
 from blue_wizard.migrate.formats.base import PACKED, ZERO, Image, Run
 from blue_wizard.migrate.formats.family import Family
 from blue_wizard.migrate.formats.inflate import PackedError, deflated
-from blue_wizard.migrate.formats.window import Tables, Window, believable, damaged
+from blue_wizard.migrate.formats.vmdk_header import AT_END, SECTOR, Header
+from blue_wizard.migrate.formats.window import Tables, Window, damaged
 from blue_wizard.text import _
 
 __all__ = ["VmdkStream", "pieces"]
 
-SECTOR = 512
-_MAGIC = b"KDMV"
-_COMPRESSED, _MARKERS, _ZEROED = 1 << 16, 1 << 17, 1 << 2
-_AT_END = (1 << 64) - 1
 _END, _TABLE, _DIRECTORY, _FOOTER = range(4)
-_MAX_GRAIN = 4096
 _HEAD_LIMIT = 64 << 20
-
-
-class _Header(NamedTuple):
-    """A sparse extent header (or footer). Places and lengths are in sectors, but for `entries` (of a grain table)."""
-
-    flags: int
-    capacity: int
-    grain: int
-    descriptor: int
-    descriptor_length: int
-    entries: int
-    directory: int
-    overhead: int
-
-    @classmethod
-    def parse(cls, data: bytes, name: str) -> Self | None:
-        """Read a header; None when it is none of a streamOptimized extent. Raises StepFailed for absurd values."""
-        if len(data) < SECTOR or data[:4] != _MAGIC:
-            return None
-        (version, flags, capacity, grain, descriptor, length, entries, _spare, directory, overhead, _unclean) = (
-            struct.unpack_from("<IIQQQQIQQQB", data, 4)
-        )
-        (algorithm,) = struct.unpack_from("<H", data, 77)
-        if version > 3 or not flags & _COMPRESSED or not flags & _MARKERS:
-            return None
-        if flags & 1 and data[73:77] != b"\n \r\n":
-            raise damaged(name, _("a transfer in text mode has changed its line ends"))
-        if algorithm != 1:
-            raise damaged(name, _("compression method {number}").format(number=algorithm))
-        if not 8 <= grain <= _MAX_GRAIN or grain & (grain - 1) or not 0 < entries <= 512:
-            raise damaged(name, _("grains of {size} sectors").format(size=grain))
-        believable(name, capacity * SECTOR)
-        return cls(flags, capacity, grain, descriptor, length, entries, directory, overhead)
-
-    @property
-    def tables(self) -> int:
-        """How many grain tables the directory names."""
-        return -(-self.capacity // (self.grain * self.entries))
 
 
 class VmdkStream(Image):
@@ -74,18 +33,12 @@ class VmdkStream(Image):
 
     format = "vmdk"
 
-    def __init__(self, window: Window, header: _Header) -> None:
+    def __init__(self, window: Window, header: Header) -> None:
         super().__init__(window, header.capacity * SECTOR)
         self._header = header
         self._grain = header.grain * SECTOR
         self._tables = Tables(window, "I", "little", limit=4 << 20)
-        if (
-            4 * header.tables > _HEAD_LIMIT
-            or header.directory == 0
-            or header.directory * SECTOR + 4 * header.tables > window.size
-        ):
-            raise self.damaged(_("its directory lies behind its end"))
-        self._directory = self._tables.read(header.directory * SECTOR, header.tables) or array("I", [0]) * header.tables
+        self._directory = header.read_directory(window, self._tables)
 
     def runs(self, offset: int, length: int) -> Iterator[Run]:
         """Grain by grain; tables that are not there are skipped as one."""
@@ -102,7 +55,7 @@ class VmdkStream(Image):
                 number, skip = divmod(offset, grain)
                 here = min(stop - offset, grain - skip)
                 at = table[number % entries]
-                if at == 0 or (at == 1 and self._header.flags & _ZEROED):
+                if at < self._header.first_grain:
                     yield Run(offset, here, ZERO)
                 else:
                     yield Run(offset, here, PACKED, at, skip)
@@ -142,7 +95,7 @@ class VmdkStream(Image):
             table = self._tables.read(table_at * SECTOR, self._header.entries)
             if table is None:
                 continue
-            named = sorted(filter(lambda at: at > 1 or not self._header.flags & _ZEROED, filter(None, table)))
+            named = sorted(filter(lambda at: at >= self._header.first_grain, table))
             if any(a == b for a, b in pairwise(named)):
                 raise self.damaged(_("two grains lie in one place"))
             last = max(last, named[-1] if named else 0)
@@ -166,18 +119,21 @@ def _inflated(data: bytes | memoryview, grain: int, needed: int, number: int, na
 @image_format("vmdk")
 def open_stream(window: Window, _family: Family) -> Image | None:
     """A streamOptimized VMDK without parent; other VMDKs are left to QEMU."""
-    header = _Header.parse(window.read_some(0, SECTOR), window.name)
-    if header is None:
+    header = Header.parse(window.read_some(0, SECTOR), window.name)
+    if header is None or not header.streamed or vmdk_descriptor.parent(header.text(window)):
         return None
-    descriptor = window.read_some(header.descriptor * SECTOR, min(header.descriptor_length * SECTOR, 64 << 10))
-    if b"parentFileNameHint" in descriptor:
-        return None
-    if header.directory == _AT_END:
+    if header.directory == AT_END:
         # What follows the footer is the end marker. Writers that put the directory first (QEMU) write neither: there the tables
         # say how long the file has to be.
-        footer = _Header.parse(window.read_some(window.size - 2 * SECTOR, SECTOR), window.name)
+        footer = Header.parse(window.read_some(window.size - 2 * SECTOR, SECTOR), window.name)
         ended = window.read_some(window.size - SECTOR, SECTOR) == bytes(SECTOR)
-        if not ended or footer is None or footer.directory in {0, _AT_END} or footer.capacity != header.capacity:
+        if (
+            not ended
+            or footer is None
+            or not footer.streamed
+            or footer.directory in {0, AT_END}
+            or footer.capacity != header.capacity
+        ):
             raise damaged(window.name, _("no end-of-stream marker"))
         header = footer
     return VmdkStream(window, header)
@@ -210,8 +166,8 @@ class _Pieces:
         self._closed: set[int] = set()
 
     def run(self) -> Iterator[tuple[int, bytes]]:
-        header = _Header.parse(self._take(1), self._name)
-        if header is None:
+        header = Header.parse(self._take(1), self._name)
+        if header is None or not header.streamed:
             raise StepFailed(
                 _("{file} is no streamOptimized VMDK.").format(file=self._name),
                 _("Other disks can't be read in one pass: copy the file to a disk first."),
@@ -223,16 +179,16 @@ class _Pieces:
             raise damaged(self._name, _("a head of {size} sectors").format(size=header.overhead))
         head = self._take(header.overhead - 1)
         ended = yield from self._grains(header)
-        if header.directory != _AT_END:
+        if header.directory != AT_END:
             self._compare(header, bytes(SECTOR) + head)
         elif not ended:
             raise damaged(self._name, _("no end-of-stream marker"))
 
-    def _grains(self, header: _Header) -> Generator[tuple[int, bytes], None, bool]:
+    def _grains(self, header: Header) -> Generator[tuple[int, bytes], None, bool]:
         """All grains; the value is whether the stream's end was marked."""
         grain = header.grain * SECTOR
         footer = False
-        at_end = header.directory == _AT_END
+        at_end = header.directory == AT_END
         while True:
             place = self._sector
             sector = self._take(1, may_end=not at_end)
@@ -263,7 +219,7 @@ class _Pieces:
             else:
                 raise damaged(self._name, _("a marker of kind {kind}").format(kind=kind))
 
-    def _note(self, header: _Header, value: int, place: int) -> None:
+    def _note(self, header: Header, value: int, place: int) -> None:
         """A grain is there. Raises StepFailed when it was already."""
         index, within = divmod(value // header.grain, header.entries)
         table = self._open.setdefault(index, array("I", bytes(4 * header.entries)))
@@ -282,7 +238,7 @@ class _Pieces:
         del self._open[index]
         self._closed.add(index)
 
-    def _compare(self, header: _Header, head: bytes) -> None:
+    def _compare(self, header: Header, head: bytes) -> None:
         """A head with tables (QEMU writes one) says which grains there have to be, and where."""
         if header.directory * SECTOR + 4 * header.tables > len(head):
             raise damaged(self._name, _("its directory lies behind its end"))
