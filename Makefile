@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 
-.PHONY: help setup lab lab-down demo reports check test test-all test-crash test-host test-netdiag test-inspect test-osd bench
+.PHONY: help setup lab lab-down demo reports check test test-all test-crash test-migrate test-host test-netdiag test-inspect test-osd bench
 
 help:           ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ test-crash: setup ## kill -9 at every point of every step, then resume, and roll
 test-host: setup ## empty a compute host and give it back, in every way that can go wrong, and print the table
 	@$(PY) -m pytest --whole -p tests.failures tests/unit/maintain tests/lab/test_host.py tests/lab/test_host_faults.py \
 		tests/lab/test_campaign_fleet.py
+
+test-migrate: setup ## move machines from every source into Ceph and onto local disks, off and running, and print the table
+	@$(PY) -m pytest --whole -p tests.ways -m "lab and way" tests/lab
 
 test-netdiag: setup ## plant every network fault, diagnose and heal it, and print the table
 	@$(PY) -m pytest --whole -q tests/lab/test_netdiag.py

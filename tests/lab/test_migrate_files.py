@@ -23,6 +23,7 @@ def _plan(lab: Lab, tmp_path: Path, source: Path, *options: str) -> Path:
     return wave
 
 
+@pytest.mark.way("files", "cold")
 def test_an_ova_and_a_vhdx_side_by_side(lab: Lab, images: Path, tmp_path: Path) -> None:
     before = lab.inventory()
     wave = _plan(lab, tmp_path, images, "--convert", "never")

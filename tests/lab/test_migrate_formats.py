@@ -64,6 +64,7 @@ def _chains(folder: Path) -> dict[str, str]:
     return found | {"leaf": found["hyperv"]}
 
 
+@pytest.mark.way("files", "cold")
 @pytest.mark.slow
 @pytest.mark.parametrize("storage", ["rbd", "local"])
 def test_every_format(lab: Lab, tmp_path: Path, storage: str) -> None:

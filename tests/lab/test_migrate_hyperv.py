@@ -40,6 +40,7 @@ def test_what_can_move_and_what_can_t(host: Lab) -> None:
     assert found["web"]["power"] == "on"
 
 
+@pytest.mark.way("hyperv", "cold")
 @pytest.mark.slow
 def test_a_chain_over_smb_starts_on_the_target_and_comes_back(host: Lab, tmp_path: Path) -> None:
     before = host.inventory()

@@ -61,6 +61,7 @@ def _check_guest(lab: Lab, vm: dict[str, object], tmp_path: Path) -> None:
     assert all(f"ip={a};" in console for a in vm["addresses"])  # type: ignore[attr-defined]
 
 
+@pytest.mark.way("kvm", "cold", "local")
 def test_two_disks_onto_a_compute_host(lab: Lab, tmp_path: Path) -> None:
     wave = _plan_guest(lab, tmp_path, "--storage", "local")
     before = everything(lab)

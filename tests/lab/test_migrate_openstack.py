@@ -50,6 +50,7 @@ def _states(source: Source) -> set[str]:
     return {source.cloud.compute.get_server(s.id).status for s in source.servers.values()}
 
 
+@pytest.mark.way("openstack", "cold")
 def test_a_project_and_its_server_by_ceph(lab: Lab, tmp_path: Path, before: dict[str, set[str]]) -> None:
     openstack_source.configured(lab, tmp_path, ceph=True)
     source = openstack_source.build(lab, "old-web")
@@ -118,6 +119,7 @@ def _project_is_the_same(lab: Lab) -> None:
     assert (volume.status, volume.metadata["owner"]) == ("available", "tenant")
 
 
+@pytest.mark.way("openstack", "cold")
 @pytest.mark.parametrize("storage", ["rbd", "local"])
 def test_servers_of_both_kinds_through_the_api(
     lab: Lab, tmp_path: Path, before: dict[str, set[str]], storage: str
@@ -157,6 +159,7 @@ def test_servers_of_both_kinds_through_the_api(
         openstack_source.remove(source)
 
 
+@pytest.mark.way("openstack", "warm")
 def test_a_server_is_copied_while_it_runs(lab: Lab, tmp_path: Path, before: dict[str, set[str]]) -> None:
     openstack_source.configured(lab, tmp_path, ceph=True)
     source = openstack_source.build(lab, "old-web")

@@ -47,6 +47,7 @@ def _let_go(before: int) -> None:
     until(lambda: _orders() > before, "the machine's business to go on", timeout=60)
 
 
+@pytest.mark.way("physical", "cold")
 def test_a_running_machine_moves_and_comes_back(machine: Lab, tmp_path: Path) -> None:
     before = machine.inventory()
     (found,) = machine.json("migrate", "discover", "ledger")

@@ -71,6 +71,7 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+@pytest.mark.way("vsphere", "cold")
 def test_two_disks_two_cards_and_back(site: Lab, tmp_path: Path) -> None:
     before = site.inventory()
     assert _machine(site, "vm-shop")["power"] == "on"
@@ -165,6 +166,7 @@ def _records(data: bytes) -> set[int]:
     return found
 
 
+@pytest.mark.way("vsphere", "warm")
 @pytest.mark.parametrize("read", ["https", pytest.param("lease", marks=pytest.mark.slow)])
 def test_copied_while_it_runs_and_nothing_that_was_acknowledged_is_lost(
     site: Lab, tmp_path: Path, writer: Path, read: str

@@ -85,6 +85,7 @@ def equal_to_the_source(lab: Lab, vm: dict[str, Any], scratch: Path) -> None:
         assert disk["sha256"] == image_sha256(IMAGES / f"{name}.qcow2", "qcow2", scratch)
 
 
+@pytest.mark.way("kvm", "warm")
 def test_nothing_that_was_told_is_lost(diary: Lab, tmp_path: Path) -> None:
     lab = diary
     before = lab.inventory()
