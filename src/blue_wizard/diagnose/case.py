@@ -7,10 +7,13 @@ from functools import cached_property
 
 from blue_wizard.diagnose.bundle import Api, Bundle, HostAnswer
 from blue_wizard.diagnose.expected import Path, paths
-from blue_wizard.diagnose.view import DhcpView, HostView, SpaceView, TraceView
+from blue_wizard.diagnose.view import DhcpView, HostView, OvnView, SpaceView, TraceView
 from blue_wizard.facts.ovs import Interface, Port
 
 __all__ = ["Case", "Side", "cases"]
+
+# The number of put_dhcp_opts among the controller's actions (`enum action_opcode` of OVN's include/ovn/actions.h).
+_PUT_DHCP_OPTS = 2
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,11 @@ class Case:
         """The network namespace of the far port; None where it was not asked about."""
         return self.network.host.space(self.path.space) if self.network and self.path.space else None
 
+    @cached_property
+    def ovn(self) -> OvnView | None:
+        """OVN on the compute host; None where it is not OVN that answers."""
+        return self.compute.host.ovn(self.path.id) if self.path.answered_by_ovn else None
+
     def trace(self, name: str) -> TraceView | None:
         """A trace of this path: ``compute-request``, ``network-reply`` ..."""
         host = self.compute.host if name.startswith("compute") else self.network.host if self.network else None
@@ -122,6 +130,9 @@ class Case:
         if found is None or found.trace is None:
             return None
         path = self.path
+        if path.answered_by_ovn:
+            # The packet is held back until the controller has written the answer (`put_dhcp_opts`): nothing leaves by the datapath.
+            return found.trace.to_controller(_PUT_DHCP_OPTS)
         if name == "compute-reply":
             return any(o.port == path.switch_device and o.vlan is None for o in found.outputs)
         if (name.startswith("network-") and name != "network-reply") or (

@@ -9,9 +9,9 @@ import time
 import zlib
 from collections.abc import Callable, Iterable
 from functools import partial
-from importlib import resources
 from typing import Any
 
+from blue_wizard.diagnose import agent
 from blue_wizard.diagnose.bundle import Api, Bundle, HostAnswer
 from blue_wizard.diagnose.expected import Path, paths
 from blue_wizard.errors import BlueWizardError
@@ -42,7 +42,7 @@ def questions(api: Api) -> dict[str, dict[str, Any]]:
 
     def of(host: str) -> dict[str, Any]:
         return asked.setdefault(
-            host, {"traces": {}, "devices": [], "remotes": [], "dhcp": [], "outer": {}, "spaces": {}}
+            host, {"traces": {}, "devices": [], "remotes": [], "dhcp": [], "outer": {}, "spaces": {}, "ovn": {}}
         )
 
     for port in api.ports:
@@ -116,6 +116,8 @@ def _compute(asked: dict[str, Any], path: Path, api: Api) -> None:
         "from": [{"iface_id": path.id}, {"name": path.switch_device}],
         "flow": request_flow(path),
     }
+    if path.ovn:
+        asked["ovn"][path.id] = f"{path.key}/compute-request"
     if path.far_port is None:
         return
     if path.aim is not None:
@@ -204,7 +206,7 @@ def count(names: Iterable[str], open_host: OpenHost) -> dict[str, dict[str, Any]
 
 
 def _look(open_host: OpenHost, name: str, asked: dict[str, Any]) -> HostAnswer:
-    script = resources.files("blue_wizard.diagnose.agent").joinpath("look.py").read_text()
+    script = agent.joined(*agent.LOOK)
     try:
         result = open_host(name).run([*_PYTHON, json.dumps(asked)], stdin=script, timeout_s=_TIMEOUT_S, root=True)
     except (NotReached, CommandFailed) as e:

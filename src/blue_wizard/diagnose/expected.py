@@ -170,12 +170,20 @@ class Path:
 
     @property
     def supported(self) -> bool:
-        """False for ports whose way is not known here: they pass no device of the host (SR-IOV ...), or OVN's flows."""
-        return not self.ovn and self.port.get("binding:vnic_type", "normal") not in UNSUPPORTED_VNICS
+        """False where the way is not known here: it passes no device of the host (SR-IOV ...), or leads beyond DHCP in OVN."""
+        through_ovn = self.ovn and self.aim is not None
+        return not through_ovn and self.port.get("binding:vnic_type", "normal") not in UNSUPPORTED_VNICS
+
+    @property
+    def answered_by_ovn(self) -> bool:
+        """True when OVN's controller on the compute host answers DHCP requests itself; no packet goes further."""
+        return self.ovn and self.aim is None and self.supported
 
     def hops(self) -> tuple[str, ...]:
         """The ids of all hops, in the order of the request."""
         hybrid = ("tap", "qbr", "qvb", "qvo") if self.hybrid else ("tap",)
+        if self.answered_by_ovn:
+            return ("guest", "tap", "compute-br-int", "dhcp-server")
         tail = self._tail()
         if self.linuxbridge:
             wire = ("compute-uplink", "compute-nic", "network-nic", "network-uplink", "network-brq")
@@ -219,6 +227,9 @@ def paths(api: Api, port: dict[str, Any]) -> tuple[Path, ...]:
     """
     aim = aim_of(api)
     if aim is None:
+        alone = _path(api, port, None)
+        if alone.ovn:
+            return (replace(alone, network_host=alone.compute),)
         servers = [p for p in api.dhcp_ports[port["network_id"]] if p.get("device_id") != "reserved_dhcp_port"]
         return tuple(_path(api, port, far) for far in (*servers, *(() if servers else (None,))))
     if port is not chosen(api, aim):

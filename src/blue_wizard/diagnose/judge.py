@@ -173,6 +173,10 @@ def _between(case: Case, cause: Cause) -> tuple[str, str]:
 def _all_seen(case: Case) -> bool:
     """Whether both hosts were looked at, and every trace that there must be comes through."""
     switched = case.path.linuxbridge
+    if case.path.answered_by_ovn:
+        host, controller = case.compute.host, case.ovn
+        looked = host.reached and host.root and host.switch is not None and bool(host.links)
+        return looked and case.traced["compute-request"] is True and controller is not None and controller.running
     if (
         not all(side.host.reached and side.host.root and (switched or side.host.switch) for side in case.sides)
         or case.network is None
@@ -236,6 +240,8 @@ def _driver(case: Case) -> str:
     host, short = case.compute.host, case.path.id[:10]
     if case.path.port.get("port_security_enabled") is False:
         return "none (port security off)"
+    if case.path.ovn:
+        return "ovn"
     if case.path.filtered:
         chains = (host.tables or {}).get("filter", {})
         proof = any(n.endswith(f"o{short}") for n in chains)

@@ -28,7 +28,7 @@ def hops(case: Case, cause: Cause | None, verdict: Verdict, seen: Sightings | No
 
 
 def _side(case: Case, name: str) -> Side | None:
-    if name in {"guest", "tap", "qbr", "qvb", "qvo"} or name.startswith("compute"):
+    if name in {"guest", "tap", "qbr", "qvb", "qvo"} or name.startswith("compute") or case.path.answered_by_ovn:
         return case.compute
     return case.network
 
@@ -110,6 +110,8 @@ def _device(case: Case, name: str) -> tuple[str, str, str, str]:
     if path.linuxbridge and name.endswith("nic") and side is not None:
         device = nic_of(side.host, path.compute_uplink if side is compute else path.network_uplink)
         return host, device, "up", _link(side, device) if device else "-"
+    if path.answered_by_ovn and name != "tap":
+        return host, *_in_ovn(case, name)
     if name.endswith("br-int") and side is not None:
         expected = f"tag {side.wired_tag}" if side.wired_tag is not None else "tag"
         actual = f"tag {side.tag}" if side.tag is not None else _("no tag")
@@ -141,6 +143,18 @@ def _device(case: Case, name: str) -> tuple[str, str, str, str]:
     if name == "dhcp-port":
         return host, path.far_device, f"up {path.far_address}", actual
     return host, "dnsmasq", f"{path.mac} {path.address}", actual
+
+
+def _in_ovn(case: Case, name: str) -> tuple[str, str, str]:
+    """Device, expected, actual of the hops in which OVN takes the request and answers it."""
+    path, side, controller = case.path, case.compute, case.ovn
+    if name == "dhcp-server":
+        running = [p for p in controller.processes if p["state"] not in {"Z", "T"}] if controller else []
+        return "ovn-controller", f"{path.mac} {path.address}", f"pid {running[0]['pid']}" if running else "-"
+    if side.host.switch is None:
+        return side.integration, f"iface-id {path.id}", _("not looked at")
+    plugged = side.plugged[1].external_ids.get("iface-id", "-") if side.plugged else "-"
+    return side.integration, f"iface-id {path.id}", f"iface-id {plugged}"
 
 
 def _aimed(case: Case, network: Side, name: str) -> tuple[str, str, str, str]:

@@ -81,6 +81,9 @@ def sightings(case: Case) -> Sightings | None:
         elif back := _gap(order[::-1], reply):
             lost = (*back, Direction.REPLY)
     back_alone: Any = found.get("reply") or {}
+    if case.path.answered_by_ovn and sent and not whole and request.get("tap") is State.SEEN:
+        # What answers is in the switch itself, where nothing can be watched.
+        lost = ("tap", "dhcp-server", Direction.REQUEST)
     if lost is not None and lost[2] is Direction.REQUEST:
         # No answer says nothing of the way back; an offer that was sent alone does.
         reply = _states(back_alone["hops"], "replies") if "hops" in back_alone else {}
@@ -131,6 +134,8 @@ def rogue(case: Case) -> list[Finding | Cause]:
     captured: Any = case.captures.get(case.path.id)
     hops: dict[str, Any] = captured.get("hops", {}) if isinstance(captured, dict) else {}
     mine = {ip["ip_address"] for p in case.api.dhcp_ports.get(case.path.network["id"], []) for ip in p["fixed_ips"]}
+    if case.ovn is not None:
+        mine |= {a.options.get("server_id", "") for a in case.ovn.answers or ()}
     servers = {o["server"]: o["source"] for seen in hops.values() for o in seen["offers"] if o["server"] not in mine}
     said: list[Finding | Cause] = [
         Finding(

@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import Any
 
 from blue_wizard.diagnose.bundle import HostAnswer
-from blue_wizard.facts import dnsmasq, iproute, iptables, openflow, ovs
+from blue_wizard.facts import dnsmasq, iproute, iptables, openflow, ovn, ovs
 from blue_wizard.facts.ofproto_trace import Output, Trace, parse_trace
 
-__all__ = ["DhcpView", "HostView", "SpaceView", "TraceView"]
+__all__ = ["DhcpView", "HostView", "OvnView", "SpaceView", "TraceView"]
 
 Answer = dict[str, Any]
 _NOTHING: Answer = {"rc": 127, "out": "", "err": ""}
@@ -132,6 +132,36 @@ class SpaceView(_Namespace):
         return dnsmasq.listens_on("\n".join(lines), port) if answer["rc"] == 0 else None
 
 
+class OvnView:
+    """OVN on a host, and what its southbound database says of one port."""
+
+    def __init__(self, answer: Answer, port: str) -> None:
+        seen: Answer = answer.get("ports", {}).get(port, _NOTHING)
+        self.processes: list[dict[str, Any]] = answer.get("processes", [])
+        self.connection: Answer = answer.get("connection", _NOTHING)
+        self.known = seen["rc"] == 0
+        """Whether the database answered."""
+        self.error = str(seen.get("err") or "").strip()
+        bindings, chassis, encaps = seen.get("rows") or ([], [], [])
+        self.binding = ovn.binding(bindings[0], chassis) if bindings else None
+        self.encaps = ovn.encaps(encaps)
+        flows: Answer = seen.get("dhcp", _NOTHING)
+        self.answers = ovn.dhcp_answers(flows["rows"][0], port) if flows["rc"] == 0 else None
+        """What the controller is to answer; None when that is not known."""
+        self.ended = ovn.logical_flow(seen.get("ended", {}).get("flow"))
+        """The logical flow in which the request ends, where the trace names one."""
+
+    @property
+    def running(self) -> bool:
+        """Whether the controller runs."""
+        return any(p["state"] not in {"T", "t", "Z", "X"} for p in self.processes)
+
+    @property
+    def connected(self) -> bool | None:
+        """Whether it is connected with the database; None when it does not say."""
+        return self.connection["out"].strip() == "connected" if self.connection["rc"] == 0 else None
+
+
 class HostView(_Namespace):
     """One host. `reached` is False when it said nothing; `why` then tells in one sentence."""
 
@@ -247,6 +277,17 @@ class HostView(_Namespace):
         """The DHCP server of a network; None when it was not asked about."""
         answer = self._raw.get("dhcp", {}).get(network)
         return DhcpView(answer) if answer else None
+
+    def ovn(self, port: str) -> OvnView | None:
+        """OVN there, and what it knows of a port; None when it was not asked about."""
+        answer = self._raw.get("ovn")
+        return OvnView(answer, port) if answer else None
+
+    @property
+    def namespaces(self) -> tuple[str, ...] | None:
+        """The names of its network namespaces; None when they can't be listed."""
+        answer = self.raw("netns")
+        return tuple(x.split()[0] for x in answer["out"].splitlines() if x.strip()) if answer["rc"] == 0 else None
 
     def tc(self, device: str, side: str) -> str:
         """The traffic filters of a device (``in`` or ``out``)."""

@@ -63,6 +63,11 @@ class Trace:
         """The first step of that table in that bridge."""
         return next((s for s in self.steps if s.bridge == bridge and s.table == table), None)
 
+    def to_controller(self, opcode: int) -> bool:
+        """Whether the packet is handed to OVN's controller for an action of that number (the first four bytes of ``userdata``)."""
+        head = ".".join(f"{byte:02x}" for byte in opcode.to_bytes(4, "big"))
+        return any(a.startswith(f"controller(userdata={head}") for s in self.steps for a in s.actions)
+
     def bridges(self) -> list[str]:
         """The bridges that the packet was in, in order."""
         return list(dict.fromkeys(s.bridge for s in self.steps))

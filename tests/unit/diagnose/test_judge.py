@@ -92,13 +92,15 @@ def _on_ovn() -> Seen:
     return seen
 
 
-def test_ovn_is_unknown_and_asks_no_host() -> None:
+def test_ovn_is_asked_on_the_compute_host_alone() -> None:
     seen = _on_ovn()
+    asked = questions(seen.api)
+    assert set(asked) == {seen.compute}
+    assert asked[seen.compute]["ovn"] == {seen.port["id"]: f"{seen.port['id'][:11]}/-/compute-request"}
+    # The recorded host has no OVN.
     report = seen.report()
-    assert report.cause is not None
-    assert (report.verdict, report.cause.code) == (Verdict.UNKNOWN, "port.unsupported")
-    assert "OVN" in report.cause.message
-    assert questions(seen.api) == {}
+    assert (report.verdict, report.cause, report.firewall_driver) == (Verdict.UNKNOWN, None, "ovn")
+    assert [h.name for h in report.hops] == ["guest", "tap", "compute-br-int", "dhcp-server"]
 
 
 def test_what_the_api_proves_counts_on_ovn_too() -> None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from blue_wizard.diagnose import agent
 from blue_wizard.diagnose.collect import decode, questions
 from blue_wizard.diagnose.expected import paths
 from tests.unit.diagnose.seen import HYBRID, OVSFW, TWO_PORTS, Seen
-
-LOOK = resources.files("blue_wizard.diagnose.agent").joinpath("look.py")
 
 
 def _tool(folder: Path, name: str, script: str) -> None:
@@ -26,7 +24,7 @@ def _tool(folder: Path, name: str, script: str) -> None:
 def _look(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     run = subprocess.run(
         [sys.executable, "-", json.dumps(asked)],
-        input=LOOK.read_text(),
+        input=agent.joined(*agent.LOOK),
         env={"PATH": str(folder)},
         capture_output=True,
         text=True,
@@ -68,7 +66,7 @@ def test_what_is_no_answer_is_refused(text: str) -> None:
 def test_it_parses_under_python_3_6() -> None:
     import ast
 
-    tree = ast.parse(LOOK.read_text(), feature_version=(3, 6))
+    tree = ast.parse(agent.joined(*agent.LOOK), feature_version=(3, 6))
     # They can't be subscripted there.
     subscripted = {n.value.id for n in ast.walk(tree) if isinstance(n, ast.Subscript) and isinstance(n.value, ast.Name)}
     assert subscripted & {"list", "dict", "tuple", "set"} == set()

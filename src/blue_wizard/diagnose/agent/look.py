@@ -1,7 +1,8 @@
 """Everything that the diagnosis reads on one host, in one go, as one JSON document on stdout. Changes nothing.
 
-Runs on the host itself, fed to ``python3 -``, with the questions as JSON in its only argument (see `diagnose.collect`). Each answer
-is what a command wrote ({"rc", "out", "err"}), so that what can't be run is told apart from what says nothing. Python 3.6.
+Runs on the host itself, fed to ``python3 -`` behind `commands.py` and `ovn.py`, with the questions as JSON in its only argument
+(see `diagnose.collect`). Each answer is what a command wrote ({"rc", "out", "err"}), so that what can't be run is told apart from
+what says nothing. Python 3.6.
 """
 
 import base64
@@ -9,63 +10,18 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
-Answer = Dict[str, Any]
+from blue_wizard.diagnose.agent.commands import Answer, as_map, as_set, option, processes, read, rows, run, wrapping
+from blue_wizard.diagnose.agent.ovn import ovn
 
-LIMIT_S = 8
 OVS_CONTAINERS = ("openvswitch_vswitchd", "openvswitch-vswitchd")
 LIBVIRT_CONTAINERS = ("nova_libvirt",)
 DHCP_FOLDER = "/var/lib/neutron/dhcp"
-
-
-def run(argv: List[str], limit: int = LIMIT_S) -> Answer:
-    """What a command wrote. rc 127: it is not there; 124: it did not end in time."""
-    env = dict(os.environ, LC_ALL="C", PATH=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
-    try:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
-        )
-    except OSError as e:
-        return {"rc": 127, "out": "", "err": str(e)}
-    try:
-        out, err = process.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return {"rc": 124, "out": "", "err": "no answer in %d s" % limit}
-    return {"rc": process.returncode, "out": out.decode("utf-8", "replace"), "err": err.decode("utf-8", "replace")}
-
-
-def read(path: str) -> Optional[str]:
-    """A small file of /proc or /sys; None when it is not there."""
-    try:
-        with open(path) as f:
-            return f.read()
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def container(names: Tuple[str, ...]) -> List[str]:
-    """The words that run a command in the first of these containers that is up, and the runtime's name."""
-    for runtime in ("docker", "podman"):
-        if shutil.which(runtime):
-            listed = run([runtime, "ps", "--format", "{{.Names}}"])
-            up = listed["out"].split()
-            for name in names:
-                if name in up:
-                    return [runtime, "exec", name]
-    return []
-
-
-def wrapping(tool: str, names: Tuple[str, ...]) -> List[str]:
-    """How to run `tool`: on the host (nothing before it), else in its container."""
-    return [] if shutil.which(tool) else container(names)
 
 
 def ovs_database(wrap: List[str]) -> Answer:
@@ -82,27 +38,6 @@ def ovs_database(wrap: List[str]) -> Answer:
     for table, columns in tables.items():
         argv += ["--", "--columns=" + columns, "list", table]
     return run(argv)
-
-
-def rows(answer: Answer) -> List[List[Answer]]:
-    """The tables of `ovs_database` as lists of dicts, in the order above."""
-    decoder, text = json.JSONDecoder(), answer["out"].strip()
-    found: List[List[Answer]] = []
-    while text:
-        table, end = decoder.raw_decode(text)
-        found.append([dict(zip(table["headings"], row)) for row in table["data"]])
-        text = text[end:].strip()
-    return found
-
-
-def as_map(value: Any) -> Dict[str, Any]:
-    """An OVSDB map as a dict."""
-    return dict(value[1]) if isinstance(value, list) and value and value[0] == "map" else {}
-
-
-def as_set(value: Any) -> List[Any]:
-    """An OVSDB set (or a single element) as a list."""
-    return value[1] if isinstance(value, list) and value and value[0] == "set" else [value]
 
 
 class Switch:
@@ -227,26 +162,6 @@ def dnsmasqs(name: str = "dnsmasq") -> List[Answer]:
             netns = None
         found.append({"pid": int(pid), "argv": words[:-1], "state": state.group(1) if state else "", "netns": netns})
     return found
-
-
-def processes(name: str) -> List[Answer]:
-    """The processes of that name (in containers too), each with its state."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        if (read("/proc/%s/comm" % pid) or "").strip() == name:
-            state = re.search(r"^State:\s+(\S)", read("/proc/%s/status" % pid) or "", re.M)
-            found.append({"pid": int(pid), "state": state.group(1) if state else ""})
-    return found
-
-
-def option(words: List[str], name: str) -> Optional[str]:
-    """The value of ``--NAME=VALUE`` or ``--NAME VALUE``."""
-    for i, word in enumerate(words):
-        if word.startswith(name + "="):
-            return word[len(name) + 1 :]
-        if word == name and i + 1 < len(words):
-            return words[i + 1]
-    return None
 
 
 def dhcp(question: Answer, processes: List[Answer]) -> Answer:
@@ -427,6 +342,8 @@ def main(questions: Answer) -> None:
             "net/netfilter/nf_conntrack_max",
         )
     }
+    if questions.get("ovn"):
+        answers["ovn"] = ovn(tables, questions["ovn"], answers["traces"])
     if spaces:
         answers["unix"] = unix_sockets()
     answers["wrap"] = wrap

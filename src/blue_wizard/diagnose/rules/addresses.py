@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause, Direction, Finding
-from blue_wizard.diagnose.rulebook import rule
+from blue_wizard.diagnose.rulebook import rule, with_ovn
 from blue_wizard.text import _
 
 __all__ = ["learned_elsewhere", "mtu", "same_mac", "same_segment", "tracking"]
@@ -33,7 +33,7 @@ def same_segment(case: Case) -> Iterable[Cause | Finding]:
         )
 
 
-@rule
+@with_ovn
 def same_mac(case: Case) -> Iterable[Finding]:
     """Another port of the same network with the same MAC."""
     for other in case.api.same_mac.get(case.path.id, []):
@@ -94,7 +94,7 @@ def learned_elsewhere(case: Case) -> Iterable[Cause]:
             )
 
 
-@rule
+@with_ovn
 def mtu(case: Case) -> Iterable[Cause | Finding]:
     """Each device of the server takes the network's packets."""
     path, links = case.path, case.compute.host.links
@@ -120,7 +120,7 @@ def mtu(case: Case) -> Iterable[Cause | Finding]:
             yield Finding("port.mtu-risk", case.compute.host.name, name, text, remedy, evidence)
 
 
-@rule
+@with_ovn
 def tracking(case: Case) -> Iterable[Finding]:
     """The kernel's table of connections; when it is full, new connections are dropped."""
     for side in case.sides:

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause, Finding
-from blue_wizard.diagnose.rulebook import about, rule
+from blue_wizard.diagnose.rulebook import about, with_ovn
 from blue_wizard.text import _
 
 __all__ = ["network", "port", "security", "server"]
 
 
-@rule
+@with_ovn
 def server(case: Case) -> Iterable[Cause]:
     """A server that does not run sends nothing (Nova's status; power state 1 is running)."""
     found = case.api.server
@@ -31,20 +31,20 @@ def server(case: Case) -> Iterable[Cause]:
         )
 
 
-@rule
+@with_ovn
 def port(case: Case) -> Iterable[Cause]:
     """The port's binding, state and addresses."""
     path, found = case.path, case.path.port
     vif, host = str(found.get("binding:vif_type", "")), path.compute or path.server_host
     evidence = (f"binding:vif_type={vif} binding:host_id={found.get('binding:host_id')} status={found['status']}",)
-    if path.ovn:
+    if path.ovn and path.aim is not None:
         yield Cause(
             "port.unsupported",
             "tap",
             host,
             path.id,
             _(
-                "Port {port} is in a network of OVN, whose flows are not followed: only what the API says is judged."
+                "Port {port} is in a network of OVN, where only DHCP is followed: beyond that what the API says is judged."
             ).format(port=path.id),
             _("Ask OVN: ovn-sbctl find Port_Binding logical_port={port}, and ovn-trace from its network.").format(
                 port=path.id
@@ -129,7 +129,7 @@ def port(case: Case) -> Iterable[Cause]:
         )
 
 
-@about("")
+@about("", ovn=True)
 def network(case: Case) -> Iterable[Cause]:
     """The network's state, and whether DHCP is wanted and given at all."""
     path = case.path
@@ -182,7 +182,7 @@ def network(case: Case) -> Iterable[Cause]:
         )
 
 
-@rule
+@with_ovn
 def security(case: Case) -> Iterable[Finding]:
     """Works, but is open or alone."""
     path = case.path

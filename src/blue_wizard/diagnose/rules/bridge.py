@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from blue_wizard.diagnose import remedies
 from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause, Direction
-from blue_wizard.diagnose.rulebook import rule
+from blue_wizard.diagnose.rulebook import rule, with_ovn
 from blue_wizard.facts.iproute import Link
 from blue_wizard.text import _
 
@@ -42,7 +42,7 @@ def _missing(code: str, hop: str, case: Case, device: str) -> Cause:
     )
 
 
-@rule
+@with_ovn
 def devices(case: Case) -> Iterable[Cause]:
     """Each device exists and is up. A veth end without carrier has its other end down, which is told there."""
     links, path = case.compute.host.links, case.path
@@ -200,7 +200,7 @@ def _untagged(vlans: list[dict[str, object]]) -> int | None:
     return None
 
 
-@rule
+@with_ovn
 def guest(case: Case) -> Iterable[Cause]:
     """What libvirt says of the server's NIC: its MAC, its link, whether the machine runs."""
     text, path = case.compute.host.domain, case.path

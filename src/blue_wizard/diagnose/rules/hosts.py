@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from blue_wizard.diagnose.case import Case, Side
 from blue_wizard.diagnose.model import Cause
-from blue_wizard.diagnose.rulebook import rule
+from blue_wizard.diagnose.rulebook import with_ovn
 from blue_wizard.diagnose.view import HostView
 from blue_wizard.text import _
 
@@ -24,7 +24,7 @@ def _unknown(code: str, side: Side, case: Case, message: str, remedy: str, evide
     )
 
 
-@rule
+@with_ovn
 def reached(case: Case) -> Iterable[Cause]:
     """No way to the host, or not enough rights on it."""
     for side in case.sides:
@@ -45,7 +45,7 @@ def reached(case: Case) -> Iterable[Cause]:
             yield _unknown("host.privilege", side, case, text, remedy, (host.raw("ovs")["err"].strip()[:200],))
 
 
-@rule
+@with_ovn
 def switch(case: Case) -> Iterable[Cause]:
     """The switch's database or daemon does not answer (ovs-vsctl talks to the one, ovs-appctl and ovs-ofctl to the other)."""
     for side in case.sides:

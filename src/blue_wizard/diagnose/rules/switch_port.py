@@ -13,7 +13,7 @@ from functools import partial
 from blue_wizard.diagnose import remedies
 from blue_wizard.diagnose.case import Case, Side
 from blue_wizard.diagnose.model import Cause, Finding
-from blue_wizard.diagnose.rulebook import rule
+from blue_wizard.diagnose.rulebook import rule, with_ovn
 from blue_wizard.facts.ovs import Interface, Port
 from blue_wizard.text import _
 
@@ -42,7 +42,7 @@ def _ports(case: Case) -> Iterator[tuple[Side, Port, Interface]]:
             yield side, *side.plugged
 
 
-@rule
+@with_ovn
 def plugged(case: Case) -> Iterable[Cause]:
     """The device is a port of br-int, and carries the id of its Neutron port."""
     for side in case.sides:
@@ -101,7 +101,7 @@ def plugged(case: Case) -> Iterable[Cause]:
             )
 
 
-@rule
+@with_ovn
 def device(case: Case) -> Iterable[Cause]:
     """The switch has opened the device (an ofport of -1, or an error, says no)."""
     for side, _port, interface in _ports(case):
@@ -182,7 +182,7 @@ def _of_network(case: Case, side: Side, interface: Interface) -> int | None:
     return tags.most_common(1)[0][0] if tags else None
 
 
-@rule
+@with_ovn
 def flags(case: Case) -> Iterable[Cause]:
     """OpenFlow flags of a port (``ovs-ofctl mod-port``) that stop packets: down, no-forward, no-receive, no-flood."""
     for side, port, interface in _ports(case):
@@ -216,7 +216,7 @@ def _undo(flag: str) -> str:
     return {"NO_FWD": "forward", "NO_RECV": "receive", "NO_FLOOD": "flood", "PORT_DOWN": "up"}[flag]
 
 
-@rule
+@with_ovn
 def mirrored(case: Case) -> Iterable[Cause]:
     """What comes in by the output port of a mirror is dropped (Open vSwitch: "input port is mirror output port")."""
     for side, port, _interface in _ports(case):
@@ -244,7 +244,7 @@ def mirrored(case: Case) -> Iterable[Cause]:
                 )
 
 
-@rule
+@with_ovn
 def policed(case: Case) -> Iterable[Finding]:
     """A limit on what the port sends; small packets still pass, most of the time."""
     for side, port, interface in _ports(case):

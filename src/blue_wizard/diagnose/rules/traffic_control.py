@@ -13,7 +13,7 @@ from blue_wizard.text import _
 __all__ = ["filters"]
 
 
-@about("")
+@about("", ovn=True)
 def filters(case: Case) -> Iterable[Cause | Finding]:
     """The DHCP frame is run through the filters. What comes from the guest is ingress of tap, what goes to it is egress."""
     request, reply = _frames(case)

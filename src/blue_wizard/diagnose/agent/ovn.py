@@ -1,0 +1,96 @@
+"""OVN on a host: its controller there, and what the southbound database says of the host's ports. Reads only. Python 3.6."""
+
+import json
+import re
+from typing import Any, Dict, List
+
+from blue_wizard.diagnose.agent.commands import Answer, as_map, option, processes, read, run, wrapping
+
+OVN_CONTAINERS = ("ovn_controller",)
+
+
+class Southbound:
+    """OVN's southbound database, asked for single rows: a client that keeps a copy of it is too slow in large clouds."""
+
+    def __init__(self, wrap: List[str], remotes: str) -> None:
+        self._remotes = [r.strip() for r in remotes.split(",") if r.strip()]
+        self._argv = [*wrap, "ovsdb-client", "-t", "5", "-f", "json"]
+        if any(r.startswith("ssl:") for r in self._remotes):
+            for words in command_lines("ovn-controller"):
+                for short, long in (("-p", "--private-key"), ("-c", "--certificate"), ("-C", "--ca-cert")):
+                    value = option(words, long) or option(words, short)
+                    self._argv += [short, value] if value else []
+
+    def select(self, *questions: Answer) -> Answer:
+        """One transaction; of several servers the first that answers. `rows` has a list for each question."""
+        transaction = json.dumps(["OVN_Southbound", *(dict(q, op="select") for q in questions)])
+        answer: Answer = {"rc": 2, "out": "", "err": "no address of the database"}
+        for address in self._remotes:
+            answer = run([*self._argv, "query", address, transaction])
+            if answer["rc"] == 0:
+                break
+        try:
+            answer["rows"] = [found["rows"] for found in json.loads(answer.pop("out"))] if answer["rc"] == 0 else []
+        except (KeyError, TypeError, ValueError):
+            answer.update(rc=2, rows=[], err="no rows")
+        return answer
+
+
+def command_lines(name: str) -> List[List[str]]:
+    """The command lines of the processes of that name."""
+    found = []
+    for process in processes(name):
+        found.append((read("/proc/%d/cmdline" % process["pid"]) or "").split("\0"))
+    return found
+
+
+def logical_flow(base: Southbound, datapath: Any, text: str) -> Answer:
+    """The logical flow behind the OpenFlow flow in which a trace ends: its cookie is the beginning of the other's UUID.
+
+    OVN's ingress tables begin at OpenFlow table 8 (OFTABLE_LOG_INGRESS_PIPELINE of OVN).
+    """
+    steps = re.findall(r"^\s*(\d+)\. .*?cookie 0x([0-9a-f]+)", text.partition("Final flow:")[0], re.M)
+    ingress = [(int(table), cookie) for table, cookie in steps if 8 <= int(table) < 40]
+    if not ingress:
+        return {"rc": 2, "err": "the trace has no logical flow"}
+    table, cookie = ingress[-1]
+    where = [["table_id", "==", table - 8], ["pipeline", "==", "ingress"], ["logical_datapath", "==", datapath]]
+    answer = base.select(
+        {"table": "Logical_Flow", "where": where, "columns": ["_uuid", "match", "actions", "external_ids"]}
+    )
+    rows_of = answer.pop("rows")[:1]
+    fitting = [row for rows_ in rows_of for row in rows_ if row["_uuid"][1].startswith(cookie.rjust(8, "0"))]
+    answer["flow"] = fitting[0] if fitting else None
+    return answer
+
+
+def ovn(tables: List[List[Answer]], ports: Dict[str, str], traces: Dict[str, Answer]) -> Answer:
+    """OVN's controller on this host, and what the southbound database says of some ports (their ids to their traces' names)."""
+    wrap = wrapping("ovn-appctl", OVN_CONTAINERS)
+    settings = as_map(tables[4][0]["external_ids"]) if len(tables) == 5 and tables[4] else {}
+    base = Southbound(wrap, settings.get("ovn-remote", ""))
+    found: Answer = {
+        "processes": processes("ovn-controller"),
+        "connection": run([*wrap, "ovn-appctl", "-T", "4", "-t", "ovn-controller", "connection-status"]),
+        "ports": {},
+    }
+    for port, trace_name in ports.items():
+        seen = base.select(
+            {"table": "Port_Binding", "where": [["logical_port", "==", port]]},
+            {"table": "Chassis", "where": [], "columns": ["_uuid", "name", "hostname", "encaps"]},
+            {"table": "Encap", "where": [["chassis_name", "==", settings.get("system-id", "")]]},
+        )
+        found["ports"][port] = seen
+        if seen["rc"] != 0 or not seen["rows"][0]:
+            continue
+        datapath = seen["rows"][0][0]["datapath"]
+        stage = ["external_ids", "includes", ["map", [["stage-name", "ls_in_dhcp_options"]]]]
+        seen["dhcp"] = base.select(
+            {
+                "table": "Logical_Flow",
+                "where": [stage, ["logical_datapath", "==", datapath]],
+                "columns": ["match", "actions"],
+            }
+        )
+        seen["ended"] = logical_flow(base, datapath, traces.get(trace_name, {}).get("out", ""))
+    return found

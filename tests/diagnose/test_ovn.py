@@ -1,0 +1,131 @@
+"""Faults of OVN, planted on a real one: its own databases, ovn-northd, ovn-controller and Open vSwitch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from blue_wizard.diagnose.bundle import Bundle
+from blue_wizard.diagnose.collect import collect
+from blue_wizard.diagnose.judge import judge
+from blue_wizard.diagnose.model import PortReport, Verdict
+from tests.diagnose import ovn_site
+from tests.diagnose.ovn_site import HOST, MAC, NETWORK, PORT, TAP, OvnSite
+
+SYNC = "ovn-nbctl --timeout=30 --wait=hv sync"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OvnSite]:
+    try:
+        yield ovn_site.start(tmp_path_factory.mktemp("ovn"))
+    finally:
+        ovn_site.stop()
+
+
+@pytest.fixture
+def site(built: OvnSite) -> OvnSite:
+    built.wire()
+    return built
+
+
+def look(site: OvnSite, change: Callable[[Any], None] = lambda _api: None) -> tuple[Bundle, PortReport]:
+    api = ovn_site.api()
+    change(api)
+    bundle = collect(api, lambda _name: site)  # type: ignore[arg-type, return-value]
+    (report,) = judge(bundle).ports
+    return bundle, report
+
+
+def test_a_healthy_port(site: OvnSite) -> None:
+    bundle, report = look(site)
+    assert (report.verdict, report.cause, report.findings) == (Verdict.OK, None, ())
+    assert report.firewall_driver == "ovn"
+    assert [(h.name, h.host, h.request.value, h.reply.value) for h in report.hops] == [
+        (name, HOST, "seen", "seen") for name in ("guest", "tap", "compute-br-int", "dhcp-server")
+    ]
+    assert [h.device for h in report.hops[2:]] == ["br-int", "ovn-controller"]
+    seen = json.dumps(bundle.hosts[HOST].answers)
+    assert "Port_Binding" not in seen or MAC in seen
+
+
+FAULTS: dict[str, tuple[str, str, str]] = {
+    "no options": (f"ovn-nbctl lsp-set-dhcpv4-options {PORT}; {SYNC}", "ovn.no-dhcp-options", "dhcp-server"),
+    "controller killed": ("pkill -9 -x ovn-controller; sleep 0.3", "ovn.controller-down", "dhcp-server"),
+    "controller stopped": ("pkill -STOP -x ovn-controller; sleep 0.1", "ovn.controller-down", "dhcp-server"),
+    "flows deleted": ("ovs-ofctl del-flows br-int", "ovn.flows-missing", "dhcp-server"),
+    "one table deleted": ("ovs-ofctl del-flows br-int table=12", "ovn.flows-missing", "dhcp-server"),
+    "another iface-id": (
+        f"ovs-vsctl set Interface {TAP} external_ids:iface-id=x; {SYNC}", "ovs.wrong-iface-id", "compute-br-int"
+    ),
+    "another MAC allowed": (
+        f"ovn-nbctl lsp-set-port-security {PORT} 'fa:16:3e:00:00:66 10.7.0.5'; {SYNC}", "ovn.port-security", "dhcp-server"
+    ),
+    "not in OVN": (f"ovn-nbctl lsp-del {PORT}; {SYNC}", "ovn.port-missing", "dhcp-server"),
+    "another address": (
+        f"ovn-nbctl lsp-set-addresses {PORT} '{MAC} 10.7.0.77'; {SYNC}", "ovn.wrong-offer", "dhcp-server"
+    ),
+    "asked for by another chassis": (
+        f"ovn-nbctl set Logical_Switch_Port {PORT} options:requested-chassis=cmp9; {SYNC}", "ovn.not-bound", "dhcp-server"
+    ),
+    "claimed by another chassis": (
+        f"ovn-sbctl chassis-add cmp9 geneve 10.6.0.9 && ovn-nbctl set Logical_Switch_Port {PORT} "
+        f"options:requested-chassis=cmp9 && {SYNC} && ovn-sbctl lsp-bind {PORT} cmp9; sleep 0.5",
+        "ovn.bound-elsewhere",
+        "dhcp-server",
+    ),
+    "dropped by an ACL": (
+        f"ovn-nbctl acl-add neutron-{NETWORK} from-lport 1010 'inport == \"{PORT}\" && udp.dst == 67' drop; {SYNC}",
+        "ovn.dropped",
+        "dhcp-server",
+    ),
+    "tap down": (f"ip link set {TAP} down", "tap.down", "tap"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_cause(site: OvnSite, name: str) -> None:
+    script, code, missing_from = FAULTS[name]
+    site.on(script)
+    _bundle, report = look(site)
+    assert report.cause is not None
+    assert (report.verdict, report.cause.code, report.cause.host) == (Verdict.LOST, code, HOST), report.cause
+    assert report.lost_between is not None
+    assert report.cause.missing_from == missing_from
+    assert report.cause.remedy
+    assert report.cause.evidence
+
+
+def test_a_database_that_is_gone_is_told_and_what_was_wired_goes_on(site: OvnSite) -> None:
+    site.on("ovn-appctl -t /run/ovn/ovnsb_db.ctl exit")
+    site.until(lambda: "not" in site.on("ovn-appctl -t ovn-controller connection-status"), "the controller to notice")
+    _bundle, report = look(site)
+    assert (report.verdict, [f.code for f in report.findings]) == (Verdict.OK, ["ovn.disconnected"])
+
+
+def test_a_tunnel_that_ends_elsewhere_is_told(site: OvnSite) -> None:
+    site.on(f"ovs-vsctl set Open_vSwitch . external_ids:ovn-encap-ip=10.6.0.77; {SYNC}")
+    _bundle, report = look(site)
+    assert (report.verdict, [f.code for f in report.findings]) == (Verdict.OK, ["ovn.encap-address"])
+
+
+def test_a_provider_network_needs_a_bridge_and_metadata_a_namespace(site: OvnSite) -> None:
+    def change(api: Any) -> None:
+        api.networks[NETWORK] |= {"provider:network_type": "vlan", "provider:physical_network": "physnet1"}
+        api.agents.append({**api.agents[0], "agent_type": "OVN Metadata agent"})
+        api.agents[0]["alive"] = False
+
+    _bundle, report = look(site, change)
+    assert report.verdict is Verdict.OK
+    assert {f.code for f in report.findings} == {"ovn.no-bridge-mapping", "ovn.no-metadata", "l2.agent-dead"}
+
+
+@pytest.mark.parametrize("name", ["flows deleted", "controller killed"])
+def test_a_restart_of_the_controller_mends_it(site: OvnSite, name: str) -> None:
+    site.on(FAULTS[name][0])
+    site.on("ovn-appctl -t ovn-controller exit --restart 2>/dev/null; sleep 0.5; true")
+    site.run_again()
+    site.until(lambda: look(site)[1].verdict is Verdict.OK, "the flows to be written again")
