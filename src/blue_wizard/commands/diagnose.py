@@ -149,16 +149,16 @@ def _watch(look: Callable[[], Bundle], every_s: float, output: OutputOption) -> 
 
 
 def _clean(output: OutputOption) -> int:
-    """On every host of the inventory that can be reached."""
-    from blue_wizard.diagnose.janitor import clean as clean_up
+    """On every host of the inventory that a run can have left something on."""
+    from blue_wizard.diagnose.janitor import clean_all
     from blue_wizard.reach import inventory
-    from blue_wizard.report.diagnosis import cleaned_table
+    from blue_wizard.report.diagnosis import cleaned_text
     from blue_wizard.report.out import plain
 
     settings = config.load()
     known = inventory.read(settings.cloud_names)
-    done = clean_up([e.name for e in known.hosts], open_host=_hosts())
-    emit(plain(done), output, lambda: cleaned_table(done))
+    done = clean_all(known.hosts, open_host=_hosts())
+    emit(plain(done), output, lambda: cleaned_text(done))
     return 1 if any(c.error for c in done) else 0
 
 
