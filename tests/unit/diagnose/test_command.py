@@ -186,3 +186,14 @@ def test_cleaning_that_could_not_ask_a_host_says_so(
     monkeypatch.setattr(Janitors, "deaf", frozenset({"cmp2"}))
     assert main(["diagnose", "network", "--clean"]) == 1
     assert "cmp2 is deaf." in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("two_hosts_and_a_hyper_v")
+def test_cleaning_where_hosts_may_not_be_known_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("hosts: {cmp1: {}}\ninventory: {ansible: /nowhere/multinode}\n")
+    config.load.cache_clear()
+    assert main(["diagnose", "network", "--clean", "-o", "json"]) == 1
+    told = capsys.readouterr()
+    assert [c["error"] for c in json.loads(told.out)] == [""]
+    assert "/nowhere/multinode" in told.err
