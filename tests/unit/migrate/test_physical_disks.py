@@ -125,6 +125,25 @@ def test_a_plan_means_the_same_disks_after_a_restart(sample: str, names: dict[st
         assert again.block.known == disk.block.known
 
 
+def test_a_real_guest_whose_disks_have_changed_their_names() -> None:
+    """A Debian 12 in QEMU, started twice; in between two disks were put elsewhere, and one of them became a physical volume."""
+    first, second = (parse_disks((GOLDEN / f"linux-host-disks-start{n}.txt").read_text()) for n in (1, 2))
+    planned = {k.block.name: k.id for k in known(first)}
+    assert planned == {
+        "sda": "serial-d0",
+        "sdb": "wwn-0x5000c500b5a2f3d1",
+        "vda": "serial-web1-data",
+        "vdb": "path-pci-0000:00:04.0",
+        "nvme0n1": "wwn-nvme.1b36-533445574e5830523132333435364c-51454d55204e564d65204374726c-00000001",
+    }
+    now = {name: find(second, "web1", planned[name]).block.name for name in ("sda", "sdb", "vda", "nvme0n1")}
+    assert now == {"sda": "sdb", "sdb": "sda", "vda": "vdb", "nvme0n1": "nvme0n1"}
+    # What says nothing of itself is known by its place, where there is another one now.
+    with pytest.raises(StepFailed, match=r"only as path-pci-0000:00:04.0.*serial-web1-data is called so"):
+        find(second, "web1", planned["vdb"])
+    assert not any(n.startswith("lvm-") for k in known(second) for n in k.names)
+
+
 def test_a_lesser_name_of_the_same_disk_is_good_enough() -> None:
     # The WWN was not told when the plan was made.
     disks = parse_disks(printed("sata-nvme"))
