@@ -389,7 +389,7 @@ def _words_of(state: State, words: list[str], stdin: str | None) -> tuple[int, s
         case ["orch", "osd", "rm", "stop", _n]:
             return 0, "", ""
         case ["orch", "device", "zap", name, device, "--force"]:
-            from .machine import zap
+            from .drives import zap
 
             zap(state, name, device)
         case ["orch", "daemon", "add", "osd", target_]:
@@ -406,7 +406,7 @@ def _words_of(state: State, words: list[str], stdin: str | None) -> tuple[int, s
 
 
 def _deploy(state: State, name: str, device: str, n: str | None) -> tuple[int, str, str]:
-    from .machine import make_lvm
+    from .deploying import make_lvm
 
     if n is None:
         return 22, "", "no destroyed id"

@@ -17,6 +17,7 @@ from blue_wizard.reach import ssh
 from blue_wizard.reach.faults import CommandFailed, Fault, NotReached
 
 from . import cluster, machine
+from .answers import Hung
 from .site import Site, State, attached, digests, lookup
 
 MON = "mon1"
@@ -45,7 +46,7 @@ class Played(ssh.Host):
                 raise NotReached(Fault.UNREACHABLE, f"{self.name} can't be reached", "")
             try:
                 status, out, error = self._answer(state, words, more.get("stdin"))
-            except machine.Hung:
+            except Hung:
                 raise CommandFailed(Fault.TIMEOUT, f"{words[0]} on {self.name} did not end in time") from None
             entry["status"] = status
             entry["changed"] = sorted(s for s, d in digests(state).items() if before and before.get(s) != d)

@@ -11,21 +11,34 @@ from dataclasses import dataclass
 
 from blue_wizard.diagnose.agents import Agents
 from blue_wizard.reach import ssh
+from blue_wizard.reach.inventories.entry import Entry
 from blue_wizard.text import _
 
-__all__ = ["Cleaned", "clean"]
+__all__ = ["Cleaned", "clean", "clean_all"]
 
 _ANSWER_S = 60.0
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What became of a host's leftovers. `running`: runs that still live, which keep theirs. `error`: "" when all was removed."""
+    """What became of a host's leftovers. `running`: runs that still live, which keep theirs. `error`: "" when all was removed.
+
+    `left_out` says why the host was not asked; "" for one that was.
+    """
 
     host: str
     removed: tuple[str, ...] = ()
     running: tuple[str, ...] = ()
     error: str = ""
+    left_out: str = ""
+
+
+def clean_all(hosts: Iterable[Entry], *, open_host: Callable[[str], ssh.Host] = ssh.host) -> list[Cleaned]:
+    """Clean up the hosts that a run can have left something on, and name the others, which are not asked."""
+    known = list(hosts)
+    done = clean((h.name for h in known if h.system != "windows"), open_host=open_host)
+    why = _("It runs Windows, where no diagnosis leaves anything.")
+    return done + [Cleaned(h.name, left_out=why) for h in known if h.system == "windows"]
 
 
 def clean(hosts: Iterable[str], *, open_host: Callable[[str], ssh.Host] = ssh.host) -> list[Cleaned]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from blue_wizard.disks import slot
 from blue_wizard.disks.identity import Identity
 from blue_wizard.disks.layouts import base as b
 from blue_wizard.disks.view import View
@@ -96,15 +97,15 @@ def frame(disk: Disk, members: Sequence[Member]) -> tuple[Step, ...]:
     return (
         *(early[o] for o in order),
         *(_let_go(swapped, names) for _p, names in volumes),
-        *b.detach(swapped),
-        *b.swap(swapped),
+        *slot.detach(swapped),
+        *slot.swap(swapped),
         *(_volumes(swapped, volumes) if volumes else _partitions(swapped, [p for m in members for p in m.parts])),
     )
 
 
 def _let_go(view: View, names: tuple[str, str]) -> Step:
     mapped = "-".join(n.replace("-", "--") for n in names)
-    (step,) = b.release(view, *names)
+    (step,) = slot.release(view, *names)
     return replace(step, id=f"release-{mapped}")
 
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_interface
 
+from blue_wizard.facts import disk_names
+from blue_wizard.facts.disk_names import DiskNames
+
 __all__ = [
+    "DISKS",
     "DRIVERS",
     "SCRIPT",
     "Block",
@@ -23,11 +27,20 @@ __all__ = [
     "PhysicalVolume",
     "Segment",
     "parse",
+    "parse_disks",
     "parse_drivers",
 ]
 
-SCRIPT = r"""
+_HEAD = r"""
 s() { echo "==$1"; }
+"""
+_DISKS = f"""
+s lsblk; lsblk -P -b -o NAME,KNAME,PKNAME,TYPE,SIZE,FSTYPE,RO,RM,TRAN,LOG-SEC,MODEL{disk_names.SCRIPT}"""
+
+DISKS = f"{_HEAD}{_DISKS}s end\n"
+"""What `parse_disks` reads: the disks alone, and what they are known by."""
+
+_SYSTEM = r"""
 s hostname; hostname
 s os; cat /etc/os-release 2>/dev/null
 s kernel; uname -r; uname -m
@@ -36,7 +49,8 @@ s secureboot; od -An -tu1 -j4 -N1 /sys/firmware/efi/efivars/SecureBoot-8be4df61-
 s cpus; getconf _NPROCESSORS_CONF
 s memory; grep MemTotal /proc/meminfo
 s systemd; [ -d /run/systemd/system ] && echo yes
-s lsblk; lsblk -P -b -o NAME,KNAME,PKNAME,TYPE,SIZE,FSTYPE,RO,RM,TRAN,LOG-SEC,MODEL
+"""
+_REST = r"""
 s starts; grep -H . /sys/class/block/*/start 2>/dev/null
 s pvs; pvs --noheadings --nosuffix --units b --separator '|' -o pv_name,vg_name,pe_start,pv_mda_count 2>/dev/null
 s unused; pvs --noheadings --nosuffix --separator '|' -o pv_name,pvseg_start,pvseg_size,segtype,lv_name 2>/dev/null
@@ -56,14 +70,19 @@ s processes; ps -eo comm= 2>/dev/null | sort -u
 s end
 """
 
-DRIVERS = r"""
-s() { echo "==$1"; }
+SCRIPT = f"{_HEAD}{_SYSTEM}{_DISKS}{_REST}"
+"""What `parse` reads."""
+
+DRIVERS = (
+    _HEAD
+    + r"""
 s config; grep -hE '^CONFIG_(VIRTIO_BLK|VIRTIO_PCI|SCSI_VIRTIO|VIRTIO_NET)=' /boot/config-$(uname -r) 2>/dev/null
 s initrd; f=
 for i in /boot/initrd.img-$(uname -r) /boot/initramfs-$(uname -r).img /boot/initrd-$(uname -r); do [ -e $i ] && f=$i; done
 [ -z "$f" ] || { lsinitramfs $f 2>/dev/null || lsinitrd $f 2>/dev/null; } | grep -oE '(kernel/|virtio_[a-z]+\.ko)' | sort -u
 s end
 """
+)
 """What the running kernel starts from. Unpacking its initial ramdisk may take a minute."""
 
 
@@ -72,6 +91,7 @@ class Block:
     """A block device. `parents` are the kernel's names of what it lies on (several under RAID and multipath).
 
     `alias` is the device mapper's name of it, ``GROUP-VOLUME`` for LVM's; `start` where a partition begins on its disk, in bytes.
+    `known` is what udev knows it by.
     """
 
     name: str
@@ -86,11 +106,17 @@ class Block:
     model: str = ""
     alias: str = ""
     start: int = 0
+    known: DiskNames = field(default_factory=DiskNames)
 
     @property
     def title(self) -> str:
         """What people call it."""
         return self.alias or self.name
+
+    @property
+    def moves(self) -> bool:
+        """Whether it is one of the disks that make up the machine: no removable, read-only, or empty one."""
+        return self.type == "disk" and bool(self.size) and not self.removable and not self.read_only
 
 
 @dataclass(frozen=True)
@@ -194,8 +220,8 @@ class HostFacts:
 
     @property
     def disks(self) -> tuple[Block, ...]:
-        """The disks that make up the machine: no removable, read-only, or empty ones."""
-        return tuple(b for b in self.blocks if b.type == "disk" and b.size and not b.removable and not b.read_only)
+        """The disks that make up the machine."""
+        return tuple(b for b in self.blocks if b.moves)
 
     def block(self, name: str) -> Block | None:
         """The device of that name."""
@@ -228,7 +254,7 @@ def parse(text: str) -> HostFacts:
     sections = _sections(text)
 
     def lines(name: str) -> list[str]:
-        return [x for x in sections.get(name, "").splitlines() if x.strip()]
+        return _lines(sections, name)
 
     def word(name: str, number: int = 0) -> str:
         found = lines(name)
@@ -250,7 +276,7 @@ def parse(text: str) -> HostFacts:
         # The kernel keeps some of what is built in for itself.
         memory=-(-kibibytes // (64 << 10)) * 64,
         systemd=word("systemd") == "yes",
-        blocks=_blocks(lines("lsblk"), sections.get("starts", "")),
+        blocks=_blocks(sections),
         physical_volumes=tuple(
             PhysicalVolume(p[0], p[1], int(p[2]), int(p[3]))
             for p in (x.strip().split("|") for x in lines("pvs"))
@@ -277,14 +303,25 @@ def parse(text: str) -> HostFacts:
     )
 
 
-def _blocks(lines: list[str], starts: str) -> tuple[Block, ...]:
-    begin = {m[0]: int(m[1]) * 512 for m in re.findall(r"^/sys/class/block/([^/]+)/start:(\d+)$", starts, re.M)}
+def _lines(sections: dict[str, str], name: str) -> list[str]:
+    return [x for x in sections.get(name, "").splitlines() if x.strip()]
+
+
+def parse_disks(text: str) -> tuple[Block, ...]:
+    """The disks that make up the machine, in what `DISKS` printed. Raises ValueError when that is cut off."""
+    return tuple(b for b in _blocks(_sections(text)) if b.moves)
+
+
+def _blocks(sections: dict[str, str]) -> tuple[Block, ...]:
+    starts = re.findall(r"^/sys/class/block/([^/]+)/start:(\d+)$", sections.get("starts", ""), re.M)
+    begin = {m[0]: int(m[1]) * 512 for m in starts}
+    known = disk_names.parse(_lines(sections, "wwns"), _lines(sections, "links"))
     found: dict[str, Block] = {}
-    for line in lines:
+    for line in _lines(sections, "lsblk"):
         row = dict(word.partition("=")[::2] for word in shlex.split(line.replace("LOG-SEC", "LOG_SEC")))
         name, parent = row["KNAME"], row["PKNAME"]
-        known = found.get(name)
-        parents = dict.fromkeys([*(known.parents if known else ()), *([parent] if parent else [])])
+        before = found.get(name)
+        parents = dict.fromkeys([*(before.parents if before else ()), *([parent] if parent else [])])
         found[name] = Block(
             name,
             row["TYPE"],
@@ -298,6 +335,7 @@ def _blocks(lines: list[str], starts: str) -> tuple[Block, ...]:
             row["MODEL"].strip(),
             row["NAME"] if row["NAME"] != name else "",
             begin.get(name, 0),
+            known.get(name, DiskNames()),
         )
     return tuple(found.values())
 

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import pkgutil
 from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import ClassVar, Protocol, TypeVar
 
 from blue_wizard.errors import InputError
@@ -27,6 +29,7 @@ __all__ = [
     "Context",
     "action",
     "find",
+    "import_all",
     "invariant",
     "load",
     "plan_again",
@@ -141,6 +144,12 @@ def load() -> None:
         importlib.import_module(point.value)
     for name in filter(None, os.environ.get("BLUE_WIZARD_PLUGINS", "").split(",")):
         importlib.import_module(name)
+
+
+def import_all(folder: ModuleType) -> tuple[ModuleType, ...]:
+    """Import every module of a package, in the order of their names: each registers itself, and nothing else has to name it."""
+    found = sorted(pkgutil.iter_modules(folder.__path__), key=lambda m: m.name)
+    return tuple(importlib.import_module(f"{folder.__name__}.{m.name}") for m in found)
 
 
 def reporter(operation: str) -> Callable[[_R], _R]:

@@ -1,29 +1,11 @@
-"""Registers what maintenance can do: its actions, planners, reports and its invariant (an entry point)."""
+"""Registers what maintenance can do (an entry point): every file of `actions/`, and the planners, reports and invariant."""
 
 from __future__ import annotations
 
-from blue_wizard.maintain import campaign, enter, invariant, leave
-from blue_wizard.maintain.actions import campaign as turns
-from blue_wizard.maintain.actions import cold, cordon, dead, empty, fencing, kube, live, mute, power, quiet, ready
+from blue_wizard.jobs.actions import import_all
+from blue_wizard.maintain import actions, campaign, enter, invariant, leave
 
 __all__ = ["modules"]
 
-modules = (
-    campaign,
-    cold,
-    cordon,
-    dead,
-    empty,
-    enter,
-    fencing,
-    invariant,
-    kube,
-    leave,
-    live,
-    mute,
-    power,
-    quiet,
-    ready,
-    turns,
-)
+modules = (*import_all(actions), campaign, enter, invariant, leave)
 """The modules that register something."""

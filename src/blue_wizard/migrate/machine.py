@@ -28,7 +28,8 @@ class Power(StrEnum):
 class Disk:
     """One disk. `size` is the virtual size in bytes; `used` the allocated bytes, None when it can't be told.
 
-    `id` is the source's own name of the disk, unique within the machine (a target device such as ``vda``, a file name).
+    `id` is the source's own name of the disk, unique within the machine (a target device such as ``vda``, a file name). `named` is
+    what it is called at the moment, where that is another name, which the source does not keep.
     `bus` is the bus the guest sees it on: virtio, scsi, sata, ide, nvme, or "" when unknown.
     """
 
@@ -38,6 +39,7 @@ class Disk:
     bus: str = ""
     used: int | None = None
     boot: bool = False
+    named: str = ""
 
 
 @dataclass(frozen=True)

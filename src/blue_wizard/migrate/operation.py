@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -211,14 +211,7 @@ def _source_findings(wave: Wave, source: Source, machines: Mapping[str, Machine]
             continue
         title = _("{vm}: it can be moved").format(vm=vm.name)
         found += [Finding(title, False, reason) for reason in machine.blockers]
-        sizes = {d.id: d.size for d in machine.disks}
-        for disk in vm.disks:
-            if sizes.get(disk.id) != disk.size:
-                title = _("{vm}: disk {disk} is as planned").format(vm=vm.name, disk=disk.id)
-                detail = _("{planned} bytes in the wave, {now} at the source").format(
-                    planned=disk.size, now=sizes.get(disk.id, 0)
-                )
-                found.append(Finding(title, False, detail, True))
+        found += _disk_findings(vm, machine)
         if machine.power is Power.ON and not vm.shutdown:
             title = _("{vm}: its shutdown is allowed").format(vm=vm.name)
             found.append(Finding(title, False, _("it runs; say shutdown: true in the wave, or plan with --shutdown")))
@@ -246,6 +239,26 @@ def _source_findings(wave: Wave, source: Source, machines: Mapping[str, Machine]
     return (
         found if any(not f.holds for f in found) else [Finding(_("the source is whole, and as planned"), True), *found]
     )
+
+
+def _disk_findings(vm: VmPlan, machine: Machine) -> Iterator[Finding]:
+    """The disks of the wave that are not what the machine has (pure)."""
+    now = {d.id: d for d in machine.disks}
+    called = {d.named: d for d in machine.disks if d.named}
+    for disk in vm.disks:
+        if disk.id in now and now[disk.id].size == disk.size:
+            continue
+        if disk.id in now:
+            text = _("{planned} bytes in the wave, {now} at the source")
+            detail = text.format(planned=disk.size, now=now[disk.id].size)
+        elif disk.id in called:
+            text = _(
+                "the wave has nothing but a name that may be another disk's by now, {id} at the moment; make the wave again"
+            )
+            detail = text.format(id=called[disk.id].id)
+        else:
+            detail = _("the source has no such disk, but {disks}").format(disks=", ".join(now) or "-")
+        yield Finding(_("{vm}: disk {disk} is as planned").format(vm=vm.name, disk=disk.id), False, detail, True)
 
 
 @reporter(OPERATION)

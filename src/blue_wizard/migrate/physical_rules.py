@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from blue_wizard.facts.linux_host import HostFacts
+from blue_wizard.migrate import physical_disks
 from blue_wizard.migrate.rules import Rules
 from blue_wizard.text import _
 
@@ -212,6 +213,17 @@ def names(host: HostFacts) -> Iterator[str]:
         yield _("these addresses belong to no card of its own, and are not moved: {addresses}").format(
             addresses=", ".join(host.other_addresses)
         )
+
+
+@warning
+def kernel_names(host: HostFacts) -> Iterator[str]:
+    """What says nothing of itself can't be told from another one after a restart."""
+    found = [d.id for d in physical_disks.known(host.disks) if d.grade is physical_disks.Grade.KERNEL]
+    if found:
+        yield _(
+            "{disks}: without WWN, serial number and place only the kernel's names are known, which may be other disks'"
+            " once the host was started anew: plan again then"
+        ).format(disks=", ".join(found))
 
 
 @warning

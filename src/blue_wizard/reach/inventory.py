@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from blue_wizard import config
 from blue_wizard.errors import BlueWizardError, StepFailed
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from blue_wizard.reach.openstack import Cloud
 
 __all__ = ["Inventory", "configured", "merge", "open_host", "read"]
+
+_HYPER_V = frozenset({"hyperv", "hyperv+ssh"})
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,27 @@ def read(clouds: Sequence[str] = (), connect: Callable[[str], Cloud] | None = No
             failed.append((origin, StepFailed(text)))
         else:
             failed.append((origin, answer))
-    return Inventory(merge(found), tuple(failed))
+    return Inventory(_with_systems(merge(found), settings.sources.values()), tuple(failed))
+
+
+def _with_systems(hosts: Iterable[Entry], sources: Iterable[config.SourceConfig]) -> tuple[Entry, ...]:
+    """The hosts, those marked as Windows that a source of the configuration calls Hyper-V hosts (pure)."""
+    names = {name for s in sources if (name := _hyper_v(s.url))}
+    return tuple(replace(h, system="windows") if any(_is_called(h, n) for n in names) else h for h in hosts)
+
+
+def _hyper_v(url: str) -> str:
+    """The host of the URL of a Hyper-V source; "" for any other URL, and for what is none."""
+    try:
+        parts = urlsplit(url)
+        return (parts.hostname or "") if parts.scheme in _HYPER_V else ""
+    except ValueError:
+        return ""
+
+
+def _is_called(host: Entry, name: str) -> bool:
+    own = host.name.lower()
+    return name in {own, host.address} or _is_first_label(own, name)
 
 
 def merge(origins: Iterable[Iterable[Entry]]) -> tuple[Entry, ...]:
@@ -135,6 +158,7 @@ def _joined(first: Entry, second: Entry) -> Entry:
         sudo=first.sudo if first.sudo is not None else second.sudo,
         groups=tuple(dict.fromkeys((*first.groups, *second.groups))),
         runtime=first.runtime or second.runtime,
+        system=first.system or second.system,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from blue_wizard.diagnose.janitor import Cleaned
     from blue_wizard.diagnose.model import Cause, Hop, PortReport, Report
 
-__all__ = ["changes_text", "cleaned_table", "diagnosis_data", "diagnosis_text", "write_picture"]
+__all__ = ["changes_text", "cleaned_text", "diagnosis_data", "diagnosis_text", "write_picture"]
 
 _COLOURS = {"seen": "green", "missing": "red", "unknown": "bright_black"}
 _SIGNS = {"seen": "●", "missing": "✖", "unknown": "○"}
@@ -129,10 +129,12 @@ def _code(port: PortReport) -> str:
     return port.cause.code if port.cause else ""
 
 
-def cleaned_table(done: Iterable[Cleaned]) -> RenderableType:
-    """What was removed from each host."""
-    rows = [(c.host, ", ".join(c.removed) or None, ", ".join(c.running) or None, c.error or None) for c in done]
-    return table((_("host"), _("removed"), _("still running"), _("error")), rows)
+def cleaned_text(done: Sequence[Cleaned]) -> Iterable[RenderableType]:
+    """What was removed from each host, and which hosts were not asked."""
+    asked = [c for c in done if not c.left_out]
+    rows = [(c.host, ", ".join(c.removed) or None, ", ".join(c.running) or None, c.error or None) for c in asked]
+    yield table((_("host"), _("removed"), _("still running"), _("error")), rows)
+    yield from (_("{host} was not asked: {reason}").format(host=c.host, reason=c.left_out) for c in done if c.left_out)
 
 
 def _port(port: PortReport) -> Iterable[RenderableType]:

@@ -15,7 +15,7 @@ from blue_wizard.units import bytes_text, seconds_text
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from blue_wizard.migrate.machine import Machine
+    from blue_wizard.migrate.machine import Disk, Machine
     from blue_wizard.migrate.warm.ready import Waiting
     from blue_wizard.migrate.wave import Wave
 
@@ -31,7 +31,7 @@ def machines_table(machines: Sequence[Machine]) -> Iterable[RenderableType]:
             m.vcpus,
             f"{m.memory} MiB",
             m.firmware.value,
-            ", ".join(f"{d.id} {bytes_text(d.size)} {d.format} {d.bus}".strip() for d in m.disks),
+            ", ".join(_disk_text(d) for d in m.disks),
             ", ".join(f"{n.network or '?'} {n.mac} {' '.join(n.addresses)}".strip() for n in m.nics) or None,
         )
         for m in machines
@@ -42,6 +42,11 @@ def machines_table(machines: Sequence[Machine]) -> Iterable[RenderableType]:
         _("{name} can't be moved: {reason}").format(name=m.name, reason=b) for m in machines for b in m.blockers
     )
     yield from (f"{m.name}: {w}" for m in machines for w in m.warnings)
+
+
+def _disk_text(disk: Disk) -> str:
+    now = f"({disk.named})" if disk.named else ""
+    return " ".join(x for x in (disk.id, now, bytes_text(disk.size), disk.format, disk.bus) if x)
 
 
 def wave_table(wave: Wave, remarks: Sequence[str], path: Path) -> Iterable[RenderableType]:

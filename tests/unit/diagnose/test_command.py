@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
+from blue_wizard import config
 from blue_wizard.cli import main
-from blue_wizard.diagnose import bundle
+from blue_wizard.diagnose import bundle, janitor
 from blue_wizard.diagnose.judge import judge
 from blue_wizard.report.diagnosis import changes_text, diagnosis_text
 from tests.unit.diagnose.seen import GOLDEN, HYBRID, TWO_PORTS, Seen
@@ -127,3 +130,70 @@ def test_watching(
     text = capsys.readouterr().out
     assert first in text
     assert second in text.partition(first)[2]
+
+
+class Janitors:
+    """In place of the programs on hosts: those in `deaf` do not answer."""
+
+    asked: ClassVar[list[str]] = []
+    deaf: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, _role: str, orders: Mapping[str, Any], **_options: object) -> None:
+        type(self).asked = list(orders)
+
+    def __enter__(self) -> Janitors:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def ask(self, _order: object, key: str, hosts: Iterable[str], _timeout_s: float) -> dict[str, dict[str, Any]]:
+        answer = {"removed": ["bwi7"], "running": [], "failed": []}
+        return {name: {key: answer} for name in hosts if name not in self.deaf}
+
+    def sentence(self, name: str, _waited_s: float) -> str:
+        return f"{name} is deaf."
+
+
+@pytest.fixture
+def two_hosts_and_a_hyper_v(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "hosts: {cmp1: {}, cmp2: {}, hv1: {}}\n"
+        "sources: {win: {url: 'hyperv+ssh://hv1.example.org/'}, old: {url: 'kvm+ssh://cmp2/'}}\n"
+    )
+    monkeypatch.setenv("BLUE_WIZARD_CONFIG", str(file))
+    config.load.cache_clear()
+    monkeypatch.setattr(janitor, "Agents", Janitors)
+    monkeypatch.setattr(Janitors, "deaf", frozenset())
+
+
+@pytest.mark.usefixtures("two_hosts_and_a_hyper_v")
+def test_cleaning_asks_no_windows_host(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diagnose", "network", "--clean", "-o", "json"]) == 0
+    found = {c["host"]: c for c in json.loads(capsys.readouterr().out)}
+    assert Janitors.asked == ["cmp1", "cmp2"]
+    assert found["cmp1"] == {"host": "cmp1", "removed": ["bwi7"], "running": [], "error": "", "left_out": ""}
+    assert "Windows" in found["hv1"]["left_out"]
+    assert main(["diagnose", "network", "--clean"]) == 0
+    assert "hv1 was not asked" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("two_hosts_and_a_hyper_v")
+def test_cleaning_that_could_not_ask_a_host_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Janitors, "deaf", frozenset({"cmp2"}))
+    assert main(["diagnose", "network", "--clean"]) == 1
+    assert "cmp2 is deaf." in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("two_hosts_and_a_hyper_v")
+def test_cleaning_where_hosts_may_not_be_known_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("hosts: {cmp1: {}}\ninventory: {ansible: /nowhere/multinode}\n")
+    config.load.cache_clear()
+    assert main(["diagnose", "network", "--clean", "-o", "json"]) == 1
+    told = capsys.readouterr()
+    assert [c["error"] for c in json.loads(told.out)] == [""]
+    assert "/nowhere/multinode" in told.err

@@ -17,7 +17,7 @@ _ran: dict[str, Counter[str]] = {}
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    found = re.search(r"disks/test_faults\.py::test_(a\d+)(?:_|\[|$)", report.nodeid)
+    found = re.search(r"disks/test_faults_\w+\.py::test_(a\d+)(?:_|\[|$)", report.nodeid)
     if found and (report.when == "call" or report.outcome == "failed"):
         _ran.setdefault(found[1], Counter())[report.outcome] += 1
 
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     groups: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if item.path.name == "test_faults.py":
+        if item.path.name.startswith("test_faults_"):
             groups.setdefault(item.nodeid.split("[")[0], []).append(item)
     for name, group in groups.items():
         rest = random.Random(f"{os.environ.get('BW_SEED')}/{name}").sample(group, max(0, len(group) - 2))  # noqa: S311

@@ -14,7 +14,7 @@ from tests.storage.cluster import target
 from tests.storage.runner import Bench, bench, leftovers, whole
 from tests.storage.site import State, disk, insert, pull
 
-from .test_faults import nothing_touched
+from .tried import nothing_touched
 
 __all__ = ["bench"]
 Make = Callable[[State], Bench]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from blue_wizard.errors import StepFailed
-from blue_wizard.maintain import mark
+from blue_wizard.maintain import actions, mark, operation
 from blue_wizard.maintain.actions.cold import ColdMigrate
 from blue_wizard.maintain.actions.cordon import Disable, Enable
 from blue_wizard.maintain.actions.dead import Evacuate, ForceDown, Gone
@@ -20,6 +21,13 @@ from .fakes import Context, Nova, api_server
 
 Use = Callable[[Nova], Nova]
 CLOSE = {"cloud": "lab", "host": "cmp1", "service": "svc-cmp1", "reason": "reboot", "foreign": ""}
+
+
+def test_every_file_of_actions_is_registered() -> None:
+    folder = Path(str(actions.__file__)).parent
+    files = {f"{actions.__name__}.{f.stem}" for f in folder.glob("*.py")} - {f"{actions.__name__}.__init__"}
+    assert {m.__name__ for m in operation.modules} >= files
+    assert len(files) > 10
 
 
 def _disable(nova: Nova, reason: str) -> None:
@@ -95,6 +103,25 @@ def test_a_move_and_its_way_back(use: Use, args: dict[str, Any]) -> None:
     # It can only come back to a host that takes servers.
     assert nova.services["cmp1"]["status"] == "enabled"
     assert [c[2]["os-migrateLive"]["host"] for c in nova.calls if c[0] == "POST"] == ["cmp2", "cmp1"]
+
+
+def test_nothing_more_is_read_of_who_has_arrived(
+    use: Use, args: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nova, ctx = use(Nova(api_server())), Context()
+    arrive = _begin(args, ctx)
+    listing, reads = nova.list, []
+
+    def told(service: str, path: str, key: str) -> list[dict[str, Any]]:
+        reads.append(key)
+        return listing(service, path, key)
+
+    monkeypatch.setattr(nova, "list", told)
+    outcome = Arrive().do(ctx, arrive)
+    assert (outcome["host"], outcome["mended"]) == ("cmp2", False)
+    # The ports are the last of what has to agree.
+    assert "migrations" in reads
+    assert reads[-1] == "ports"
 
 
 @pytest.mark.failure("b27")

@@ -43,12 +43,14 @@ def test_the_lab_machine_moves(ledger: HostFacts) -> None:
         ("10.0.2.15",),
     )
     assert machine.places == ("physical-host:ledger",)
+    # It was recorded before the names of disks were asked for.
+    assert "sda, sdb: without WWN" in machine.warnings[0]
 
 
 def test_a_server_says_all_that_keeps_it(server: HostFacts) -> None:
     machine = machine_of("db7", server, Power.ON)
     assert (machine.firmware, machine.secure_boot) == (Firmware.UEFI, True)
-    assert [d.id for d in machine.disks if d.boot] == ["sda"]
+    assert [(d.id, d.named) for d in machine.disks if d.boot] == [("wwn-0x55cd2e4150a1b2c3", "sda")]
     blockers = "\n".join(machine.blockers)
     for word in ("mpatha is a multipath", "sdc comes over fc", "md127 is a RAID without metadata"):
         assert word in blockers
@@ -66,6 +68,7 @@ def test_a_server_says_all_that_keeps_it(server: HostFacts) -> None:
         "/home/with space",
     ):
         assert word in warnings
+    assert "without WWN" not in warnings
 
 
 def _with(host: HostFacts, block: Block) -> HostFacts:

@@ -84,6 +84,27 @@ def test_nova() -> None:
     assert found["ctl1"].groups == ("nova-conductor", "nova-scheduler")
 
 
+def test_what_runs_windows() -> None:
+    hypervisor = {"hypervisor_type": "hyperv", "host_ip": "10.0.0.9", "service": {"host": "hv1"}}
+    service = {"host": "hv1", "binary": "nova-compute"}
+    assert [e.system for e in nova.parse([hypervisor], [service], "x")] == ["windows"]
+    variables = {"hv2": {"ansible_shell_type": "powershell"}, "cmp1": {"ansible_shell_type": "sh"}}
+    text = json.dumps({"_meta": {"hostvars": variables}, "all": {"hosts": ["hv2", "cmp1"]}})
+    assert {e.name: e.system for e in ansible.parse(text)} == {"cmp1": None, "hv2": "windows"}
+    (both,) = inventory.merge([[Entry("hv2", ("config",))], [Entry("hv2", ("ansible",), system="windows")]])
+    assert both.system == "windows"
+
+
+@pytest.mark.parametrize("url", ["hyperv://LAB%5Cw@HV1/", "hyperv+ssh://hv1.example.org:22/", "hyperv://w@10.0.0.9/"])
+def test_a_source_says_that_its_host_is_a_hyper_v(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config.yaml"
+    hosts = "hosts: {hv1: {address: 10.0.0.9}, hv10: {}, cmp1: {}}\n"
+    file.write_text(f"{hosts}sources: {{a: {{url: '{url}'}}, b: {{url: 'physical://cmp1'}}}}\n")
+    monkeypatch.setenv("BLUE_WIZARD_CONFIG", str(file))
+    config.load.cache_clear()
+    assert {e.name: e.system for e in inventory.read().hosts} == {"cmp1": None, "hv1": "windows", "hv10": None}
+
+
 def test_bare_metal_nodes_are_no_hosts() -> None:
     node = {"hypervisor_type": "ironic", "host_ip": "10.0.0.9", "service": {"host": "ctl1"}}
     service = {"host": "ctl1", "binary": "nova-compute"}

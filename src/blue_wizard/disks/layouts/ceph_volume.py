@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from blue_wizard.disks import membership, slot
 from blue_wizard.disks.layouts import base as b
 from blue_wizard.disks.layouts import layout
 from blue_wizard.disks.view import View
@@ -77,13 +78,13 @@ class CephVolume:
         main = next(lv for lv in _volumes(view) if lv.tags.get("ceph.type") in _MAIN)
         uuid = main.tags.get("ceph.osd_fsid", view.osd.uuid)
         was_up = view.osd.up
-        drained = (b.leave(view), b.safe(view))
+        drained = (membership.leave(view), membership.safe(view))
         stop = self._stop(view, uuid, was_up)
         made = self._create(view, uuid)
         return (
             # One that is down must not come back meanwhile; one that serves goes on serving until it is not needed.
             *((*drained, stop) if was_up else (stop, *drained)),
-            b.keep_key(view),
+            membership.keep_key(view),
             b.change(
                 view,
                 "destroy",
@@ -105,15 +106,15 @@ class CephVolume:
                 risk=Risk.HIGH,
             ),
             self._unmount(view, uuid),
-            *b.release(view, main.vg, main.name),
-            *b.detach(view),
-            *b.swap(view),
+            *slot.release(view, main.vg, main.name),
+            *slot.detach(view),
+            *slot.swap(view),
             *self._wipe(view),
             *made,
-            b.compare(view),
-            b.fetch_in(view),
-            b.refill(view),
-            b.forget_key(view),
+            membership.compare(view),
+            membership.fetch_in(view),
+            membership.refill(view),
+            membership.forget_key(view),
         )
 
     def _stop(self, view: View, uuid: str, was_up: bool) -> Step:

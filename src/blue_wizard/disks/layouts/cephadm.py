@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from blue_wizard.disks import membership, slot
 from blue_wizard.disks.layouts import base as b
 from blue_wizard.disks.layouts import layout
 from blue_wizard.disks.view import View
@@ -77,9 +78,9 @@ class Cephadm:
                 seconds=300,
                 lost=lost,
             ),
-            *(x for lv in mine[:1] for x in b.release(view, lv.vg, lv.name)),
-            *b.detach(view),
-            *b.swap(view),
+            *(x for lv in mine[:1] for x in slot.release(view, lv.vg, lv.name)),
+            *slot.detach(view),
+            *slot.swap(view),
         ]
         found.append(
             b.change(
@@ -125,7 +126,7 @@ class Cephadm:
                     [_managed(service, "false")],
                 )
             )
-        return (*found, b.compare(view), b.fetch_in(view), b.refill(view))
+        return (*found, membership.compare(view), membership.fetch_in(view), membership.refill(view))
 
 
 def _managed(service: str, unmanaged: str) -> b.Condition:

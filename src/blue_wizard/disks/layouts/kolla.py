@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from blue_wizard.disks import membership
 from blue_wizard.disks.identity import osd_of_part, stray_text, strays
 from blue_wizard.disks.layouts import base as b
-from blue_wizard.disks.layouts import layout
+from blue_wizard.disks.layouts import layout, manual
 from blue_wizard.disks.view import View
 from blue_wizard.facts.blockdev import Part
 from blue_wizard.facts.osd_host import Container
@@ -80,7 +81,7 @@ class Kolla:
         folder, _line = _mount(view)
         if not folder:
             found.append(_("nothing says where it is mounted"))
-        found += b.id_goes_elsewhere(view)
+        found += membership.id_goes_elsewhere(view)
         found += [stray_text(name, p) for name, h in view.hosts.items() for p in strays(h)]
         found += self._journal_lost(view, container)
         names = view.deployed.containers.get(container.runtime, ()) if container else ()
@@ -112,7 +113,7 @@ class Kolla:
 
     def steps(self, view: View) -> tuple[Step, ...]:
         """The twelve steps, in the order of the manual procedure."""
-        return b.by_hand(
+        return manual.by_hand(
             view,
             stop=self._stop(view),
             clear=(*self._remove(view), *self._unmount(view)),
@@ -328,7 +329,7 @@ class Kolla:
                 _("weight {weight} in bucket {bucket}, as before").format(weight=env["OSD_INITIAL_WEIGHT"], bucket=view.bucket),
                 [
                     b.host(box.runtime, "rm", "-f", name, ok="any", why=_("one that was killed would keep the name")),
-                    *b.half_made(view),
+                    *membership.half_made(view),
                     b.host(
                         box.runtime, "run", "--rm", "--name", name, "--net", "host", "--privileged", "--label", "BOOTSTRAP=",
                         *words, *binds, box.image, timeout_s=600,

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from blue_wizard.disks import membership
 from blue_wizard.disks.identity import osd_of_part
 from blue_wizard.disks.layouts import base as b
-from blue_wizard.disks.layouts import layout
+from blue_wizard.disks.layouts import layout, manual
 from blue_wizard.disks.view import View
 from blue_wizard.facts.blockdev import Part
 from blue_wizard.jobs.model import Json, Risk, Step
@@ -78,7 +79,7 @@ class Rdo:
         if len(_journals(view)) != 1 and not (view.identity.gone and not _journals(view)):
             names = ", ".join(p.path for p in _journals(view)) or "-"
             found.append(_("which partition is its journal can't be told: {found}").format(found=names))
-        found += b.id_goes_elsewhere(view)
+        found += membership.id_goes_elsewhere(view)
         return found
 
     def aside(self, view: View) -> Sequence[Part]:
@@ -88,7 +89,7 @@ class Rdo:
 
     def steps(self, view: View) -> tuple[Step, ...]:
         """The twelve steps, in the order of the manual procedure."""
-        return b.by_hand(
+        return manual.by_hand(
             view,
             stop=self._stop(view),
             clear=(*self._conf(view), self._unmount(view)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from blue_wizard.errors import BlueWizardError, StepFailed
 from blue_wizard.facts.servers import Migration, Server
@@ -161,16 +162,14 @@ class Arrive(Action):
         begun = ctx.outcome(args["begin"])
         watch = probes.begin(ctx.job_id, cloud, args["server"])
         try:
-            host = _arrival(ctx, cloud, args, begun.get("migration"), watch.silent_s)
+            there = _arrival(ctx, cloud, args, begun.get("migration"), watch.silent_s)
         finally:
             heard = probes.end(ctx.job_id, args["server"])
-        if host is None:
+        if there is None:
             return {"host": None, "note": _("was deleted meanwhile"), "probe": heard}
         took = round(time.time() - begun["asked"], 1) if begun.get("asked") else None
-        migration = begun.get("migration")
-        record = next((m for m in moving.migrations_of(cloud, args["server"]) if m.id == migration), None)
-        failed = record is not None and record.failed
-        return {"host": host, "migration": migration, "took_s": took, "probe": heard, "mended": failed}
+        told = {"migration": begun.get("migration"), "took_s": took, "probe": heard}
+        return {"host": there.host, **told, "mended": there.mended}
 
     def verify(self, ctx: Context, args: Args, outcome: Outcome) -> None:
         """Once more: record, host, task, libvirt on one side only, binding of each port."""
@@ -190,10 +189,18 @@ def _not_there(args: Args, found: list[str]) -> StepFailed:
     )
 
 
+@dataclass(frozen=True)
+class _There:
+    """Where a server has come to; `mended`: although its migration has failed."""
+
+    host: str
+    mended: bool = False
+
+
 def _arrival(
     ctx: Context, cloud: Cloud, args: Args, migration: int | None, silent_s: Callable[[], float]
-) -> str | None:
-    """The host that the server has come to; None when it was deleted. Raises StepFailed when it does not come."""
+) -> _There | None:
+    """Where the server has come to; None when it was deleted. Raises StepFailed when it does not come."""
     began = time.monotonic()
     forced = False
     arrived: float | None = None
@@ -208,7 +215,7 @@ def _arrival(
             host = _despite(ctx, cloud, args, record)
             if host is None:
                 raise _failed(cloud, args, record)
-            return host
+            return _There(host, mended=True)
         if now.host != args["source"] and not now.task_state:
             arrived = arrived or time.monotonic()
             try:
@@ -217,7 +224,7 @@ def _arrival(
                 found = [e.message]
             if not found:
                 if silent_s() < _HEARD_S:
-                    return now.host
+                    return _There(now.host)
                 found = [_("it has not been heard since")]
             if now.vm_state == "error" and (record is None or record.ended):
                 mended.mend(ctx, cloud, args, now, record)

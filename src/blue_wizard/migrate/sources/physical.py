@@ -9,17 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from ipaddress import ip_interface
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.facts import linux_host
-from blue_wizard.facts.linux_host import HostFacts
+from blue_wizard.facts.linux_host import Block, HostFacts
 from blue_wizard.jobs.model import Json
-from blue_wizard.migrate import physical_hold, physical_points, physical_rules, serving
+from blue_wizard.migrate import physical_disks, physical_hold, physical_points, physical_rules, serving
 from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.extents import Extent, Reader
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
+from blue_wizard.migrate.physical_disks import KnownDisk
 from blue_wizard.migrate.sources import Export, source
 from blue_wizard.migrate.warm.protocol import PointDisk, Terms
 from blue_wizard.reach import ssh
@@ -33,6 +34,7 @@ _LOCK = "/run/blue-wizard.lock"
 _BUSES = {"sata": "sata", "ata": "ide", "nvme": "nvme", "virtio": "virtio"}
 # What names a disk as it is now: it changes when the host was let go, or started anew, meanwhile.
 _STAMP = f'cat /proc/sys/kernel/random/boot_id; stat -c %y {physical_hold.FOLDER}/still; lsblk -dnb -o SIZE "$1"'
+_Facts = TypeVar("_Facts")
 
 
 @source
@@ -90,9 +92,23 @@ class Physical:
                 yield machine_of(name, host, self.power(name))
 
     def _facts(self, machine_id: str) -> HostFacts:
-        text = self._script(machine_id, linux_host.SCRIPT, timeout_s=300)
+        return self._parsed(machine_id, linux_host.SCRIPT, linux_host.parse)
+
+    def ways(self, machine_id: str) -> Sequence[str]:
+        """What each disk is known by. Raises InputError."""
+        return [physical_disks.told(d) for d in physical_disks.known(self._disks(machine_id))]
+
+    def _disk(self, machine_id: str, disk_id: str) -> KnownDisk:
+        """The disk that a plan calls so, as it is now. Raises StepFailed when it is gone, or can't be told from another."""
+        return physical_disks.find(self._disks(machine_id), machine_id, disk_id)
+
+    def _disks(self, machine_id: str) -> tuple[Block, ...]:
+        return self._parsed(machine_id, linux_host.DISKS, linux_host.parse_disks)
+
+    def _parsed(self, machine_id: str, script: str, parse: Callable[[str], _Facts]) -> _Facts:
+        text = self._script(machine_id, script, timeout_s=300)
         try:
-            return linux_host.parse(text)
+            return parse(text)
         except (ValueError, KeyError, IndexError) as e:
             raise InputError(
                 _("{host} can't be read as a Linux host: {error}").format(host=machine_id, error=e),
@@ -127,33 +143,27 @@ class Physical:
                 _("{name} is not held still: its disks change while they are read.").format(name=machine_id),
                 _("Was it started anew? Run the job again, or roll it back."),
             )
-        with self._export(machine_id, disk_id, partial(self._stamp, machine_id, disk_id)) as export:
+        disk = self._disk(machine_id, disk_id)
+        with self._export(machine_id, disk, partial(self._stamp, machine_id, disk_id)) as export:
             yield export
 
     @contextmanager
     def peek_disk(self, machine_id: str, disk_id: str) -> Iterator[Export]:
         """The same for a look at a disk that is in use: what is read need not be consistent."""
-        with self._export(machine_id, disk_id, None) as export:
+        with self._export(machine_id, self._disk(machine_id, disk_id), None) as export:
             yield export
 
     @contextmanager
     def _export(
         self,
         machine_id: str,
-        disk_id: str,
+        disk: KnownDisk,
         stamp: Callable[[], str] | None,
         *,
         pieces: Sequence[Piece] = (),
         live: bool = False,
     ) -> Iterator[Export]:
-        host = self._host(machine_id)
-        path = f"/dev/{disk_id}"
-        size = host.run(["lsblk", "-dnb", "-o", "SIZE", path], root=True)
-        if size.status != 0 or not size.stdout.strip().isdigit():
-            raise StepFailed(
-                _("{name} on {host} has no disk {disk} any more.").format(name=machine_id, host=host.name, disk=disk_id)
-            )
-        length = int(size.stdout)
+        host, path, length = self._host(machine_id), disk.path, disk.block.size
 
         def reader() -> Reader:
             plain = DiskReader(host, path, length, pieces)
@@ -163,19 +173,19 @@ class Physical:
             yield Export(uri, length, reader, stamp)
 
     def _stamp(self, machine_id: str, disk_id: str) -> str:
-        return " ".join(self._script(machine_id, _STAMP, f"/dev/{disk_id}").split())
+        return " ".join(self._script(machine_id, _STAMP, self._disk(machine_id, disk_id).path).split())
 
     def warm_terms(self, machine_id: str) -> Terms:
         """What is read from snapshots, and what is not. Nothing has to be prepared."""
         host = self._facts(machine_id)
-        disks = [d.name for d in host.disks]
-        made = physical_points.snapshots(host, disks, "x")
+        disks = {d.block.name: d.title for d in physical_disks.known(host.disks)}
+        made = physical_points.snapshots(host, list(disks), "x")
         notes = [_("no host keeps a record of what changes: each round after the first compares all of its disks")]
         notes += [
             _("{disk}: {points} are read from snapshots of LVM").format(
-                disk=disk, points=", ".join(f"{s.group}/{s.volume}" for s in mine)
+                disk=title, points=", ".join(f"{s.group}/{s.volume}" for s in mine)
             )
-            for disk in disks
+            for disk, title in disks.items()
             if (
                 mine := [
                     s for s in made if any(p.path.endswith(s.name) for p in physical_points.pieces(host, disk, [s]))
@@ -184,9 +194,9 @@ class Physical:
         ]
         notes += [
             _("{disk}: {points} have no snapshot; what is read of them while it runs is of no one moment").format(
-                disk=disk, points=", ".join(points)
+                disk=title, points=", ".join(points)
             )
-            for disk in disks
+            for disk, title in disks.items()
             if (points := physical_points.uncovered(host, disk, made))
         ]
         return Terms(notes=tuple(notes))
@@ -204,7 +214,8 @@ class Physical:
         if self.power(machine_id) is Power.OFF:
             return {"held": self._held(machine_id)}
         host = self._facts(machine_id)
-        made = physical_points.snapshots(host, disks, owner)
+        names = [physical_disks.find(host.disks, machine_id, d).block.name for d in disks]
+        made = physical_points.snapshots(host, names, owner)
         # One after the other as fast as it goes: each is of one moment, all of them together nearly so.
         script = "sync\n" + "".join(
             f"lvcreate -q -y -s -n {s.name} -L {s.size}b {s.group}/{s.volume} >&2 || exit 0\n" for s in made
@@ -239,10 +250,11 @@ class Physical:
                 yield PointDisk(export, why=why)
             return
         host = self._facts(machine_id)
+        disk = physical_disks.find(host.disks, machine_id, disk_id)
         made = [physical_points.Snapshot(*s) for s in point["snapshots"]]
-        found = physical_points.pieces(host, disk_id, made)
-        live = bool(physical_points.uncovered(host, disk_id, made))
-        with self._export(machine_id, disk_id, None, pieces=found, live=live) as export:
+        found = physical_points.pieces(host, disk.block.name, made)
+        live = bool(physical_points.uncovered(host, disk.block.name, made))
+        with self._export(machine_id, disk, None, pieces=found, live=live) as export:
             yield PointDisk(export, why=why)
 
     def end_point(self, machine_id: str, owner: str, point: Json) -> None:
@@ -347,13 +359,14 @@ def machine_of(name: str, host: HostFacts, power: Power) -> Machine:
         memory=host.memory,
         disks=tuple(
             Disk(
-                d.name,
-                d.size,
+                k.id,
+                k.block.size,
                 "raw",
-                "virtio" if d.name.startswith("vd") else _BUSES.get(d.transport, "scsi"),
-                boot=d.name == boot or (not boot and i == 0),
+                "virtio" if k.block.name.startswith("vd") else _BUSES.get(k.block.transport, "scsi"),
+                boot=k.block.name == boot or (not boot and i == 0),
+                named="" if k.id == k.block.name else k.block.name,
             )
-            for i, d in enumerate(host.disks)
+            for i, k in enumerate(physical_disks.known(host.disks))
         ),
         nics=tuple(Nic(c.mac, c.network, "", tuple(str(ip_interface(a).ip) for a in c.addresses)) for c in host.cards),
         firmware=Firmware.UEFI if host.efi else Firmware.BIOS,

@@ -17,6 +17,7 @@ __all__ = ["parse", "read"]
 
 _TIMEOUT_S = 60
 _RUNTIMES = ("docker", "podman")
+_WINDOWS_SHELLS = ("powershell", "cmd")
 _SSH = ("ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh", "ansible.netcommon.libssh")
 
 
@@ -96,6 +97,8 @@ def _entry(name: str, variables: Mapping[str, Any], members: Mapping[str, frozen
         sudo=_sudo(variables),
         groups=tuple(sorted(g for g, found in members.items() if name in found and g not in {"all", "ungrouped"})),
         runtime=runtime if runtime in _RUNTIMES else None,
+        # Windows is reached by SSH, too, and Ansible has to be told of its shell then.
+        system="windows" if first("ansible_shell_type") in _WINDOWS_SHELLS else None,
     )
 
 

@@ -12,6 +12,7 @@ class Entry:
     """A host as its origins have it; None is what they do not say.
 
     `runtime` is ``docker`` or ``podman`` where containers run the services. `sudo`: commands that need root go through it.
+    `system` is ``windows`` where an origin says that it runs that; None is a Linux host.
     """
 
     name: str
@@ -23,3 +24,4 @@ class Entry:
     sudo: bool | None = None
     groups: tuple[str, ...] = ()
     runtime: str | None = None
+    system: str | None = None

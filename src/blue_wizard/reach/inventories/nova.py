@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from blue_wizard.reach.inventories.entry import Entry
@@ -25,21 +25,28 @@ def read(name: str, connect: Callable[[str], Cloud] | None = None) -> list[Entry
     )
 
 
-def parse(hypervisors: Iterable[Mapping[str, Any]], services: Iterable[Mapping[str, Any]], cloud: str) -> list[Entry]:
+def parse(hypervisors: Collection[Mapping[str, Any]], services: Iterable[Mapping[str, Any]], cloud: str) -> list[Entry]:
     """The hosts in ``/os-hypervisors/detail`` and ``/os-services``; a host's groups are the names of its services.
 
     A host is called by the name of its services (`service.host`), which is what every other API says. Bare-metal nodes are
-    machines of tenants, and left out.
+    machines of tenants, and left out. Nova's service for Hyper-V runs on the Windows host itself.
     """
     addresses = {
         h["service"]["host"]: str(h["host_ip"])
         for h in hypervisors
         if h.get("hypervisor_type") != "ironic" and h.get("host_ip")
     }
+    windows = {h["service"]["host"] for h in hypervisors if h.get("hypervisor_type") == "hyperv"}
     groups: dict[str, set[str]] = {name: set() for name in addresses}
     for service in services:
         groups.setdefault(service["host"], set()).add(service["binary"])
     return [
-        Entry(name, (f"nova:{cloud}",), address=addresses.get(name), groups=tuple(sorted(found)))
+        Entry(
+            name,
+            (f"nova:{cloud}",),
+            address=addresses.get(name),
+            groups=tuple(sorted(found)),
+            system="windows" if name in windows else None,
+        )
         for name, found in sorted(groups.items())
     ]
