@@ -92,6 +92,7 @@ def vm_steps(
     if vm.convert:
         every = [f"volume.{i}" for i in sorted(range(len(vm.disks)), key=lambda i: not vm.disks[i].boot)]
         args = {**cloud, "name": vm.name, "vcpus": vm.vcpus, "memory": vm.memory, "volumes": every}
+        args |= {"hold": True} if vm.convert_failed == "hold" else {}
         title = _("put virtio drivers into the guest")
         steps.append(
             Step("convert", "guest.convert", args, title, _("it has none; a snapshot protects it"), Risk.LOW, 120)

@@ -175,6 +175,15 @@ def test_only_a_guest_without_drivers_is_converted(virtio: bool | None, convert:
     assert wave.vms[0].convert is convert
 
 
+def test_a_conversion_that_fails_rolls_back_unless_the_wave_says_hold() -> None:
+    def args(**said: str) -> dict[str, object]:
+        vm = make().vms[0].model_copy(update={"convert": True, **said})
+        return dict(next(s.args for s in vm_steps(make(), vm, SITE, Power.OFF) if s.id == "convert"))
+
+    assert "hold" not in args()
+    assert args(convert_failed="hold") == {**args(), "hold": True}
+
+
 def test_all_that_holds() -> None:
     preconditions.judge(preconditions.check(make(), SITE))
 
