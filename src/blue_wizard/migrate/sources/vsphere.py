@@ -209,7 +209,7 @@ class Vsphere:
 
     def begin_point(self, machine_id: str, owner: str, disks: Sequence[str], since: Json | None) -> Json:
         """One snapshot for all disks; of a machine that is off, its disks as they are."""
-        return self._rounds(machine_id).begin(owner, disks)
+        return self._rounds(machine_id).begin(owner, disks, since)
 
     def point_stands(self, machine_id: str, point: Json) -> bool:
         """Whether the snapshot is still there, or the machine still off."""
