@@ -29,7 +29,8 @@ class Disk:
     """One disk. `size` is the virtual size in bytes; `used` the allocated bytes, None when it can't be told.
 
     `id` is the source's own name of the disk, unique within the machine (a target device such as ``vda``, a file name).
-    `bus` is the bus the guest sees it on: virtio, scsi, sata, ide, nvme, or "" when unknown.
+    `bus` is the bus the guest sees it on: virtio, scsi, sata, ide, nvme, or "" when unknown. `store` is what the source calls the
+    place or the kind of its storage (a datastore, a volume type), "" where it has no such name.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Disk:
     bus: str = ""
     used: int | None = None
     boot: bool = False
+    store: str = ""
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: li
             size=d.size,
             boot=d.boot,
             bus=_BUSES.get(d.bus, "virtio") if emulated else "virtio",
-            volume_type=mapped.volume_type if wishes.storage == "rbd" else None,
+            volume_type=mapped.volume_types.get(d.store, mapped.volume_type) if wishes.storage == "rbd" else None,
         )
         for d in machine.disks
     ]

@@ -184,6 +184,24 @@ def test_a_conversion_that_fails_rolls_back_unless_the_wave_says_hold() -> None:
     assert args(convert_failed="hold") == {**args(), "hold": True}
 
 
+def test_a_volume_type_for_each_datastore() -> None:
+    sizes = zip(("ds-ssd", "ds-sata", ""), ("vda", "vdb", "vdc"), strict=True)
+    disks = tuple(Disk(id, GIB, "vmdk", "virtio", boot=id == "vda", store=store) for store, id in sizes)
+    mapped = MapFile(volume_types={"ds-ssd": "fast"}, volume_type="plain")
+    site = replace(SITE, volume_types=frozenset({"fast", "plain"}))
+    wave, _remarks = make_wave("s", [replace(MACHINE, disks=disks)], site, Wishes(mapped=mapped), _look)
+    steps = vm_steps(wave, wave.vms[0], site, Power.OFF)
+    assert [s.args["volume_type"] for s in steps if s.verb == "cinder.volume.create"] == ["fast", "plain", "plain"]
+    preconditions.judge(preconditions.check(wave, site))
+    with pytest.raises(InputError, match="fast"):
+        preconditions.judge(preconditions.check(wave, replace(site, volume_types=frozenset({"plain"}))))
+    # On local disks there are no volumes, so there is nothing to be of a type.
+    local, _remarks = make_wave(
+        "s", [replace(MACHINE, disks=disks)], site, Wishes(mapped=mapped, storage="local"), _look
+    )
+    assert {d.volume_type for d in local.vms[0].disks} == {None}
+
+
 def test_all_that_holds() -> None:
     preconditions.judge(preconditions.check(make(), SITE))
 

@@ -253,7 +253,10 @@ def machine_of(vm: Vm, names: Mapping[str, str]) -> Machine:
         name=vm.name,
         vcpus=vm.vcpus,
         memory=vm.memory,
-        disks=tuple(Disk(str(d.key), d.size, "vmdk", d.bus, boot=d.key == vm.boot) for d in vm.disks),
+        disks=tuple(
+            Disk(str(d.key), d.size, "vmdk", d.bus, boot=d.key == vm.boot, store=names.get(d.datastore, d.datastore))
+            for d in vm.disks
+        ),
         nics=tuple(Nic(n.mac, n.network, n.model, n.addresses) for n in vm.nics),
         firmware=Firmware(vm.firmware),
         secure_boot=vm.secure_boot,
