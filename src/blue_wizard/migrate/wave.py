@@ -114,6 +114,8 @@ class VmPlan(_Strict):
     firmware: Firmware = Firmware.BIOS
     secure_boot: bool = False
     storage: Storage = "rbd"
+    server: bool = True
+    """False: only its disks move, each into a volume of its own."""
     disks: list[DiskPlan] = Field(min_length=1)
     nics: list[NicPlan] = []
     availability_zone: str | None = None

@@ -15,7 +15,7 @@ from blue_wizard.migrate.mapping import Flavor, MapFile, Subnet
 from blue_wizard.migrate.planning import Wishes, make_wave
 from blue_wizard.migrate.site import Network, Quota, Site
 from blue_wizard.migrate.steps import flavor_steps, group_steps, vm_steps, with_hooks
-from blue_wizard.migrate.wave import GroupPlan, Hook, Wave, for_run, only
+from blue_wizard.migrate.wave import GroupPlan, Hook, Warm, Wave, for_run, only
 
 GIB = 1 << 30
 ON = Power.ON
@@ -182,6 +182,39 @@ def test_a_conversion_that_fails_rolls_back_unless_the_wave_says_hold() -> None:
 
     assert "hold" not in args()
     assert args(convert_failed="hold") == {**args(), "hold": True}
+
+
+def _alone(**said: object) -> Wave:
+    wave = make(shutdown=True, **said)
+    return wave.model_copy(update={"vms": [wave.vms[0].model_copy(update={"server": False, "convert": True})]})
+
+
+def test_disks_may_move_without_a_server() -> None:
+    wave = _alone()
+    steps = vm_steps(wave, wave.vms[0], SITE, Power.ON)
+    assert [s.id for s in steps] == ["volume.0", "volume.1", "off", "import.0", "import.1", "convert"]
+    writing = [s for s in steps if s.id.startswith(("import", "convert"))]
+    assert all(s.args["alone"] is True for s in writing)
+    # Two jobs must not move one machine.
+    assert steps[0].locks == ("machine:s/m",)
+    warm = _alone(warm=Warm())
+    steps = vm_steps(warm, warm.vms[0], SITE, Power.ON)
+    assert [s.id for s in steps] == ["volume.0", "volume.1", "warm", "off", "final", "convert", "forget"]
+    assert all(s.args["alone"] is True for s in steps if s.id in {"warm", "off", "final", "convert"})
+    assert not any("alone" in s.args for s in vm_steps(make(), make().vms[0], SITE, Power.OFF))
+
+
+def test_disks_without_a_server_need_neither_flavor_nor_name_nor_network() -> None:
+    nothing = replace(
+        SITE, servers=frozenset({"m"}), flavors=(), networks=(), quotas=(Quota("instances", 0), Quota("ports", 0))
+    )
+    preconditions.judge(preconditions.check(_alone(), nothing))
+    assert flavor_steps(_alone(), nothing) == []
+    with pytest.raises(Refused, match="5 GiB"):
+        preconditions.judge(preconditions.check(_alone(), replace(nothing, pool_free=4 * GIB)))
+    local = _alone(storage="local")
+    with pytest.raises(InputError, match="storage: rbd"):
+        preconditions.judge(preconditions.check(local, replace(nothing, computes=())))
 
 
 def test_a_volume_type_for_each_datastore() -> None:
