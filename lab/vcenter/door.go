@@ -63,7 +63,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case faults.NoTags:
 			http.Error(w, "503 Service Unavailable", http.StatusServiceUnavailable)
-		case faults.NoRest:
+		case faults.NoRest || d.inventory.site.Bare:
 			http.NotFound(w, r)
 		default:
 			d.inside.ServeHTTP(w, r)

@@ -40,6 +40,7 @@ type Site struct {
 	LeaseTimeout             int32  // seconds; 0: 300
 	LeaseHost                string // the host and port that streams come from; "": a star, as bare hosts write it
 	LeaseThumbprint          string // the SHA-1 of its certificate, as the vCenter tells it
+	Bare                     bool   // a single ESXi host: no cluster, no distributed port group, no tags
 	Machines                 []Machine
 	Rules                    []Rule
 }
@@ -56,9 +57,12 @@ func main() {
 	var site Site
 	must(json.Unmarshal(read(os.Args[1]), &site))
 
-	model := simulator.VPX()
-	model.Datacenter, model.Cluster, model.ClusterHost, model.Host = 1, 1, 3, 0
-	model.Machine, model.Datastore, model.Portgroup, model.Autostart = 0, 0, 1, false
+	model := simulator.ESX()
+	if !site.Bare {
+		model = simulator.VPX()
+		model.Datacenter, model.Cluster, model.ClusterHost, model.Host, model.Portgroup = 1, 1, 3, 0, 1
+	}
+	model.Machine, model.Datastore, model.Autostart = 0, 0, false
 	// With 6.5, which it names, clients leave out what came later (a virtual TPM).
 	model.ServiceContent.About.ApiVersion, model.ServiceContent.About.Version = "7.0.0.0", "7.0.3"
 	must(model.Create())
@@ -212,6 +216,12 @@ func (i *Inventory) tell() map[string]any {
 
 // tag gives the machines their tags, category by category; the simulator makes them by its REST API alone.
 func (i *Inventory) tag(ctx context.Context, address string) {
+	if i.site.Bare {
+		i.lock.Lock()
+		i.tagged = true
+		i.lock.Unlock()
+		return
+	}
 	where := &url.URL{Scheme: "https", Host: address, Path: "/sdk"}
 	user := url.UserPassword(i.site.User, string(read(i.site.PasswordFile)))
 	where.User = user
@@ -246,6 +256,9 @@ func (i *Inventory) tag(ctx context.Context, address string) {
 
 // rule makes the rules of the cluster.
 func (i *Inventory) rule() {
+	if len(i.site.Rules) == 0 {
+		return
+	}
 	cluster := simulator.Map.Any("ClusterComputeResource").(*simulator.ClusterComputeResource)
 	config := cluster.ConfigurationEx.(*types.ClusterConfigInfoEx)
 	for n, rule := range i.site.Rules {
@@ -294,6 +307,9 @@ func furnish(ctx context.Context, client *vim25.Client, site *Site) *Inventory {
 				group.Name, group.Config.Name = site.Portgroup, site.Portgroup
 			}
 		}
+	}
+	if site.Bare {
+		return inventory // a host's only datacenter is called ha-datacenter, and keeps its name
 	}
 	task, err := object.NewCommon(client, datacenter.Reference()).Rename(ctx, site.Datacenter)
 	must(err)
