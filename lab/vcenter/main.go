@@ -341,12 +341,28 @@ func (i *Inventory) add(ctx context.Context, machine Machine) {
 			made.disks[int32(2000+n)] = &track{base: machine.Folder + "/" + disk.File, size: disk.Size, states: map[int][]uint64{}}
 		}
 	}
+	for name, value := range machine.Attributes {
+		made.CustomValue = append(made.CustomValue, &types.CustomFieldStringValue{
+			CustomFieldValue: types.CustomFieldValue{Key: i.attribute(ctx, name)}, Value: value,
+		})
+	}
 	simulator.Map.Put(made)
 	i.guests = append(i.guests, made)
 	for n := 1; n <= machine.Snapshots; n++ {
 		_, err := made.snap(fmt.Sprintf("snapshot %d", n), "")
 		must(err)
 	}
+}
+
+// attribute is the key of a custom attribute, which is made when it is not there.
+func (i *Inventory) attribute(ctx context.Context, name string) int32 {
+	manager := object.NewCustomFieldsManager(i.client)
+	if key, err := manager.FindKey(ctx, name); err == nil {
+		return key
+	}
+	made, err := manager.Add(ctx, name, "VirtualMachine", nil, nil)
+	must(err)
+	return made.Key
 }
 
 func read(file string) []byte {

@@ -10,11 +10,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
+from blue_wizard import masking
 from blue_wizard.errors import StepFailed
 from blue_wizard.facts.vsphere import PROPERTIES, DrsRule, Vm, VmDisk, parse_rules, parse_vm
 from blue_wizard.jobs.model import Json
 from blue_wizard.migrate import vmware_rules
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power, Together
+from blue_wizard.migrate.metadata import keyed
 from blue_wizard.migrate.shutdown import shut_down
 from blue_wizard.migrate.sources import Export, source
 from blue_wizard.migrate.vmware_reading import Reading, Way
@@ -24,7 +26,7 @@ from blue_wizard.reach import vsphere, vsphere_tags
 from blue_wizard.reach.vsphere_access import split
 from blue_wizard.text import _
 
-__all__ = ["Vsphere", "machine_of"]
+__all__ = ["Vsphere", "attributes_of", "machine_of"]
 
 _PLACES = ("Datastore", "Datacenter", "Folder")
 _MACHINE = PROPERTIES["VirtualMachine"]
@@ -68,14 +70,20 @@ class Vsphere:
         twins = Counter(vm.bios for vm in machines if vm.bios)
         chosen = sorted((vm for vm in machines if fnmatch.fnmatch(vm.name, match)), key=lambda vm: (vm.name, vm.id))
         tags, problem = self._tags([vm.id for vm in chosen])
+        called = self._center.attribute_names() if any(vm.attributes for vm in chosen) else {}
         for vm in chosen:
             more = [problem] if problem else []
             if twins[vm.bios] > 1:
                 text = _("another machine has its BIOS UUID ({uuid}): what knows it by that will see two of them")
                 more.append(text.format(uuid=vm.bios))
             made = machine_of(vm, names)
+            attributes, hidden = masking.open_part(attributes_of(vm, called))
+            if hidden:
+                text = _("its metadata {names} is not taken along: by its name it is a secret")
+                more.append(text.format(names=", ".join(hidden)))
             yield replace(
                 made,
+                metadata=attributes,
                 warnings=(*made.warnings, *more),
                 tags=tags.get(vm.id, ()),
                 rules=tuple(Together(rule.name, rule.apart) for rule in rules if vm.id in rule.vms),
@@ -242,6 +250,11 @@ def _rules(props: Mapping[str, Any]) -> list[DrsRule]:
 
 def _power(state: str) -> Power:
     return {"poweredOff": Power.OFF, "poweredOn": Power.ON, "suspended": Power.ON}.get(state, Power.UNKNOWN)
+
+
+def attributes_of(vm: Vm, called: Mapping[int, str]) -> dict[str, str]:
+    """Custom attributes as metadata; `called` are their names (pure)."""
+    return keyed("attribute", ((called.get(key, str(key)), value) for key, value in vm.attributes))
 
 
 def machine_of(vm: Vm, names: Mapping[str, str]) -> Machine:
