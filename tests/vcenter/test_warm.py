@@ -126,9 +126,10 @@ def test_rounds_copy_what_has_changed_and_nothing_else(shop: Vcenter) -> None:
     assert target.moved < SIZE  # the disks are sparse, and the map of what is in use says so
     assert b"after the snapshot" not in target.disks["2000"]
     target.moved = 0
-    shop.write("shop", SIZE - 3, b"end", "two")
+    shop.write("shop", SIZE - 3, b"END", "two")
     target.round()
     # One area at the beginning of the one disk, and the short last one of the other.
+    assert SIZE % GRAIN
     assert target.moved == GRAIN + SIZE % GRAIN
     assert target.holds(shop)
     target.moved = 0
