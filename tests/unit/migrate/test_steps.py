@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from blue_wizard.errors import InputError, Refused
 from blue_wizard.jobs.actions import find, load
-from blue_wizard.migrate import preconditions
+from blue_wizard.migrate import operation, preconditions
 from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power, Together
 from blue_wizard.migrate.mapping import Flavor, MapFile, Subnet
@@ -255,6 +256,19 @@ def test_what_stands_in_the_way(site: Site, kind: type[Exception], word: str) ->
         preconditions.judge(preconditions.check(make(), site))
 
 
+def test_a_copy_counts_for_all_that_it_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = replace(MACHINE, power=Power.OFF, places=("datastore:ds1", "esxi-host:esx1"))
+    source = SimpleNamespace(target="vsphere:vc", discover=lambda: [machine])
+    monkeypatch.setattr(operation.openstack, "connect", lambda _name: None)
+    monkeypatch.setattr(operation, "ceph_access", lambda _name: None)
+    monkeypatch.setattr(operation.site, "read", lambda *_what, **_how: SITE)
+    monkeypatch.setattr(operation, "open_source", lambda _url: source)
+    (part,) = operation.compile_waves([make(machine)]).children
+    assert (part.target, set(part.uses)) == (
+        "vsphere:vc", {"source-host:vsphere:vc", "datastore:ds1", "esxi-host:esx1", "cloud:c"},
+    )  # fmt: skip
+
+
 def test_two_networks_of_one_name_are_no_network() -> None:
     twin = (*SITE.networks, Network("n2", "net", ()))
     assert replace(SITE, networks=twin).network("net") is None
@@ -357,6 +371,11 @@ def test_a_flavor_of_the_same_name_and_another_size_is_another() -> None:
 def test_groups_of_the_map_count_for_all_cards() -> None:
     wave, _remarks = make_wave("s", [_cloudy()], SITE, Wishes(mapped=MapFile(security_groups=["web"])), _look)
     assert wave.vms[0].nics[0].security_groups == ["web"]
+    (port,) = (s for s in vm_steps(wave, wave.vms[0], SITE, Power.OFF) if s.verb == "neutron.port.create")
+    assert port.args["security_groups"] == ["g1"]
+    # A source that knows no groups, and a map without any: the project's own.
+    (port,) = (s for s in vm_steps(make(), make().vms[0], SITE, Power.OFF) if s.verb == "neutron.port.create")
+    assert port.args["security_groups"] == ["g0"]
 
 
 def test_a_source_that_exports_does_so_around_each_disk() -> None:
