@@ -219,6 +219,11 @@ def _source_findings(wave: Wave, source: Source, machines: Mapping[str, Machine]
                     planned=disk.size, now=sizes.get(disk.id, 0)
                 )
                 found.append(Finding(title, False, detail, True))
+        left = sizes.keys() - {d.id for d in vm.disks}
+        if left:
+            # The wave may mean it; a disk that came after the wave was written would stay behind unseen.
+            title = _("{vm}: disks of the source that stay there").format(vm=vm.name)
+            found.append(Finding(title, True, _("not in the wave: {disks}").format(disks=", ".join(sorted(left)))))
         if machine.power is Power.ON and not vm.shutdown:
             title = _("{vm}: its shutdown is allowed").format(vm=vm.name)
             found.append(Finding(title, False, _("it runs; say shutdown: true in the wave, or plan with --shutdown")))

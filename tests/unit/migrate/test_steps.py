@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -254,6 +255,17 @@ def test_all_that_holds() -> None:
 def test_what_stands_in_the_way(site: Site, kind: type[Exception], word: str) -> None:
     with pytest.raises(kind, match=word):
         preconditions.judge(preconditions.check(make(), site))
+
+
+def test_a_disk_that_the_wave_does_not_name_is_told_by_the_plan() -> None:
+    def told(machine: Machine) -> list[str]:
+        source: Any = object()
+        findings = operation._source_findings(make(shutdown=True), source, {machine.id: machine})
+        assert all(f.holds for f in findings)
+        return [f.detail for f in findings if "stay there" in f.title]
+
+    assert told(MACHINE) == []
+    assert told(replace(MACHINE, disks=(*MACHINE.disks, Disk("vdz", GIB, "raw")))) == ["not in the wave: vdz"]
 
 
 def test_a_copy_counts_for_all_that_it_loads(monkeypatch: pytest.MonkeyPatch) -> None:
