@@ -28,6 +28,7 @@ type Faults struct {
 	HideUsed      bool           // the last area that is in use is not told (as after growing on old hosts)
 	NoTags        bool           // the REST API answers with an error
 	NoRest        bool           // there is no REST API, as on a bare host
+	LockBase      bool           // a host keeps base files to itself while a snapshot stands
 	NoPlainFiles  bool           // flat files are not there: vSAN and virtual volumes keep disks as objects
 }
 
@@ -63,7 +64,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case faults.NoTags:
 			http.Error(w, "503 Service Unavailable", http.StatusServiceUnavailable)
-		case faults.NoRest:
+		case faults.NoRest || d.inventory.site.Bare:
 			http.NotFound(w, r)
 		default:
 			d.inside.ServeHTTP(w, r)
@@ -197,7 +198,7 @@ func (d *door) download(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	if locked {
+	if locked || faults.LockBase && frozen != "" {
 		http.Error(w, "Unable to open the file: it is locked", http.StatusInternalServerError)
 		return
 	}

@@ -26,6 +26,7 @@ type Machine struct {
 	Tpm, Cd      bool
 	BusSharing   string
 	Tags         []string // CATEGORY/TAG
+	Attributes   map[string]string
 	Disks        []Disk
 	Nics         []Nic
 }

@@ -40,6 +40,7 @@ type Site struct {
 	LeaseTimeout             int32  // seconds; 0: 300
 	LeaseHost                string // the host and port that streams come from; "": a star, as bare hosts write it
 	LeaseThumbprint          string // the SHA-1 of its certificate, as the vCenter tells it
+	Bare                     bool   // a single ESXi host: no cluster, no distributed port group, no tags
 	Machines                 []Machine
 	Rules                    []Rule
 }
@@ -56,9 +57,12 @@ func main() {
 	var site Site
 	must(json.Unmarshal(read(os.Args[1]), &site))
 
-	model := simulator.VPX()
-	model.Datacenter, model.Cluster, model.ClusterHost, model.Host = 1, 1, 3, 0
-	model.Machine, model.Datastore, model.Portgroup, model.Autostart = 0, 0, 1, false
+	model := simulator.ESX()
+	if !site.Bare {
+		model = simulator.VPX()
+		model.Datacenter, model.Cluster, model.ClusterHost, model.Host, model.Portgroup = 1, 1, 3, 0, 1
+	}
+	model.Machine, model.Datastore, model.Autostart = 0, 0, false
 	// With 6.5, which it names, clients leave out what came later (a virtual TPM).
 	model.ServiceContent.About.ApiVersion, model.ServiceContent.About.Version = "7.0.0.0", "7.0.3"
 	must(model.Create())
@@ -212,6 +216,12 @@ func (i *Inventory) tell() map[string]any {
 
 // tag gives the machines their tags, category by category; the simulator makes them by its REST API alone.
 func (i *Inventory) tag(ctx context.Context, address string) {
+	if i.site.Bare {
+		i.lock.Lock()
+		i.tagged = true
+		i.lock.Unlock()
+		return
+	}
 	where := &url.URL{Scheme: "https", Host: address, Path: "/sdk"}
 	user := url.UserPassword(i.site.User, string(read(i.site.PasswordFile)))
 	where.User = user
@@ -246,6 +256,9 @@ func (i *Inventory) tag(ctx context.Context, address string) {
 
 // rule makes the rules of the cluster.
 func (i *Inventory) rule() {
+	if len(i.site.Rules) == 0 {
+		return
+	}
 	cluster := simulator.Map.Any("ClusterComputeResource").(*simulator.ClusterComputeResource)
 	config := cluster.ConfigurationEx.(*types.ClusterConfigInfoEx)
 	for n, rule := range i.site.Rules {
@@ -295,6 +308,9 @@ func furnish(ctx context.Context, client *vim25.Client, site *Site) *Inventory {
 			}
 		}
 	}
+	if site.Bare {
+		return inventory // a host's only datacenter is called ha-datacenter, and keeps its name
+	}
 	task, err := object.NewCommon(client, datacenter.Reference()).Rename(ctx, site.Datacenter)
 	must(err)
 	must(task.Wait(ctx))
@@ -325,12 +341,28 @@ func (i *Inventory) add(ctx context.Context, machine Machine) {
 			made.disks[int32(2000+n)] = &track{base: machine.Folder + "/" + disk.File, size: disk.Size, states: map[int][]uint64{}}
 		}
 	}
+	for name, value := range machine.Attributes {
+		made.CustomValue = append(made.CustomValue, &types.CustomFieldStringValue{
+			CustomFieldValue: types.CustomFieldValue{Key: i.attribute(ctx, name)}, Value: value,
+		})
+	}
 	simulator.Map.Put(made)
 	i.guests = append(i.guests, made)
 	for n := 1; n <= machine.Snapshots; n++ {
 		_, err := made.snap(fmt.Sprintf("snapshot %d", n), "")
 		must(err)
 	}
+}
+
+// attribute is the key of a custom attribute, which is made when it is not there.
+func (i *Inventory) attribute(ctx context.Context, name string) int32 {
+	manager := object.NewCustomFieldsManager(i.client)
+	if key, err := manager.FindKey(ctx, name); err == nil {
+		return key
+	}
+	made, err := manager.Add(ctx, name, "VirtualMachine", nil, nil)
+	must(err)
+	return made.Key
 }
 
 func read(file string) []byte {

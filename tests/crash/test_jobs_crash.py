@@ -190,6 +190,34 @@ def test_a_pause_inside_a_long_step_outlives_its_worker(toy: Toy) -> None:
     assert toy.effects() == ["make a", "make b"]
 
 
+@pytest.mark.parametrize("end", ["resume", "rollback"])
+def test_a_part_that_needs_a_person_rests_over_restarts_and_the_others_go_on(toy: Toy, end: str) -> None:
+    tools = toy.folder / "tools"
+    parts = (toy.plan(toy.step("a0"), toy.step("a", needs=str(tools))), toy.plan(toy.step("b", seconds=1)))
+    job = client.submit(toy.plan(children=parts), approved=True)
+    client.ensure_worker()
+    assert not client.wait(job).ended
+    assert sorted(toy.effects()) == ["make a0", "make b"]
+    view = client.show(job)
+    assert [(c["state"], c["reason"]) for c in view["children"]] == [("paused", "tools are missing"), ("done", "")]
+    assert client.exit_code(view) == 4
+    toy.kill_worker()
+    client.ensure_worker()
+    # Resumed too early it says so again.
+    client.resume(job)
+    toy.wait_for(lambda: Ledger().signal(f"{job}.1") == "pause" and worker.alive(), "it to rest again")
+    assert not client.wait(job).ended
+    if end == "rollback":
+        client.rollback(job)
+        assert toy.end(job) is State.ROLLED_BACK
+        assert toy.there() == set()
+        return
+    tools.touch()
+    client.resume(job)
+    assert toy.end(job) is State.DONE
+    assert sorted(toy.effects()) == ["make a", "make a0", "make b"]
+
+
 def test_a_paused_job_can_be_cancelled(toy: Toy) -> None:
     never = str(toy.folder / "never")
     job = client.submit(toy.plan(toy.step("a"), toy.step("b", hold=never, pauses=True)), approved=True)

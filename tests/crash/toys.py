@@ -36,7 +36,7 @@ def _made(args: Args) -> bool:
 @action("toy.make")
 class Make(Action):
     """Makes a toy, slowly; `hold` names a file that it waits for, `pauses` lets it pause there,
-    `fail` lets it fail after its effect."""
+    `needs` names a file without which it asks for a person, `fail` lets it fail after its effect."""
 
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
         return {"toy": args["name"]} if _made(args) else None
@@ -48,6 +48,9 @@ class Make(Action):
             while not Path(hold).exists():
                 (ctx.pause_point if args.get("pauses") else ctx.check_stop)()
                 time.sleep(0.05)
+        while (needs := args.get("needs")) and not Path(needs).exists():
+            ctx.hold(f"{Path(needs).name} are missing")
+            ctx.check_stop()
         ctx.event("effect", "make", toy=args["name"])
         _write(args, f"make {args['name']}")
         time.sleep(args.get("seconds", 0))

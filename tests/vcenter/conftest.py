@@ -21,7 +21,7 @@ from blue_wizard.reach import vsphere
 from lab.parts import vcenter as part
 
 USER = "operator@vsphere.local"
-SIZE = (4 << 20) + 512 + 512 * 7
+SIZE = (4 << 20) + 512 * 7
 """Neither whole areas of changes, nor whole grains of a stream, nor whole pages."""
 GRAIN = 4 << 10
 

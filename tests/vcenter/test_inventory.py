@@ -68,3 +68,15 @@ def test_bare_hosts_have_no_tags(start: Start) -> None:
     center.control("faults", NoRest=True)
     (found,) = center.source().discover()
     assert (found.tags, found.warnings) == ((), ())
+
+
+def test_custom_attributes_become_metadata(start: Start) -> None:
+    said = {"Cost Center": "4711", "联系人": "王", "Backup password": "hush-hush"}
+    center = start(machine("shop", Attributes=said, Tags=["tier/web"]), machine("plain"))
+    plain, shop = center.source().discover()
+    assert dict(plain.metadata) == {}
+    assert dict(shop.metadata) == {"attribute:Cost Center": "4711", "attribute:___": "联系人/王"}
+    # Plans are read by many.
+    assert [w for w in shop.warnings if "Backup password" in w]
+    wave, _remarks = make_wave(center.url, [shop], SITE, Wishes(mapped=MapFile()), lambda _m: Guest("", True, ()))
+    assert wave.vms[0].metadata == {**shop.metadata, "tag:tier": "web"}

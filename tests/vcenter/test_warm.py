@@ -18,6 +18,7 @@ from blue_wizard.migrate.machine import Power
 from blue_wizard.migrate.sources import PowerControl
 from blue_wizard.migrate.sources.vsphere import Vsphere
 from blue_wizard.migrate.warm.protocol import PointDisk, PowerCut, WarmReading
+from blue_wizard.reach import vsphere_files
 
 from .conftest import GRAIN, SIZE, Start, Vcenter, disk, machine
 
@@ -126,9 +127,10 @@ def test_rounds_copy_what_has_changed_and_nothing_else(shop: Vcenter) -> None:
     assert target.moved < SIZE  # the disks are sparse, and the map of what is in use says so
     assert b"after the snapshot" not in target.disks["2000"]
     target.moved = 0
-    shop.write("shop", SIZE - 3, b"end", "two")
+    shop.write("shop", SIZE - 3, b"END", "two")
     target.round()
     # One area at the beginning of the one disk, and the short last one of the other.
+    assert SIZE % GRAIN
     assert target.moved == GRAIN + SIZE % GRAIN
     assert target.holds(shop)
     target.moved = 0
@@ -372,6 +374,39 @@ def test_where_each_round_is_a_stream_the_plan_says_so(start: Start) -> None:
     target.round()
     assert target.holds(center)
     assert center.control("state")["machines"]["leases"] == 0
+
+
+def test_a_host_that_keeps_the_base_file_to_itself_is_read_by_lease(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vsphere_files, "_TRIES", 1)
+    center = start(pair())
+    source, id = prepared(center)
+    center.control("faults", LockBase=True)
+    target = Target(source, id)
+    target.round()
+    center.write("shop", 9 * GRAIN, b"seen", "one")
+    target.moved = 0
+    target.round()
+    assert (target.moved, target.reasons, target.holds(center)) == (GRAIN, [], True)
+    assert center.control("state")["machines"]["leases"] == 0
+    # Off, it is read as planned again.
+    source.shut_down(id, timeout_s=30, check_stop=lambda: None)
+    target.round()
+    assert target.holds(center)
+
+
+def test_whoever_wants_https_alone_is_told_that_the_base_file_is_withheld(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vsphere_files, "_TRIES", 1)
+    center = start(pair(), read="https")
+    source, id = prepared(center)
+    center.control("faults", LockBase=True)
+    with pytest.raises(StepFailed, match="can't be read"):
+        Target(source, id).round()
+    source.forget(id, OWNER, {"tracking": True})
+    assert center.state("shop")["snapshots"] == []
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ PROPERTIES: dict[str, tuple[str, ...]] = {
         "guest.guestFullName",
         "guest.net",
         "snapshot",
+        "customValue",
     ),
     "Datastore": ("name", "parent"),
     "Datacenter": ("name", "parent"),
@@ -164,6 +165,8 @@ class Vm:
     connected: bool = True
     host: str = ""
     bios: str = ""
+    attributes: tuple[tuple[int, str], ...] = ()
+    """Custom attributes that are set: the key of each, whose name the vCenter knows, and its value."""
     tracking: bool = False
     can_track: bool = True
     """Changed block tracking is on; its virtual hardware knows it."""
@@ -237,6 +240,7 @@ def parse_vm(id: str, props: Props, networks: Mapping[str, str]) -> Vm:
         connected=props.get("runtime.connectionState", "connected") == "connected",
         host=str(props.get("runtime.host", "")),
         bios=str(props.get("config.uuid", "")).lower(),
+        attributes=tuple((int(v["key"]), str(v["value"])) for v in props.get("customValue", []) if v.get("value")),
         tracking=bool(props.get("config.changeTrackingEnabled")),
         can_track=props.get("capability.changeTrackingSupported") is not False,
         fault_tolerant=props.get("runtime.faultToleranceState", "notConfigured") != "notConfigured",

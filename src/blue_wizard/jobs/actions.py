@@ -78,6 +78,12 @@ class Context(Protocol):
     def check_stop(self) -> None:
         """Raise Stopped when a person asked the job to stop; long steps call it at least every second."""
 
+    def hold(self, reason: str) -> None:
+        """Say why a person is needed, and stay here until one resumes the job (its other parts go on).
+
+        Raises Stopped when it is cancelled or rolled back instead.
+        """
+
     def pause_point(self, hold: Callable[[bool], None] | None = None) -> None:
         """Like `check_stop`, and stay here while the job is paused: for steps that move data, at least every second.
 

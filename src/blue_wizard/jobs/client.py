@@ -213,7 +213,9 @@ def resume(job: str) -> None:
     row = ledger.job(job)
     if State(row["state"]).ended:
         raise Refused(_("Job {job} has ended already: it is {state}.").format(job=job, state=row["state"]))
-    if row["signal"] == "pause":
+    # A part may rest for a reason of its own.
+    asked = {j["signal"] for j in ledger.jobs(root=row["root"]) if not State(j["state"]).ended}
+    if "pause" in asked and not asked & STOPS:
         ledger.send(row["root"], "")
     ensure_worker()
 

@@ -89,6 +89,12 @@ class StepContext:
         found = [g for g in self._ledger.gates(job=self._job) if g["position"] == self._position]
         return found[0]["answer"] if found else None
 
+    def hold(self, reason: str) -> None:
+        """Rest until a person resumes this part."""
+        self._ledger.hold(self._job, reason)
+        with self._resting:
+            rest_while_paused(self._ledger, self._job)
+
     def event(self, kind: str, message: str, **data: Json) -> None:
         """Write an event."""
         self._ledger.event(self._job, self._step, kind, message, data)

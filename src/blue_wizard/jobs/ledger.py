@@ -175,6 +175,13 @@ class Ledger(Admission, Questions, Roster, Timetable):
             )
             self._event(w, root, "", "signal", signal, {"reason": reason} if reason else {})
 
+    def hold(self, job: str, reason: str) -> None:
+        """Ask this one part to rest until a person resumes it, and say why, unless something else was asked of it."""
+        part = sa.and_(schema.jobs.c.id == job, schema.jobs.c.signal == "")
+        with self._write() as w:
+            if w.execute(schema.jobs.update().where(part).values(signal="pause", reason=reason)).rowcount:
+                self._event(w, job, "", "signal", "pause", {"reason": reason})
+
     def rest(self, job: str, reason: str, until: float) -> None:
         """Let a job rest by itself, and say why; `until` when it goes on (epoch seconds), 0 when that is not known."""
         with self._write() as w:

@@ -11,14 +11,14 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from blue_wizard.errors import InputError
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import State
+from blue_wizard.jobs.model import State, StepState
 from blue_wizard.text import _
 
 __all__ = ["JobCollector", "serve"]
 
 
 class JobCollector:
-    """Jobs of the top by operation and state, open questions and their age, workers."""
+    """Jobs of the top by operation and state, open questions and their age, workers, and what is moved now."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -36,8 +36,24 @@ class JobCollector:
         yield GaugeMetricFamily("blue_wizard_gates_open", "Questions that wait for a person.", value=len(asked))
         age = time.time() - min(asked) if asked else 0.0
         yield GaugeMetricFamily("blue_wizard_gate_oldest_seconds", "Age of the oldest open question.", value=age)
+        speed = GaugeMetricFamily(
+            "blue_wizard_bytes_per_second", "What is moved now, by where from.", labels=["source"]
+        )
+        for source, rate in sorted(self._rates().items()):
+            speed.add_metric([source], rate)
+        yield speed
         workers = len(self._ledger.workers())
         yield GaugeMetricFamily("blue_wizard_workers", "Workers that are on the list.", value=workers)
+
+    def _rates(self) -> Counter[str]:
+        """Bytes per second of the steps that run, by the target of their job (the source host, the folder)."""
+        found: Counter[str] = Counter()
+        for row in self._ledger.running():
+            for step in self._ledger.steps(row["id"]):
+                progress = step["progress"] or {}
+                if step["state"] == StepState.RUNNING and progress.get("unit") == "B":
+                    found[self._ledger.job(row["id"])["target"] or ""] += round(progress["rate"])
+        return found
 
 
 def serve(ledger: Ledger, address: str) -> int:

@@ -56,6 +56,9 @@ class _Inner:
     def check_stop(self) -> None:
         self._outer.check_stop()
 
+    def hold(self, reason: str) -> None:
+        self._outer.hold(reason)
+
     def pause_point(self, hold: Callable[[bool], None] | None = None) -> None:
         self._outer.pause_point(hold)
 

@@ -30,7 +30,8 @@ class Disk:
 
     `id` is the source's own name of the disk, unique within the machine (a target device such as ``vda``, a file name). `named` is
     what it is called at the moment, where that is another name, which the source does not keep.
-    `bus` is the bus the guest sees it on: virtio, scsi, sata, ide, nvme, or "" when unknown.
+    `bus` is the bus the guest sees it on: virtio, scsi, sata, ide, nvme, or "" when unknown. `store` is what the source calls the
+    place or the kind of its storage (a datastore, a volume type), "" where it has no such name.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Disk:
     used: int | None = None
     boot: bool = False
     named: str = ""
+    store: str = ""
 
 
 @dataclass(frozen=True)

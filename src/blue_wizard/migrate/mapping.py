@@ -45,6 +45,8 @@ class MapFile(BaseModel):
     security_groups: list[str] = []
     availability_zone: str | None = None
     volume_type: str | None = None
+    volume_types: dict[str, str] = {}
+    """Datastore, or volume type, of a disk at the source to volume type; `volume_type` is for all others."""
     names: str = "{name}"
     """A pattern for the servers' names; ``{name}`` is the source's."""
 

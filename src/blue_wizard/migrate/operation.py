@@ -242,7 +242,7 @@ def _source_findings(wave: Wave, source: Source, machines: Mapping[str, Machine]
 
 
 def _disk_findings(vm: VmPlan, machine: Machine) -> Iterator[Finding]:
-    """The disks of the wave that are not what the machine has (pure)."""
+    """The disks of the wave that are not what the machine has, and those of the machine that are not in the wave (pure)."""
     now = {d.id: d for d in machine.disks}
     called = {d.named: d for d in machine.disks if d.named}
     for disk in vm.disks:
@@ -259,6 +259,11 @@ def _disk_findings(vm: VmPlan, machine: Machine) -> Iterator[Finding]:
         else:
             detail = _("the source has no such disk, but {disks}").format(disks=", ".join(now) or "-")
         yield Finding(_("{vm}: disk {disk} is as planned").format(vm=vm.name, disk=disk.id), False, detail, True)
+    left = now.keys() - {d.id for d in vm.disks}
+    if left:
+        # The wave may mean it; a disk that came after the wave was written would stay behind unseen.
+        title = _("{vm}: disks of the source that stay there").format(vm=vm.name)
+        yield Finding(title, True, _("not in the wave: {disks}").format(disks=", ".join(sorted(left))))
 
 
 @reporter(OPERATION)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -11,6 +10,7 @@ from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.local import room_of
 from blue_wizard.migrate.machine import Machine, Nic, Power
 from blue_wizard.migrate.mapping import Flavor, MapFile, best_flavor, network_for
+from blue_wizard.migrate.metadata import keyed
 from blue_wizard.migrate.site import Site
 from blue_wizard.migrate.wave import DiskPlan, GroupPlan, NicPlan, Storage, VmPlan, Warm, Wave
 from blue_wizard.text import _
@@ -116,14 +116,9 @@ def _server_groups(machines: Sequence[Machine], remarks: list[str]) -> list[Grou
     return list(found.values())
 
 
-def _metadata(tags: Sequence[str]) -> dict[str, str]:
-    """Tags as metadata of a server: ``tag:CATEGORY``, with its tags; Nova takes keys of plain letters only."""
-    by_key: dict[str, list[str]] = {}
-    for tag in tags:
-        category, _slash, name = tag.partition("/")
-        plain = re.sub(r"[^a-zA-Z0-9_:. -]", "_", category)[:200]
-        by_key.setdefault(f"tag:{plain}", []).append(name if plain == category else tag)
-    return {key: ", ".join(values)[:255] for key, values in by_key.items()}
+def _tag(tag: str) -> tuple[str, str]:
+    category, _slash, name = tag.partition("/")
+    return category, name
 
 
 def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: list[str]) -> VmPlan:
@@ -136,7 +131,7 @@ def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: li
             size=d.size,
             boot=d.boot,
             bus=_BUSES.get(d.bus, "virtio") if emulated else "virtio",
-            volume_type=mapped.volume_type if wishes.storage == "rbd" else None,
+            volume_type=mapped.volume_types.get(d.store, mapped.volume_type) if wishes.storage == "rbd" else None,
         )
         for d in machine.disks
     ]
@@ -163,7 +158,7 @@ def _vm(machine: Machine, site: Site, wishes: Wishes, convert: bool, remarks: li
         availability_zone=mapped.availability_zone,
         keypair=_key(machine, site, remarks),
         server_group=machine.rules[0].name if machine.rules else None,
-        metadata={**machine.metadata, **_metadata(machine.tags)},
+        metadata={**machine.metadata, **keyed("tag", (_tag(t) for t in machine.tags))},
         properties=dict(machine.properties),
         convert=convert,
         shutdown=wishes.shutdown and machine.power is not Power.UNKNOWN,

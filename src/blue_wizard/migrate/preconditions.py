@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from blue_wizard.errors import InputError, Refused
@@ -62,6 +62,17 @@ def _names(vm: VmPlan, site: Site) -> Iterator[Finding]:
             _("{vm}: {what} {name} is not there").format(vm=vm.name, what=what, name=repr(name)), False, "", True
         )
 
+    if vm.server:
+        yield from _server(vm, site, unknown)
+    elif vm.storage != "rbd":
+        title = _("{vm}: its disks have a place without a server").format(vm=vm.name)
+        yield Finding(title, False, _("only in storage: rbd"), True)
+    for disk in vm.disks:
+        if disk.volume_type and disk.volume_type not in site.volume_types:
+            yield unknown(_("volume type"), disk.volume_type)
+
+
+def _server(vm: VmPlan, site: Site, unknown: Callable[[str, str], Finding]) -> Iterator[Finding]:
     yield Finding(
         _("{vm}: the name is free").format(vm=vm.name),
         vm.name not in site.servers,
@@ -76,9 +87,6 @@ def _names(vm: VmPlan, site: Site) -> Iterator[Finding]:
         yield unknown(_("availability zone"), vm.availability_zone)
     if vm.keypair and vm.keypair not in site.keys:
         yield unknown(_("keypair"), vm.keypair)
-    for disk in vm.disks:
-        if disk.volume_type and disk.volume_type not in site.volume_types:
-            yield unknown(_("volume type"), disk.volume_type)
     for nic in vm.nics:
         yield from _nic(vm, nic, site, unknown)
 
@@ -94,8 +102,7 @@ def _local(vm: VmPlan, flavor: Flavor | None) -> Iterator[Finding]:
         yield Finding(text, False, _("only disks in storage: rbd are converted yet"), True)
 
 
-def _nic(vm: VmPlan, nic: NicPlan, site: Site, unknown: object) -> Iterator[Finding]:
-    assert callable(unknown)
+def _nic(vm: VmPlan, nic: NicPlan, site: Site, unknown: Callable[[str, str], Finding]) -> Iterator[Finding]:
     for group in nic.security_groups:
         if group not in site.groups:
             yield unknown(_("security group"), group)
@@ -127,13 +134,14 @@ def _nic(vm: VmPlan, nic: NicPlan, site: Site, unknown: object) -> Iterator[Find
 
 
 def _quota(wave: Wave, site: Site) -> Iterator[Finding]:
+    servers = [vm for vm in wave.vms if vm.server]
     needed = {
-        "instances": len(wave.vms),
-        "cores": sum(_size(vm, site)[0] for vm in wave.vms),
-        "ram": sum(_size(vm, site)[1] for vm in wave.vms),
+        "instances": len(servers),
+        "cores": sum(_size(vm, site)[0] for vm in servers),
+        "ram": sum(_size(vm, site)[1] for vm in servers),
         "volumes": sum(len(vm.disks) for vm in _in_rbd(wave)),
         "gigabytes": sum(gib(d.size) for vm in _in_rbd(wave) for d in vm.disks),
-        "ports": sum(len(vm.nics) for vm in wave.vms),
+        "ports": sum(len(vm.nics) for vm in servers),
     }
     for quota in site.quotas:
         need = needed.get(quota.name, 0)

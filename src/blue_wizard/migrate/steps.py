@@ -10,7 +10,7 @@ from blue_wizard.jobs.model import Json, Risk, Step
 from blue_wizard.migrate import local, site
 from blue_wizard.migrate.machine import Firmware, Power
 from blue_wizard.migrate.mapping import fitting_subnet, gib, new_flavor
-from blue_wizard.migrate.warm.steps import after_warm, warm_steps, without_risk
+from blue_wizard.migrate.warm.steps import after_warm, alone, warm_steps, without_risk
 from blue_wizard.migrate.wave import DiskPlan, Hook, NicPlan, VmPlan, Wave
 from blue_wizard.text import _
 
@@ -33,7 +33,8 @@ def vm_steps(
     """
     cloud = {"cloud": wave.cloud}
     origin = {"source": wave.source, "machine": vm.id}
-    steps = [_port_step(cloud, vm, i, nic, found) for i, nic in enumerate(vm.nics)]
+    nics = vm.nics if vm.server else []
+    steps = [_port_step(cloud, vm, i, nic, found) for i, nic in enumerate(nics)]
     chosen = found.flavor(vm.flavor) if vm.flavor else None
     is_local = vm.storage == "local"
     flavor: dict[str, Json] = {"flavor_id": chosen.id} if chosen else {"flavor_name": _new_flavor(vm)}
@@ -44,32 +45,11 @@ def vm_steps(
     else:
         steps += [_volume_step(cloud, vm, i, disk) for i, disk in enumerate(vm.disks)]
         disks = [{"step": f"volume.{i}", "bus": d.bus, "boot": d.boot} for i, d in enumerate(vm.disks)]
-    steps.append(
-        Step(
-            "server",
-            "nova.server.create",
-            {
-                **cloud,
-                **flavor,
-                "name": vm.name,
-                "availability_zone": vm.availability_zone,
-                "disks": disks,
-                **({"image": "image"} if is_local else {}),
-                **({"keypair": vm.keypair} if vm.keypair else {}),
-                **_belongings(wave, vm),
-            },
-            _("create server {name} of {flavor}").format(
-                name=vm.name, flavor=chosen.name if chosen else _new_flavor(vm)
-            ),
-            _("the same size, blank disks, no network yet"),
-            Risk.LOW,
-            20,
-            locks=(f"server-name:{wave.cloud}/{vm.name}", f"machine:{wave.source}/{vm.id}"),
-        )
-    )
-    steps.append(
-        Step("stop", "nova.server.stop", cloud, _("stop the server"), _("only we write to its disks"), seconds=5)
-    )
+    if vm.server:
+        size = chosen.name if chosen else _new_flavor(vm)
+        steps += _server_steps(wave, vm, size, {**flavor, "disks": disks, **({"image": "image"} if is_local else {})})
+    else:
+        steps[0] = replace(steps[0], locks=(f"machine:{wave.source}/{vm.id}",))
     warm = vm.warm if state is Power.ON else None
     if warm:
         steps = without_risk(steps) + warm_steps(wave, vm, warm, prepare)
@@ -92,14 +72,15 @@ def vm_steps(
     if vm.convert:
         every = [f"volume.{i}" for i in sorted(range(len(vm.disks)), key=lambda i: not vm.disks[i].boot)]
         args = {**cloud, "name": vm.name, "vcpus": vm.vcpus, "memory": vm.memory, "volumes": every}
+        args |= alone(vm) | ({"hold": True} if vm.convert_failed == "hold" else {})
         title = _("put virtio drivers into the guest")
         steps.append(
             Step("convert", "guest.convert", args, title, _("it has none; a snapshot protects it"), Risk.LOW, 120)
         )
-    for i, _nic in enumerate(vm.nics):
+    for i, _nic in enumerate(nics):
         title = _("attach card {number}").format(number=i + 1)
         steps.append(Step(f"attach.{i}", "nova.port.attach", {**cloud, "port": f"port.{i}"}, title, seconds=3))
-    if vm.start:
+    if vm.start and vm.server:
         steps.append(Step("start", "nova.server.start", cloud, _("start the server"), "", Risk.LOW, 5))
         args = {
             **cloud,
@@ -112,6 +93,30 @@ def vm_steps(
     if warm:
         steps.append(after_warm(wave, vm, prepare))
     return tuple(steps)
+
+
+def _server_steps(wave: Wave, vm: VmPlan, size: str, more: Mapping[str, Json]) -> list[Step]:
+    """Make the server on its blank disks, and stop it; `size` is the name of its flavor."""
+    cloud: dict[str, Json] = {"cloud": wave.cloud}
+    made = Step(
+        "server",
+        "nova.server.create",
+        {
+            **cloud,
+            **more,
+            "name": vm.name,
+            "availability_zone": vm.availability_zone,
+            **({"keypair": vm.keypair} if vm.keypair else {}),
+            **_belongings(wave, vm),
+        },
+        _("create server {name} of {flavor}").format(name=vm.name, flavor=size),
+        _("the same size, blank disks, no network yet"),
+        Risk.LOW,
+        20,
+        locks=(f"server-name:{wave.cloud}/{vm.name}", f"machine:{wave.source}/{vm.id}"),
+    )
+    why = _("only we write to its disks")
+    return [made, Step("stop", "nova.server.stop", cloud, _("stop the server"), why, seconds=5)]
 
 
 def around_export(source: str, machine: str, disk: str, i: int, moved: Sequence[Step]) -> list[Step]:
@@ -168,7 +173,7 @@ def _belongings(wave: Wave, vm: VmPlan) -> dict[str, Json]:
 
 def group_steps(wave: Wave) -> list[Step]:
     """The steps that make the server groups which machines of the wave join (pure)."""
-    used = {vm.server_group for vm in wave.vms}
+    used = {vm.server_group for vm in wave.vms if vm.server}
     return [
         Step(
             f"group.{group.name}",
@@ -191,7 +196,7 @@ def flavor_steps(wave: Wave, found: site.Site) -> list[Step]:
     """
     steps: dict[str, Step] = {}
     for vm in wave.vms:
-        if vm.flavor and found.flavor(vm.flavor):
+        if not vm.server or (vm.flavor and found.flavor(vm.flavor)):
             continue
         name = _new_flavor(vm)
         args: dict[str, Json] = {"cloud": wave.cloud, "name": name, "vcpus": vm.vcpus, "ram": vm.memory}
@@ -277,7 +282,7 @@ def _disk_steps(wave: Wave, vm: VmPlan, i: int, found: site.Site) -> list[Step]:
     title = _("import disk {disk} ({size:.1f} GiB) into {pool}").format(disk=disk.id, size=size, pool=place)
     rate: dict[str, Json] = {"max_rate": wave.max_rate or ""}
     # A staged disk is read from the staging file: its source has been spared already.
-    args = {"cloud": wave.cloud, **origin, **target, **(staged or rate)}
+    args = {"cloud": wave.cloud, **origin, **target, **(staged or rate), **alone(vm)}
     made = Step(f"import.{i}", verb, args, title, _("copied, then read back and hashed"), Risk.LOW, seconds)
     if not wave.staging:
         return [made]

@@ -14,7 +14,7 @@ from blue_wizard.migrate.extents import Extent
 from blue_wizard.migrate.sources import Export
 from blue_wizard.migrate.stream_reader import StreamReader
 from blue_wizard.reach import vsphere, vsphere_files, vsphere_lease
-from blue_wizard.reach.vsphere_files import NoPlainFile
+from blue_wizard.reach.vsphere_files import FileRefused, NoPlainFile
 from blue_wizard.text import _
 
 __all__ = ["FlatReader", "Reading", "Way", "used_extents"]
@@ -36,6 +36,7 @@ class Reading:
 
     def __init__(self, center: vsphere.Center, places: Mapping[str, Mapping[str, Any]], prefer: str) -> None:
         self._center, self._places, self._prefer = center, places, prefer
+        self._withheld: set[tuple[str, int]] = set()
 
     def way(self, vm: Vm, disk: VmDisk, *, locked: bool = False) -> Way:
         """The way that is taken. `locked`: its host has it open, so only its descriptor is looked at. Raises StepFailed."""
@@ -54,7 +55,7 @@ class Reading:
         self, vm: Vm, disk: VmDisk, *, snapshot: str | None = None, used: Sequence[tuple[int, int]] | None = None
     ) -> Iterator[Export]:
         """A disk that stands still: of a machine that is off, or of a snapshot. `used` are the areas in use, where known."""
-        way = self.way(vm, disk)
+        way = self._way_into(vm, disk, snapshot)
         extents = None if used is None else used_extents(used, disk.size)
         if way.url:
             url = way.url
@@ -72,6 +73,19 @@ class Reading:
                 disk.size,
                 lambda: StreamReader(holder.open, disk.size, name, used=extents, told=holder.told),
             )
+
+    def _way_into(self, vm: Vm, disk: VmDisk, snapshot: str | None) -> Way:
+        """The way that works now: a host may keep the base file of a running machine to itself, which is no matter for a lease."""
+        exported = Way("", _("by export lease (NFC), because its host keeps the file to itself while the machine runs"))
+        if snapshot and (vm.id, disk.key) in self._withheld:
+            return exported
+        try:
+            return self.way(vm, disk)
+        except FileRefused:
+            if not snapshot or self._prefer == "https":
+                raise
+            self._withheld.add((vm.id, disk.key))
+            return exported
 
     def _flat(self, vm: Vm, disk: VmDisk, locked: bool) -> str:
         """Where the disk's content is read, once it is known to be one plain file of the right size that can be read."""

@@ -68,8 +68,8 @@ class Rounds:
             self._create(name)
             self._remove(name)
 
-    def begin(self, owner: str, disks: Sequence[str]) -> Json:
-        """A point of all disks together. Raises StepFailed when somebody else's snapshot stands in the way."""
+    def begin(self, owner: str, disks: Sequence[str], since: Mapping[str, Any] | None = None) -> Json:
+        """A point of all disks together. Raises StepFailed for somebody else's snapshot, and for a disk that came after `since`."""
         name = snapshot_name(owner)
         # The old one goes first: each level of a chain costs the guest, and there is a limit to them.
         self._remove(name)
@@ -86,16 +86,17 @@ class Rounds:
                 _("The disks of {name} need consolidation.").format(name=vm.name),
                 _("Consolidate them in vCenter, then carry on: blue-wizard job resume ID"),
             )
+        _nothing_new(vm, since)
         if vm.power == "poweredOff":
-            return _point(None, [d for d in vm.disks if str(d.key) in set(disks)])
+            return _point(None, vm.disks, disks)
         made = self._create(name)
-        return _point(made, [d for d in self._disks_of(made) if str(d.key) in set(disks)])
+        return _point(made, self._disks_of(made), disks)
 
     def stands(self, point: Mapping[str, Any]) -> bool:
         """Whether the point can still be read as it was."""
         if point["snapshot"] is None:
             # What the disks hold now is what they held then as long as nothing has started it.
-            now = _point(None, list(self.vm.disks))["ids"]
+            now = {str(d.key): d.change_id for d in self.vm.disks}
             return (
                 self.vm.power == "poweredOff"
                 and not self.vm.snapshots
@@ -203,9 +204,22 @@ class Rounds:
         self.center.wait_for(self.center.change("VirtualMachine", self.vm.id, "ReconfigVM_Task", spec=spec))
 
 
-def _point(snapshot: str | None, disks: Sequence[VmDisk]) -> dict[str, Any]:
+def _point(snapshot: str | None, disks: Sequence[VmDisk], wanted: Sequence[str]) -> dict[str, Any]:
+    ours = [d for d in disks if str(d.key) in set(wanted)]
     return {
         "snapshot": snapshot,
-        "ids": {str(d.key): d.change_id for d in disks},
-        "sizes": {str(d.key): d.size for d in disks},
+        "ids": {str(d.key): d.change_id for d in ours},
+        "sizes": {str(d.key): d.size for d in ours},
+        "all": sorted(str(d.key) for d in disks),
     }
+
+
+def _nothing_new(vm: Vm, since: Mapping[str, Any] | None) -> None:
+    """Raise StepFailed for a disk that nobody has planned for: the guest may have spread a file system over it."""
+    known = set((since or {}).get("all", ()))
+    new = [d.label for d in vm.disks if str(d.key) not in known] if known else []
+    if new:
+        raise StepFailed(
+            _("{name} has got another disk since its copy began: {disks}.").format(name=vm.name, disks=", ".join(new)),
+            _("Plan again: blue-wizard migrate plan"),
+        )

@@ -114,6 +114,8 @@ class VmPlan(_Strict):
     firmware: Firmware = Firmware.BIOS
     secure_boot: bool = False
     storage: Storage = "rbd"
+    server: bool = True
+    """False: only its disks move, each into a volume of its own."""
     disks: list[DiskPlan] = Field(min_length=1)
     nics: list[NicPlan] = []
     availability_zone: str | None = None
@@ -128,6 +130,8 @@ class VmPlan(_Strict):
     properties: dict[str, str] = {}
     """Properties of its image: the virtual hardware that the guest knows from its source."""
     convert: bool = False
+    convert_failed: Literal["rollback", "hold"] = "rollback"
+    """hold: a conversion that fails waits for a person, with the copies as they are, instead of rolling the machine back."""
     shutdown: bool = False
     """Consent that a machine that runs is shut down at the cut-over."""
     shutdown_timeout: int = Field(default=180, gt=0, description="seconds")

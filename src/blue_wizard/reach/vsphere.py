@@ -189,6 +189,15 @@ class Center:
         """All objects of the types in `wanted` (names below pyVmomi's ``vim``) with those properties, `page` at a time."""
         return self.call(lambda content: _collect(content, wanted, page))
 
+    def attribute_names(self) -> dict[int, str]:
+        """The names of custom attributes by their keys; a bare host knows none."""
+
+        def read(content: Any) -> dict[int, str]:
+            manager = content.customFieldsManager
+            return {int(f.key): str(f.name) for f in manager.field} if manager else {}
+
+        return self.call(read)
+
     def one(self, type: str, id: str, properties: Sequence[str]) -> Mapping[str, Any]:
         """Properties of one object. Raises StepFailed when it is gone."""
         from pyVmomi import vmodl

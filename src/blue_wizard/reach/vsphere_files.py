@@ -18,7 +18,7 @@ from blue_wizard.reach.nbd import die_with_parent, uri_of
 from blue_wizard.reach.vsphere import Center
 from blue_wizard.text import _
 
-__all__ = ["NoPlainFile", "RemoteFile", "serve", "url_of"]
+__all__ = ["FileRefused", "NoPlainFile", "RemoteFile", "serve", "url_of"]
 
 _TRIES = 5
 _CONNECTIONS = 8
@@ -35,6 +35,10 @@ def url_of(center: Center, datacenter: str, datastore: str, path: str) -> str:
 
 class NoPlainFile(StepFailed):
     """What is asked for can't be read in ranges here, now or ever; there may be another way."""
+
+
+class FileRefused(StepFailed):
+    """The server is there, and keeps refusing the file: mostly a host has it locked."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class RemoteFile:
     def _ask(self, offset: int, length: int) -> tuple[_Answer, int]:
         """A good answer, and the size of the whole file."""
         problem = ""
+        kind = StepFailed
         expired = 0
         for attempt in range(_TRIES):
             if attempt:
@@ -100,7 +105,7 @@ class RemoteFile:
             try:
                 answer = self._get(offset, length)
             except _transport_errors() as e:
-                problem = str(e) or type(e).__name__
+                problem, kind = str(e) or type(e).__name__, StepFailed
                 continue
             if answer.status in {401, 403}:
                 problem = (
@@ -129,6 +134,7 @@ class RemoteFile:
                 )
             if answer.status != 206:
                 problem = f"HTTP {answer.status} {answer.reason}".strip()
+                kind = FileRefused
                 continue
             place = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", answer.range)
             if place is None or int(place[1]) != offset or len(answer.data) != length:
@@ -137,7 +143,7 @@ class RemoteFile:
                 )
                 continue
             return answer, int(place[3])
-        raise StepFailed(
+        raise kind(
             _("{file} can't be read from {host}: {problem}").format(
                 file=self.name, host=self._center.where.host, problem=problem
             ),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from blue_wizard.errors import Refused, Stopped
-from blue_wizard.jobs import waiting
+from blue_wizard.jobs import client, waiting
+from blue_wizard.jobs.context import StepContext
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import Gate, Plan, State, Step
 from blue_wizard.jobs.waiting import NOBODY, Clock, answer_to, rest_while_paused
@@ -132,3 +133,41 @@ def test_a_cancel_ends_a_pause(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) 
     threading.Timer(0.05, ledger.send, ("j", "cancel")).start()
     with pytest.raises(Stopped):
         rest_while_paused(ledger, "j")
+
+
+def _holding(ledger: Ledger, job: str) -> threading.Thread:
+    """A step of the job that waits for a person. One that waits for good must not keep the tests from ending."""
+    hold = StepContext(ledger, job, 0, "a").hold
+    resting = threading.Thread(target=hold, args=("no space left on /",), daemon=True)
+    resting.start()
+    return resting
+
+
+def test_a_part_may_rest_while_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_POLL_S", 0.01)
+    monkeypatch.setenv("BLUE_WIZARD_STATE_DIR", str(tmp_path))
+    monkeypatch.setattr(client, "ensure_worker", lambda: None)
+    ledger = Ledger()
+    step = Step("a", "toy.make", {}, "a")
+    parts = tuple(Plan(f"p{i}", "toy", steps=(step,)) for i in range(2))
+    whole = Plan("w", "toy", children=parts)
+    ledger.add({id(whole): "w"} | {id(p): f"w.{i}" for i, p in enumerate(parts, 1)}, whole, State.RUNNING, locks=[])
+    for one in ("w", "w.1", "w.2"):
+        ledger.set_state(one, State.RUNNING)
+    resting = _holding(ledger, "w.1")
+    while ledger.job("w.1")["state"] != State.PAUSED:
+        assert resting.is_alive()
+    assert (ledger.job("w.1")["reason"], ledger.signal("w.2"), ledger.signal("w")) == ("no space left on /", "", "")
+    # Whoever resumes the whole resumes its parts.
+    client.resume("w")
+    resting.join(5)
+    assert not resting.is_alive()
+    assert ledger.job("w.1")["state"] == State.RUNNING
+
+
+def test_a_part_that_is_to_be_undone_does_not_rest(ledger: Ledger) -> None:
+    ledger.send("j", "rollback")
+    resting = _holding(ledger, "j")
+    resting.join(5)
+    assert not resting.is_alive()
+    assert ledger.signal("j") == "rollback"

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import pytest
 
-from blue_wizard.migrate.convert import parse_inspection
+from blue_wizard.migrate.convert import _domain_xml, parse_inspection
 
 LINUX = """==etc
 PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
@@ -41,3 +43,12 @@ def test_device_names_in_fstab_are_told() -> None:
 def test_drivers_of_windows(drivers: str, virtio: bool) -> None:
     guest = parse_inspection(f"==etc\n==windows\n{drivers}\n", "")
     assert (guest.system, guest.virtio) == ("Windows", virtio)
+
+
+def test_all_disks_of_a_guest_are_converted_together() -> None:
+    """Its root file system may lie on several of them."""
+    domain = ElementTree.fromstring(_domain_xml([10001, 10002, 10003], name="a <b> & 'c'", memory=512, vcpus=2))  # noqa: S314
+    disks = domain.findall("devices/disk")
+    assert [d.find("source/host").get("port") for d in disks] == ["10001", "10002", "10003"]  # type: ignore[union-attr]
+    assert [d.find("target").get("dev") for d in disks] == ["sda", "sdb", "sdc"]  # type: ignore[union-attr]
+    assert domain.findtext("name") == "a <b> & 'c'"

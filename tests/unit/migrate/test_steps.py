@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from blue_wizard.errors import InputError, Refused
 from blue_wizard.jobs.actions import find, load
-from blue_wizard.migrate import preconditions
+from blue_wizard.migrate import operation, preconditions
 from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power, Together
 from blue_wizard.migrate.mapping import Flavor, MapFile, Subnet
 from blue_wizard.migrate.planning import Wishes, make_wave
 from blue_wizard.migrate.site import Network, Quota, Site
 from blue_wizard.migrate.steps import flavor_steps, group_steps, vm_steps, with_hooks
-from blue_wizard.migrate.wave import GroupPlan, Hook, Wave, for_run, only
+from blue_wizard.migrate.wave import GroupPlan, Hook, Warm, Wave, for_run, only
 
 GIB = 1 << 30
 ON = Power.ON
@@ -175,6 +177,66 @@ def test_only_a_guest_without_drivers_is_converted(virtio: bool | None, convert:
     assert wave.vms[0].convert is convert
 
 
+def test_a_conversion_that_fails_rolls_back_unless_the_wave_says_hold() -> None:
+    def args(**said: str) -> dict[str, object]:
+        vm = make().vms[0].model_copy(update={"convert": True, **said})
+        return dict(next(s.args for s in vm_steps(make(), vm, SITE, Power.OFF) if s.id == "convert"))
+
+    assert "hold" not in args()
+    assert args(convert_failed="hold") == {**args(), "hold": True}
+
+
+def _alone(**said: object) -> Wave:
+    wave = make(shutdown=True, **said)
+    return wave.model_copy(update={"vms": [wave.vms[0].model_copy(update={"server": False, "convert": True})]})
+
+
+def test_disks_may_move_without_a_server() -> None:
+    wave = _alone()
+    steps = vm_steps(wave, wave.vms[0], SITE, Power.ON)
+    assert [s.id for s in steps] == ["volume.0", "volume.1", "off", "import.0", "import.1", "convert"]
+    writing = [s for s in steps if s.id.startswith(("import", "convert"))]
+    assert all(s.args["alone"] is True for s in writing)
+    # Two jobs must not move one machine.
+    assert steps[0].locks == ("machine:s/m",)
+    warm = _alone(warm=Warm())
+    steps = vm_steps(warm, warm.vms[0], SITE, Power.ON)
+    assert [s.id for s in steps] == ["volume.0", "volume.1", "warm", "off", "final", "convert", "forget"]
+    assert all(s.args["alone"] is True for s in steps if s.id in {"warm", "off", "final", "convert"})
+    assert not any("alone" in s.args for s in vm_steps(make(), make().vms[0], SITE, Power.OFF))
+
+
+def test_disks_without_a_server_need_neither_flavor_nor_name_nor_network() -> None:
+    nothing = replace(
+        SITE, servers=frozenset({"m"}), flavors=(), networks=(), quotas=(Quota("instances", 0), Quota("ports", 0))
+    )
+    preconditions.judge(preconditions.check(_alone(), nothing))
+    assert flavor_steps(_alone(), nothing) == []
+    with pytest.raises(Refused, match="5 GiB"):
+        preconditions.judge(preconditions.check(_alone(), replace(nothing, pool_free=4 * GIB)))
+    local = _alone(storage="local")
+    with pytest.raises(InputError, match="storage: rbd"):
+        preconditions.judge(preconditions.check(local, replace(nothing, computes=())))
+
+
+def test_a_volume_type_for_each_datastore() -> None:
+    sizes = zip(("ds-ssd", "ds-sata", ""), ("vda", "vdb", "vdc"), strict=True)
+    disks = tuple(Disk(id, GIB, "vmdk", "virtio", boot=id == "vda", store=store) for store, id in sizes)
+    mapped = MapFile(volume_types={"ds-ssd": "fast"}, volume_type="plain")
+    site = replace(SITE, volume_types=frozenset({"fast", "plain"}))
+    wave, _remarks = make_wave("s", [replace(MACHINE, disks=disks)], site, Wishes(mapped=mapped), _look)
+    steps = vm_steps(wave, wave.vms[0], site, Power.OFF)
+    assert [s.args["volume_type"] for s in steps if s.verb == "cinder.volume.create"] == ["fast", "plain", "plain"]
+    preconditions.judge(preconditions.check(wave, site))
+    with pytest.raises(InputError, match="fast"):
+        preconditions.judge(preconditions.check(wave, replace(site, volume_types=frozenset({"plain"}))))
+    # On local disks there are no volumes, so there is nothing to be of a type.
+    local, _remarks = make_wave(
+        "s", [replace(MACHINE, disks=disks)], site, Wishes(mapped=mapped, storage="local"), _look
+    )
+    assert {d.volume_type for d in local.vms[0].disks} == {None}
+
+
 def test_all_that_holds() -> None:
     preconditions.judge(preconditions.check(make(), SITE))
 
@@ -193,6 +255,30 @@ def test_all_that_holds() -> None:
 def test_what_stands_in_the_way(site: Site, kind: type[Exception], word: str) -> None:
     with pytest.raises(kind, match=word):
         preconditions.judge(preconditions.check(make(), site))
+
+
+def test_a_disk_that_the_wave_does_not_name_is_told_by_the_plan() -> None:
+    def told(machine: Machine) -> list[str]:
+        source: Any = object()
+        findings = operation._source_findings(make(shutdown=True), source, {machine.id: machine})
+        assert all(f.holds for f in findings)
+        return [f.detail for f in findings if "stay there" in f.title]
+
+    assert told(MACHINE) == []
+    assert told(replace(MACHINE, disks=(*MACHINE.disks, Disk("vdz", GIB, "raw")))) == ["not in the wave: vdz"]
+
+
+def test_a_copy_counts_for_all_that_it_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = replace(MACHINE, power=Power.OFF, places=("datastore:ds1", "esxi-host:esx1"))
+    source = SimpleNamespace(target="vsphere:vc", discover=lambda: [machine])
+    monkeypatch.setattr(operation.openstack, "connect", lambda _name: None)
+    monkeypatch.setattr(operation, "ceph_access", lambda _name: None)
+    monkeypatch.setattr(operation.site, "read", lambda *_what, **_how: SITE)
+    monkeypatch.setattr(operation, "open_source", lambda _url: source)
+    (part,) = operation.compile_waves([make(machine)]).children
+    assert (part.target, set(part.uses)) == (
+        "vsphere:vc", {"source-host:vsphere:vc", "datastore:ds1", "esxi-host:esx1", "cloud:c"},
+    )  # fmt: skip
 
 
 def test_two_networks_of_one_name_are_no_network() -> None:
@@ -297,6 +383,11 @@ def test_a_flavor_of_the_same_name_and_another_size_is_another() -> None:
 def test_groups_of_the_map_count_for_all_cards() -> None:
     wave, _remarks = make_wave("s", [_cloudy()], SITE, Wishes(mapped=MapFile(security_groups=["web"])), _look)
     assert wave.vms[0].nics[0].security_groups == ["web"]
+    (port,) = (s for s in vm_steps(wave, wave.vms[0], SITE, Power.OFF) if s.verb == "neutron.port.create")
+    assert port.args["security_groups"] == ["g1"]
+    # A source that knows no groups, and a map without any: the project's own.
+    (port,) = (s for s in vm_steps(make(), make().vms[0], SITE, Power.OFF) if s.verb == "neutron.port.create")
+    assert port.args["security_groups"] == ["g0"]
 
 
 def test_a_source_that_exports_does_so_around_each_disk() -> None:

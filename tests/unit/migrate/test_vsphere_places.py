@@ -17,6 +17,7 @@ def _vm() -> Vm:
 
 def test_a_copy_loads_its_host_and_its_datastores() -> None:
     assert machine_of(_vm(), NAMES).places == ("datastore:ds one", "esxi-host:esx1")
+    assert {d.store for d in machine_of(_vm(), NAMES).disks} == {"ds one"}
 
 
 def test_what_may_not_be_read_goes_by_its_id() -> None:

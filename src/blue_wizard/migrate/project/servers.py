@@ -71,7 +71,10 @@ def machine_of(server: Mapping[str, Any], around: Around) -> Machine:
         image = volumes[0].get("volume_image_metadata") or {}
     bus = str(image.get("hw_disk_bus") or "virtio")
     disks = [Disk(ROOT, size.disk * GIB, "", bus, boot=True)] if from_image and size else []
-    disks += [Disk(v["id"], v["size"] * GIB, "raw", bus, boot=not from_image and i == 0) for i, v in enumerate(volumes)]
+    disks += [
+        Disk(v["id"], v["size"] * GIB, "raw", bus, boot=not from_image and i == 0, store=v.get("volume_type") or "")
+        for i, v in enumerate(volumes)
+    ]
     ports = in_order(server, around.ports.get(server["id"], ()))
     return Machine(
         id=server["id"],

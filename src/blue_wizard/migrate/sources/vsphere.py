@@ -10,11 +10,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
+from blue_wizard import masking
 from blue_wizard.errors import StepFailed
 from blue_wizard.facts.vsphere import PROPERTIES, DrsRule, Vm, VmDisk, parse_rules, parse_vm
 from blue_wizard.jobs.model import Json
 from blue_wizard.migrate import vmware_rules
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power, Together
+from blue_wizard.migrate.metadata import keyed
 from blue_wizard.migrate.shutdown import shut_down
 from blue_wizard.migrate.sources import Export, source
 from blue_wizard.migrate.vmware_reading import Reading, Way
@@ -24,7 +26,7 @@ from blue_wizard.reach import vsphere, vsphere_tags
 from blue_wizard.reach.vsphere_access import split
 from blue_wizard.text import _
 
-__all__ = ["Vsphere", "machine_of"]
+__all__ = ["Vsphere", "attributes_of", "machine_of"]
 
 _PLACES = ("Datastore", "Datacenter", "Folder")
 _MACHINE = PROPERTIES["VirtualMachine"]
@@ -68,14 +70,20 @@ class Vsphere:
         twins = Counter(vm.bios for vm in machines if vm.bios)
         chosen = sorted((vm for vm in machines if fnmatch.fnmatch(vm.name, match)), key=lambda vm: (vm.name, vm.id))
         tags, problem = self._tags([vm.id for vm in chosen])
+        called = self._center.attribute_names() if any(vm.attributes for vm in chosen) else {}
         for vm in chosen:
             more = [problem] if problem else []
             if twins[vm.bios] > 1:
                 text = _("another machine has its BIOS UUID ({uuid}): what knows it by that will see two of them")
                 more.append(text.format(uuid=vm.bios))
             made = machine_of(vm, names)
+            attributes, hidden = masking.open_part(attributes_of(vm, called))
+            if hidden:
+                text = _("its metadata {names} is not taken along: by its name it is a secret")
+                more.append(text.format(names=", ".join(hidden)))
             yield replace(
                 made,
+                metadata=attributes,
                 warnings=(*made.warnings, *more),
                 tags=tags.get(vm.id, ()),
                 rules=tuple(Together(rule.name, rule.apart) for rule in rules if vm.id in rule.vms),
@@ -209,7 +217,7 @@ class Vsphere:
 
     def begin_point(self, machine_id: str, owner: str, disks: Sequence[str], since: Json | None) -> Json:
         """One snapshot for all disks; of a machine that is off, its disks as they are."""
-        return self._rounds(machine_id).begin(owner, disks)
+        return self._rounds(machine_id).begin(owner, disks, since)
 
     def point_stands(self, machine_id: str, point: Json) -> bool:
         """Whether the snapshot is still there, or the machine still off."""
@@ -244,6 +252,11 @@ def _power(state: str) -> Power:
     return {"poweredOff": Power.OFF, "poweredOn": Power.ON, "suspended": Power.ON}.get(state, Power.UNKNOWN)
 
 
+def attributes_of(vm: Vm, called: Mapping[int, str]) -> dict[str, str]:
+    """Custom attributes as metadata; `called` are their names (pure)."""
+    return keyed("attribute", ((called.get(key, str(key)), value) for key, value in vm.attributes))
+
+
 def machine_of(vm: Vm, names: Mapping[str, str]) -> Machine:
     """The machine; `names` are those of hosts and datastores by their ids (pure)."""
     hosts = {f"esxi-host:{names.get(vm.host, vm.host)}"} if vm.host else set()
@@ -253,7 +266,10 @@ def machine_of(vm: Vm, names: Mapping[str, str]) -> Machine:
         name=vm.name,
         vcpus=vm.vcpus,
         memory=vm.memory,
-        disks=tuple(Disk(str(d.key), d.size, "vmdk", d.bus, boot=d.key == vm.boot) for d in vm.disks),
+        disks=tuple(
+            Disk(str(d.key), d.size, "vmdk", d.bus, boot=d.key == vm.boot, store=names.get(d.datastore, d.datastore))
+            for d in vm.disks
+        ),
         nics=tuple(Nic(n.mac, n.network, n.model, n.addresses) for n in vm.nics),
         firmware=Firmware(vm.firmware),
         secure_boot=vm.secure_boot,

@@ -46,6 +46,7 @@ def prove(ctx: Context, args: Args, pool: ceph.Pool) -> str:
     against = {
         _("the volume does not carry the mark of this job"): f"job={ctx.job_id} "
         not in volume["metadata"].get("blue_wizard", ""),
+        _("the volume is encrypted"): bool(volume.get("encrypted")),
         _("the volume is attached elsewhere"): any(
             server is None or a["server_id"] != server["id"] for a in volume["attachments"]
         ),

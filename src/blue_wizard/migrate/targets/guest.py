@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
+from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.migrate import convert
 from blue_wizard.migrate.targets.common import ceph_access
 from blue_wizard.migrate.targets.disks import image_of, prove
 from blue_wizard.reach import ceph, nbd
+from blue_wizard.text import _
 
 __all__ = ["ConvertGuest"]
 
@@ -19,13 +22,31 @@ SNAPSHOT = "blue-wizard-before-convert"
 
 @action("guest.convert")
 class ConvertGuest(Action):
-    """args: cloud, name, vcpus, memory, volumes (the ids of the steps that made them)."""
+    """args: cloud, name, vcpus, memory, volumes (the ids of the steps that made them), hold? (see `do`)."""
 
     def do(self, ctx: Context, args: Args) -> Outcome:
-        """Snapshot, convert, and let the snapshots go; a killed attempt begins again at the snapshots."""
+        """Snapshot, convert, and let the snapshots go; a killed attempt begins again at the snapshots.
+
+        With `hold` a conversion that fails waits for a person instead of taking the copies with it: it can be tried again.
+        """
+        while True:
+            try:
+                return self._attempt(ctx, args)
+            except StepFailed as e:
+                if not args.get("hold"):
+                    raise
+                ctx.event("warning", e.message)
+                text = _("{name} was copied but not converted, and its source is off: {error}")
+                ctx.hold(text.format(name=args["name"], error=e.message))
+                ctx.check_stop()
+
+    def _attempt(self, ctx: Context, args: Args) -> Outcome:
         access = ceph_access(args["cloud"])
         with ceph.open_pool(access) as pool:
             images = [prove(ctx, {**args, "volume": v}, pool) for v in args["volumes"]]
+            # Where one snapshot is gone already, going back to the others would tear the guest's disks apart.
+            if ctx.noted("converted"):
+                return _let_go(pool, images)
             for image in images:
                 if SNAPSHOT in pool.snapshots(image):
                     pool.roll_back(image, SNAPSHOT)
@@ -51,9 +72,8 @@ class ConvertGuest(Action):
                 for image in images:
                     pool.roll_back(image, SNAPSHOT)
                 raise
-            for image in images:
-                pool.remove_snapshot(image, SNAPSHOT)
-        return {"images": images}
+            ctx.note("converted", True)
+            return _let_go(pool, images)
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
         """Remove the snapshots: a volume that has one can't be deleted."""
@@ -62,3 +82,9 @@ class ConvertGuest(Action):
                 image = image_of(ctx.outcome(volume)["volume_id"])
                 if pool.size(image) is not None:
                     pool.remove_snapshot(image, SNAPSHOT)
+
+
+def _let_go(pool: ceph.Pool, images: Sequence[str]) -> Outcome:
+    for image in images:
+        pool.remove_snapshot(image, SNAPSHOT)
+    return {"images": list(images)}

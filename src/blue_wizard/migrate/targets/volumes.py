@@ -63,6 +63,20 @@ class CreateVolume(Action):
                 cloud.post("block_storage", path, body)
         return {"volume_id": volume_id, "gib": volume["size"]}
 
+    def verify(self, ctx: Context, args: Args, outcome: Outcome) -> None:
+        """It is not encrypted: we write past the layer that encrypts, so its server would read noise."""
+        path = f"/volumes/{outcome['volume_id']}"
+        volume = cloud_of(args).get("block_storage", path)["volume"]
+        if volume.get("encrypted"):
+            raise StepFailed(
+                _("Volume {name} is encrypted by its type {type}, and disks can't be copied into such volumes.").format(
+                    name=args["name"], type=volume.get("volume_type") or "?"
+                ),
+                _(
+                    "Name a volume type without encryption, in the wave or in --map; without one it is Cinder's default."
+                ),
+            )
+
     def _settled(self, args: Args, volume_id: str) -> dict[str, Any] | None:
         volume: dict[str, Any] = cloud_of(args).get("block_storage", f"/volumes/{volume_id}")["volume"]
         return volume if volume["status"] in {"available", "in-use", "error"} else None

@@ -9,7 +9,7 @@ from blue_wizard.jobs.model import Gate, Json, Risk, Step
 from blue_wizard.migrate.wave import VmPlan, Warm, Wave
 from blue_wizard.text import _
 
-__all__ = ["CUT", "after_warm", "warm_steps", "without_risk"]
+__all__ = ["CUT", "after_warm", "alone", "warm_steps", "without_risk"]
 
 CUT = "off"
 """The id of the step that ends the service at the source."""
@@ -29,6 +29,7 @@ def warm_steps(wave: Wave, vm: VmPlan, warm: Warm, prepare: str) -> list[Step]:
         "rounds": warm.rounds,
         "check": warm.check,
         "max_rate": wave.max_rate or "",
+        **alone(vm),
     }
     steps = []
     if prepare:
@@ -56,6 +57,11 @@ def warm_steps(wave: Wave, vm: VmPlan, warm: Warm, prepare: str) -> list[Step]:
     why = _("all of each disk") if warm.check == "whole" else _("what was moved last; all of it was compared before")
     steps.append(Step("final", "warm.finish", {**copy, "off": CUT}, title, why, Risk.LOW, float(warm.downtime)))
     return steps
+
+
+def alone(vm: VmPlan) -> dict[str, Json]:
+    """What steps that write into volumes are told when these belong to no server."""
+    return {} if vm.server else {"alone": True}
 
 
 def _gate(vm: VmPlan) -> Gate:

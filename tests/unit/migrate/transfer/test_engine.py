@@ -133,6 +133,22 @@ def test_three_sparse_tebibytes_cost_no_memory(new_journal: Callable[[], Journal
     assert copied.moved < 100_000
 
 
+def test_several_ranges_of_a_disk_are_on_their_way_at_once(new_journal: Callable[[], Journal]) -> None:
+    source, target = reader_of(8 * OBJECT, [(8 * OBJECT, 1, "data")]), Disk(8 * OBJECT)
+    read, together = source.read, threading.Barrier(3, timeout=20)
+
+    def meeting(offset: int, length: int) -> bytes:
+        # Nobody goes on before three of them are in the middle of a read.
+        if offset < 3 * OBJECT:
+            together.wait()
+        return read(offset, length)
+
+    source.read = meeting  # type: ignore[method-assign]
+    how = Settings(in_flight=4, readers=3, object_size=OBJECT)
+    engine.copy(source, target, new_journal(), fresh=True, settings=how)
+    assert target.get(0, target.size) == source.get(0, source.size)
+
+
 class _Broken(Disk):
     """A target whose every write fails so."""
 
