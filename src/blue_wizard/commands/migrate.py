@@ -50,11 +50,26 @@ def _source(text: str) -> tuple[str, Source]:
 
 
 @app.command(help=_("The machines of a source: a name of the configuration, a URL, a file or a folder."))
-def discover(source: str, /, *, match: MatchOption = "*", output: OutputOption = "table") -> int:
+def discover(
+    source: str,
+    /,
+    *,
+    match: MatchOption = "*",
+    look: Annotated[
+        bool | None,
+        Parameter(help=_("Look at the first sectors of their disks; without this option only at those of files.")),
+    ] = None,
+    output: OutputOption = "table",
+) -> int:
     """The machines of a source."""
+    from blue_wizard.migrate import guest_look
     from blue_wizard.report.migrate import machines_table
 
-    machines = list(_source(source)[1].discover(match))
+    url, opened = _source(source)
+    machines = list(opened.discover(match))
+    # Over a network, thousands of machines take minutes.
+    if look or (look is None and url.startswith(("files:", "file:"))):
+        machines = [guest_look.look(opened, m) for m in machines]
     emit(plain(machines), output, lambda: machines_table(machines))
     return 0 if machines else 1
 
@@ -102,7 +117,7 @@ def plan(
     output: OutputOption = "table",
 ) -> int:
     """Write a wave file."""
-    from blue_wizard.migrate import mapping, operation, planning, site, wave
+    from blue_wizard.migrate import guest_look, mapping, operation, planning, site, wave
     from blue_wizard.migrate.targets.common import ceph_access
     from blue_wizard.reach import openstack
     from blue_wizard.report.migrate import wave_table
@@ -110,7 +125,7 @@ def plan(
     _check_rate(max_rate)
     url, opened = _source(source)
     mapped = mapping.read_map(map_file)
-    machines = list(opened.discover(match))
+    machines = [guest_look.look(opened, m) for m in opened.discover(match)]
     if not machines:
         raise InputError(_("No machine of {source} matches {match}.").format(source=source, match=match))
     name = openstack.cloud_name()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from blue_wizard.migrate.formats.vmdk_sparse import reach
 from blue_wizard.migrate.formats.window import MAX_SIZE, damaged
 from blue_wizard.migrate.sources import Export
 from blue_wizard.migrate.transfer.file_reader import FileReader, stamp_of
+from blue_wizard.migrate.transfer.nbd_reader import NbdReader
 from blue_wizard.reach import nbd
 from blue_wizard.text import _
 
-__all__ = ["MARKED", "SUFFIXES", "Looked", "Place", "export", "look", "packed", "references"]
+__all__ = ["MARKED", "SUFFIXES", "Looked", "Place", "export", "glance", "look", "packed", "references"]
 
 MARKED = {".qcow2", ".qcow", ".vmdk", ".vhd", ".vhdx", ".avhd", ".avhdx", ".vdi"}
 """Suffixes of formats that have a mark of their own: a file with one of them that looks raw is damaged, or no disk."""
@@ -108,6 +109,22 @@ def export(place: Place) -> Iterator[Export]:
     image.close()
     with nbd.serve(node) as uri:
         yield Export(uri, image.size, lambda: _again(place), stamp)
+
+
+@contextmanager
+def glance(place: Place) -> Iterator[Reader]:
+    """The image, for a few reads: no process is started where a reader of our own will do. Raises as `export` does."""
+    image: Reader | None = _own(place)
+    if image is None:
+        found = _info(place)
+        raw = _raw_reader(place, found)
+        if raw is None:
+            with nbd.serve(_node(place, found.format)) as uri, closing(NbdReader(uri, found.size)) as reached:
+                yield reached
+            return
+        image = raw()
+    with closing(image):
+        yield image
 
 
 def _raw_reader(place: Place, found: qemu_img.ImageInfo) -> Callable[[], Reader] | None:

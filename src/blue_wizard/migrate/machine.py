@@ -72,7 +72,8 @@ class Together:
 class Machine:
     """One virtual machine. `memory` is in MiB. `warnings` say what will change for the guest, or can't be known.
 
-    `blockers` say why it can't be moved; it can when there are none. `places` are what a copy of it loads, as ``KIND:NAME``
+    `blockers` say why it can't be moved; it can when there are none. `unconvertible` says the same of a conversion of its guest, as
+    far as its disks were looked at. `places` are what a copy of it loads, as ``KIND:NAME``
     (a host, a datastore): limits by kind count them. `tags` are the source's own, as ``CATEGORY/TAG``. `flavor`, `key`,
     `metadata` and `properties` (of its image: the virtual hardware that its guest knows) are those of a source that is a cloud.
     """
@@ -96,3 +97,4 @@ class Machine:
     properties: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     rules: tuple[Together, ...] = ()
+    unconvertible: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from blue_wizard import config
 from blue_wizard.errors import BlueWizardError, InputError
 from blue_wizard.jobs.actions import planner, reporter
 from blue_wizard.jobs.model import Invariant, Json, Plan, Step
-from blue_wizard.migrate import preconditions, site
+from blue_wizard.migrate import guest_look, preconditions, site
 from blue_wizard.migrate.invariant import SOURCE_OFF
 from blue_wizard.migrate.local import candidates
 from blue_wizard.migrate.machine import Machine, Power
@@ -212,6 +212,9 @@ def _source_findings(wave: Wave, source: Source, machines: Mapping[str, Machine]
         title = _("{vm}: it can be moved").format(vm=vm.name)
         found += [Finding(title, False, reason) for reason in machine.blockers]
         found += _disk_findings(vm, machine)
+        if vm.convert:
+            title = _("{vm}: it can be converted").format(vm=vm.name)
+            found += [Finding(title, False, reason) for reason in guest_look.look(source, machine).unconvertible]
         if machine.power is Power.ON and not vm.shutdown:
             title = _("{vm}: its shutdown is allowed").format(vm=vm.name)
             found.append(Finding(title, False, _("it runs; say shutdown: true in the wave, or plan with --shutdown")))

@@ -69,9 +69,12 @@ def make_wave(
             text = _("{name} is left out, it can't be moved: {reasons}")
             remarks.append(text.format(name=machine.name, reasons="; ".join(machine.blockers)))
             continue
-        remarks += [f"{machine.name}: {w}" for w in machine.warnings]
         convert, remark = _needs_conversion(machine, wishes, look_inside)
-        remarks += [f"{machine.name}: {r}" for r in remark]
+        if convert and machine.unconvertible:
+            text = _("{name} is left out, it can't be converted: {reasons}")
+            remarks.append(text.format(name=machine.name, reasons="; ".join(machine.unconvertible)))
+            continue
+        remarks += [f"{machine.name}: {r}" for r in (*machine.warnings, *remark)]
         if machine.power is Power.ON and not wishes.shutdown:
             remarks.append(
                 _("{name} runs: the wave is refused until its shutdown is allowed.").format(name=machine.name)
@@ -86,6 +89,7 @@ def make_wave(
             remarks.append(text.format(name=machine.name, new=vm.name))
         taken.add(vm.name)
         vms.append(vm)
+    left = {vm.id for vm in vms}
     if not vms:
         raise InputError(
             _("None of these machines can be moved:{problems}").format(problems="".join(f"\n  - {r}" for r in remarks))
@@ -95,7 +99,7 @@ def make_wave(
         cloud=site.cloud,
         max_rate=wishes.max_rate,
         staging=wishes.staging,
-        server_groups=_server_groups([m for m in machines if not m.blockers], remarks),
+        server_groups=_server_groups([m for m in machines if m.id in left], remarks),
         vms=vms,
     )
     return wave, remarks

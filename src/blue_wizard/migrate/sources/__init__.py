@@ -19,7 +19,7 @@ from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.text import _
 
-__all__ = ["Export", "Exporting", "PowerControl", "Source", "open_source", "source"]
+__all__ = ["Export", "Exporting", "Glancing", "PowerControl", "Source", "open_source", "source"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,14 @@ class Exporting(Protocol):
 
     def release(self, machine_id: str, disk_id: str) -> None:
         """Remove all that `export` has made of this disk, whole or half. Nothing happens when there is nothing."""
+
+
+@runtime_checkable
+class Glancing(Protocol):
+    """An optional ability: sources whose disks can be read at a few places at little cost, while nothing writes to them."""
+
+    def glance(self, machine_id: str, disk_id: str) -> AbstractContextManager[Reader | None]:
+        """A reader of the disk; None where that would cost too much or show a disk in use. Raises StepFailed or InputError."""
 
 
 _S = TypeVar("_S", bound=type[Source])

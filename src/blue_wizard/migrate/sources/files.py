@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.migrate import images, manifest, ova
+from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.images import Place
 from blue_wizard.migrate.machine import Disk, Machine, Nic
 from blue_wizard.migrate.sources import Export, source
@@ -73,6 +74,10 @@ class Files:
     def open_disk(self, machine_id: str, disk_id: str) -> AbstractContextManager[Export]:
         """The disk, for reading; disks inside an OVA are read in place."""
         return images.export(self._place(machine_id, disk_id))
+
+    def glance(self, machine_id: str, disk_id: str) -> AbstractContextManager[Reader | None]:
+        """The disk, for a few reads."""
+        return images.glance(self._place(machine_id, disk_id))
 
     def _place(self, machine_id: str, disk_id: str) -> Place:
         listed = manifest.find(self._path)

@@ -6,7 +6,7 @@ import fnmatch
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -17,9 +17,11 @@ from blue_wizard.facts import libvirt_backup, libvirt_xml, qemu_img
 from blue_wizard.facts.libvirt_backup import Pull
 from blue_wizard.facts.libvirt_xml import Domain, DomainDisk
 from blue_wizard.jobs.model import Json
+from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
 from blue_wizard.migrate.shutdown import shut_down
 from blue_wizard.migrate.sources import Export, source
+from blue_wizard.migrate.transfer.nbd_reader import NbdReader
 from blue_wizard.migrate.warm.protocol import PointDisk, Terms
 from blue_wizard.reach import nbd, ssh
 from blue_wizard.reach.remote_nbd import serve_on
@@ -137,6 +139,12 @@ class Kvm:
             )
         with self._export(machine_id, disk_id) as export:
             yield export
+
+    @contextmanager
+    def glance(self, machine_id: str, disk_id: str) -> Iterator[Reader | None]:
+        """The disk of a domain that is off, for a few reads."""
+        with self.open_disk(machine_id, disk_id) as disk, closing(NbdReader(disk.uri, disk.size)) as reader:
+            yield reader
 
     @contextmanager
     def peek_disk(self, machine_id: str, disk_id: str) -> Iterator[Export]:

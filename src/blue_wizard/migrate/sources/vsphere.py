@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -15,14 +15,15 @@ from blue_wizard.errors import StepFailed
 from blue_wizard.facts.vsphere import PROPERTIES, DrsRule, Vm, VmDisk, parse_rules, parse_vm
 from blue_wizard.jobs.model import Json
 from blue_wizard.migrate import vmware_rules
+from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power, Together
 from blue_wizard.migrate.metadata import keyed
 from blue_wizard.migrate.shutdown import shut_down
 from blue_wizard.migrate.sources import Export, source
-from blue_wizard.migrate.vmware_reading import Reading, Way
+from blue_wizard.migrate.vmware_reading import FlatReader, Reading, Way
 from blue_wizard.migrate.vmware_warm import Rounds
 from blue_wizard.migrate.warm.protocol import PointDisk, Terms
-from blue_wizard.reach import vsphere, vsphere_tags
+from blue_wizard.reach import vsphere, vsphere_files, vsphere_tags
 from blue_wizard.reach.vsphere_access import split
 from blue_wizard.text import _
 
@@ -147,6 +148,17 @@ class Vsphere:
             )
         with self._reading.open(vm, disk) as export:
             yield export
+
+    @contextmanager
+    def glance(self, machine_id: str, disk_id: str) -> Iterator[Reader | None]:
+        """The disk of a machine that is off, for a few reads; None where it is read as a stream, up to the place that is wanted."""
+        vm = self._vm(machine_id)
+        way = self._way(vm, self._movable(vm, disk_id)) if _power(vm.power) is Power.OFF else None
+        if way is None or not way.url:
+            yield None
+            return
+        with closing(FlatReader(vsphere_files.RemoteFile(self._center, way.url, connections=1))) as reader:
+            yield reader
 
     def _movable(self, vm: Vm, disk_id: str) -> VmDisk:
         disk = next((d for d in vm.disks if str(d.key) == disk_id), None)
