@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from blue_wizard.cli import main
 from blue_wizard.facts import ntfs, signatures
 from blue_wizard.facts.partitions import Table, parse
+from blue_wizard.migrate import images
 from blue_wizard.migrate.guest_look import look
+from blue_wizard.migrate.images import Place
+from blue_wizard.migrate.machine import Disk, Machine, Power
 from blue_wizard.migrate.sources.files import Files
+from blue_wizard.migrate.sources.kvm import Kvm
 
 MIB = 1 << 20
 
@@ -154,3 +161,39 @@ def test_where_our_reader_will_do_no_process_is_started(
     with Files(str(folder)).glance("vm.qcow2", "vm.qcow2") as reader:
         assert reader is not None
         assert bytes(reader.read(0, 512)) == bytes(512)
+
+
+def test_a_disk_of_a_kvm_host_is_glanced_at_while_its_domain_is_off(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket would be forwarded from the host; here it is served beside us."""
+    run("sgdisk", "-n1:0:0", "-t1:ef00", str(raw))
+    source = Kvm("kvm+ssh://root@host")
+    monkeypatch.setattr(source, "_state", lambda _id: Power.OFF)
+    monkeypatch.setattr(source, "_export", lambda _id, _disk: images.export(Place(raw)))
+    disk = Disk("vda", 400 * MIB, "raw", boot=True)
+    machine = Machine("m", "m", 1, 1024, (disk,), power=Power.OFF)
+    (told,) = look(source, machine).warnings
+    assert "made for UEFI alone" in told
+    monkeypatch.setattr(source, "_state", lambda _id: Power.ON)
+    assert look(source, machine) == machine
+
+
+def discovered(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
+    assert main(["migrate", "discover", str(folder), "-o", "json", *options]) == 0
+    (machine,) = json.loads(capsys.readouterr().out)
+    return dict(machine)
+
+
+def test_discover_tells_what_is_on_the_disks(raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("mkntfs", "-q", "-F", "-Q", str(raw))
+    (tmp_path / "hiberfil").write_bytes(b"HIBR" + bytes(MIB))
+    run("ntfscp", "-q", str(raw), str(tmp_path / "hiberfil"), "hiberfil.sys")
+    folder = tmp_path / "images"
+    folder.mkdir()
+    raw.rename(folder / "win.raw")
+    found = discovered(folder, capsys)
+    assert [w for w in found["warnings"] if "Windows is hibernated" in w]
+    assert [w for w in found["unconvertible"] if "powercfg /h off" in w]
+    assert discovered(folder, capsys, "--look") == found
+    untold = discovered(folder, capsys, "--no-look")
+    assert untold["unconvertible"] == []
+    assert not [w for w in untold["warnings"] if "hibernated" in w]

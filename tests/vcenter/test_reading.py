@@ -172,3 +172,23 @@ def test_a_map_of_what_is_in_use() -> None:
         (0, 2, False), (2, 2, True), (4, 8, False), (12, 18, True), (30, 10, False),
     ]  # fmt: skip
     assert [(e.offset, e.length, e.zero) for e in used_extents([], 5)] == [(0, 5, True)]
+
+
+def test_a_glance_at_a_disk_costs_a_few_ranges_and_no_lease(start: Start) -> None:
+    """Only of a machine that is off, and only where its file is read in ranges: a stream would be read up to the place."""
+    off, busy = machine("shop", disk("one")), machine("busy", Power="poweredOn", Tools=True)
+    center = start(off, busy)
+    with center.source().glance(center.id("shop"), "2000") as reader:
+        assert reader is not None
+        assert reader.size == SIZE
+        assert reader.read(4096, 512) == center.flat("shop", "one").read_bytes()[4096 : 4096 + 512]
+    with center.source().glance(center.id("busy"), "2000") as reader:
+        assert reader is None
+    assert center.control("state")["machines"]["leases"] == 0
+
+
+def test_what_can_only_be_read_by_lease_is_not_glanced_at(start: Start) -> None:
+    center = start(machine("shop", disk("one")), read="lease")
+    with center.source().glance(center.id("shop"), "2000") as reader:
+        assert reader is None
+    assert center.control("state")["machines"]["leases"] == 0

@@ -118,7 +118,7 @@ def _mbr(read: Read, size: int, entries: list[tuple[int, ...]]) -> Table:
 def _chain(read: Read, size: int, base: int) -> tuple[list[Partition], bool]:
     """The logical partitions, and whether their chain could be followed to its end."""
     found: list[Partition] = []
-    at, seen = base, set()
+    at, seen = base, set[int]()
     while len(seen) < _MOST_LOGICAL and at not in seen and (at + 1) * _SECTOR <= size:
         seen.add(at)
         sector = read(at * _SECTOR, _SECTOR)
