@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from blue_wizard.errors import BlueWizardError
 from blue_wizard.facts import ntfs, signatures
 from blue_wizard.facts.partitions import Partition, Read, Table, parse
-from blue_wizard.migrate.machine import Disk, Machine
+from blue_wizard.migrate.machine import Disk, Machine, Power
 from blue_wizard.migrate.sources import Glancing, Source
 
 __all__ = ["Seen", "SeenDisk", "Volume", "look", "see", "see_disk"]
@@ -73,7 +73,8 @@ def look(source: Source, machine: Machine) -> Machine:
 def see(source: Source, machine: Machine) -> Seen:
     """What can be seen of its disks now. Never raises for a disk that can't be opened or read."""
     found = []
-    if isinstance(source, Glancing) and not machine.blockers:
+    # What a running guest writes is in no order, and its source would refuse disk by disk.
+    if isinstance(source, Glancing) and not machine.blockers and machine.power is not Power.ON:
         for disk in machine.disks:
             with contextlib.suppress(BlueWizardError), source.glance(machine.id, disk.id) as reader:
                 if reader is not None:

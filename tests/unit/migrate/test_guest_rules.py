@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from blue_wizard.migrate import guest_look, guest_rules, operation
 from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.guest_look import Seen, look, see, see_disk
-from blue_wizard.migrate.machine import Disk, Firmware, Machine
+from blue_wizard.migrate.machine import Disk, Firmware, Machine, Power
 from blue_wizard.migrate.mapping import MapFile
 from blue_wizard.migrate.planning import Wishes, make_wave
 from blue_wizard.migrate.rules import Rules
@@ -281,7 +282,7 @@ class Glanced:
 
 def a_machine(names: Sequence[str] = ("sda", "sdb"), **changes: object) -> Machine:
     disks = tuple(Disk(n, 20 * GIB, "raw", "ide", boot=n == "sda") for n in names)
-    return replace(MACHINE, disks=disks, **changes)  # type: ignore[arg-type]
+    return replace(MACHINE, **{"disks": disks, "power": Power.OFF, **changes})  # type: ignore[arg-type]
 
 
 def test_where_nobody_could_look_nothing_is_said() -> None:
@@ -297,10 +298,13 @@ def test_where_nobody_could_look_nothing_is_said() -> None:
     assert guest_rules.unconvertible.findings(half)
 
 
-def test_a_machine_that_can_not_move_is_not_looked_at() -> None:
+@pytest.mark.parametrize(
+    ("changes", "asked"), [({}, ["sda", "sdb"]), ({"blockers": ("it is shared",)}, []), ({"power": Power.ON}, [])]
+)
+def test_a_machine_that_runs_or_can_not_move_is_not_looked_at(changes: Mapping[str, Any], asked: list[str]) -> None:
     source = Glanced({"sda": LINUX, "sdb": EMPTY})
-    look(source, a_machine(blockers=("it is shared",)))  # type: ignore[arg-type]
-    assert source.asked == []
+    look(source, a_machine(**changes))  # type: ignore[arg-type]
+    assert source.asked == asked
 
 
 def planned(machine: Machine, **wishes: object) -> list[str]:
