@@ -15,6 +15,7 @@ from blue_wizard.migrate.targets import guest
 from blue_wizard.migrate.targets.guest import SNAPSHOT, ConvertGuest
 
 from .hands import Hands
+from .test_guest_rules import LINUX, SLEEPING, FewBytes
 
 COPIED = {"volume-a": "root as copied", "volume-b": "data as copied"}
 CONVERTED = dict.fromkeys(COPIED, "with virtio")
@@ -119,6 +120,45 @@ def test_what_fails_in_its_middle_leaves_the_disks_as_they_were_copied(
     ConvertGuest().do(ctx, ARGS)
     assert found == [COPIED, COPIED]
     assert pool.images == CONVERTED
+
+
+class Shown(FewBytes):
+    """What is read of an export."""
+
+    def close(self) -> None: ...
+
+
+def test_a_conversion_that_fails_says_what_the_disks_show(monkeypatch: pytest.MonkeyPatch, pool: Pool) -> None:
+    """A machine that ran could not be looked at by the plan: its hibernation shows on the copy."""
+    error = StepFailed(
+        "The guest could not be converted: virt-v2v: error: read-only.", "Its disks are as they were copied."
+    )
+    _converter(monkeypatch, pool, error, error, error)
+    ctx: Any = Ctx()
+    shown = {1: SLEEPING, 2: LINUX}
+    monkeypatch.setattr(pool, "size", lambda _image: SLEEPING.size)
+    monkeypatch.setattr(guest, "NbdReader", lambda _uri, size: Shown(size, shown.pop(min(shown)).places))
+    with pytest.raises(StepFailed) as raised:
+        ConvertGuest().do(ctx, ARGS)
+    assert raised.value.message.startswith(
+        "The guest could not be converted: virt-v2v: error: read-only. Its disks show why: volume-a, partition 2: its "
+        "Windows is hibernated"
+    )
+    assert raised.value.hint == error.hint
+    assert pool.images == COPIED
+    # Where they show nothing, or can't be looked at, the words are virt-v2v's own.
+    shown.update({1: LINUX, 2: LINUX})
+    with pytest.raises(StepFailed) as raised:
+        ConvertGuest().do(ctx, ARGS)
+    assert raised.value is error
+
+    def refused(_uri: str, _size: int) -> Shown:
+        raise StepFailed("connection refused")
+
+    monkeypatch.setattr(guest, "NbdReader", refused)
+    with pytest.raises(StepFailed) as raised:
+        ConvertGuest().do(ctx, ARGS)
+    assert raised.value is error
 
 
 def test_a_killed_attempt_begins_again_at_the_copies(monkeypatch: pytest.MonkeyPatch, pool: Pool) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+import contextlib
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from urllib.parse import urlsplit
 
-from blue_wizard.errors import StepFailed
+from blue_wizard.errors import BlueWizardError, StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
-from blue_wizard.migrate import convert
+from blue_wizard.migrate import convert, guest_rules
+from blue_wizard.migrate.guest_look import Seen, see_disk
+from blue_wizard.migrate.machine import Disk, Machine
 from blue_wizard.migrate.targets.common import ceph_access
 from blue_wizard.migrate.targets.disks import image_of, prove
+from blue_wizard.migrate.transfer.nbd_reader import NbdReader
 from blue_wizard.reach import ceph, nbd
 from blue_wizard.text import _
 
@@ -54,19 +58,26 @@ class ConvertGuest(Action):
             ctx.event("effect", "convert guest", images=images)
             try:
                 with ExitStack() as stack:
-                    ports = []
+                    uris = []
                     for image in images:
                         node = nbd.rbd_node(access.pool, image, conf=access.conf, client=access.client)
                         uri = stack.enter_context(nbd.serve(node, writable=True, tcp=True))
-                        ports.append(urlsplit(uri).port or 0)
-                    convert.convert_in_place(
-                        ports,
-                        name=args["name"],
-                        memory=args["memory"],
-                        vcpus=args["vcpus"],
-                        progress=lambda text: ctx.progress(0, 1, unit="", note=text),
-                        check_stop=ctx.check_stop,
-                    )
+                        uris.append(uri)
+                    try:
+                        convert.convert_in_place(
+                            [urlsplit(uri).port or 0 for uri in uris],
+                            name=args["name"],
+                            memory=args["memory"],
+                            vcpus=args["vcpus"],
+                            progress=lambda text: ctx.progress(0, 1, unit="", note=text),
+                            check_stop=ctx.check_stop,
+                        )
+                    except StepFailed as e:
+                        reasons = _reasons(pool, dict(zip(images, uris, strict=True)))
+                        if not reasons:
+                            raise
+                        text = _("{error} Its disks show why: {reasons}")
+                        raise StepFailed(text.format(error=e.message, reasons="; ".join(reasons)), e.hint) from e
             except BaseException:
                 # What is half converted boots neither here nor there.
                 for image in images:
@@ -82,6 +93,16 @@ class ConvertGuest(Action):
                 image = image_of(ctx.outcome(volume)["volume_id"])
                 if pool.size(image) is not None:
                     pool.remove_snapshot(image, SNAPSHOT)
+
+
+def _reasons(pool: ceph.Pool, exports: Mapping[str, str]) -> tuple[str, ...]:
+    """Why the guest is not converted, as its disks show it: those of a machine that ran could not be looked at before."""
+    disks = {image: Disk(image, pool.size(image) or 0, "raw") for image in exports}
+    found = []
+    for image, uri in exports.items():
+        with contextlib.suppress(BlueWizardError), closing(NbdReader(uri, disks[image].size)) as reader:
+            found.append(see_disk(disks[image], reader.read, reader.size))
+    return guest_rules.unconvertible.findings(Seen(Machine("", "", 0, 0, tuple(disks.values())), tuple(found)))
 
 
 def _let_go(pool: ceph.Pool, images: Sequence[str]) -> Outcome:
