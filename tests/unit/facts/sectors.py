@@ -125,9 +125,20 @@ def _node(entries: bytes, more: int = 0) -> bytes:
 
 
 def ntfs(
-    *, asleep: bytes | None = None, dirty: bool = False, in_blocks: bool = False, sequence: int = 1, others: int = 0
+    *,
+    asleep: bytes | None = None,
+    dirty: bool = False,
+    in_blocks: bool = False,
+    sequence: int = 1,
+    others: int = 0,
+    torn: bool = False,
+    stream: bool = False,
+    index_size: int = 4096,
 ) -> bytes:
-    """A volume of 1 MiB: $MFT at cluster 4, the root's index at 40, hiberfil.sys (record 24), which begins with `asleep`, at 50."""
+    """A volume of 1 MiB: $MFT at cluster 4, the root's index at 40, hiberfil.sys (record 24), which begins with `asleep`, at 50.
+
+    `torn`: the part of $MFT with that record lies before the rest. `stream`: these bytes are in a named stream of the file alone.
+    """
     volume = bytearray(MIB)
     boot = struct.pack("<3s8sHB", b"\xeb\x52\x90", b"NTFS    ", 512, _CLUSTER // 512).ljust(40, b"\0")
     boot += struct.pack("<QQQb3xb", MIB // 512, 4, 100, -10, 1)
@@ -137,20 +148,25 @@ def ntfs(
     if in_blocks:
         index = [
             _resident(0x90, struct.pack("<IIIB3x", 0x30, 1, 4096, 1) + _node(b""), "$I30"),
-            _elsewhere(0xA0, 40, 1, 4096, "$I30"),
+            _elsewhere(0xA0, 40, 1, index_size, "$I30"),
         ]
         block = bytearray(struct.pack("<4sHHQQ", b"INDX", 40, 9, 0, 0) + _node(names, 24))
         volume[40 * _CLUSTER : 41 * _CLUSTER] = _sealed(block, 4096)
     else:
         index = [_resident(0x90, struct.pack("<IIIB3x", 0x30, 1, 4096, 1) + _node(names), "$I30")]
+    table = _elsewhere(0x80, 4, 16, 16 * _CLUSTER)
+    if torn:
+        # Six clusters from the fourth, and one that lies two before that.
+        table = table[:64] + b"\x11\x06\x04\x11\x01\xfe\0\0"
+    content = _resident(0x80, asleep or b"", "old") if stream else _elsewhere(0x80, 50, 1, _CLUSTER)
     records = {
-        0: _record(0, _elsewhere(0x80, 4, 16, 16 * _CLUSTER)),
+        0: _record(0, table),
         3: _record(3, _resident(0x70, struct.pack("<QBBH", 0, 3, 1, int(dirty)))),
         5: _record(5, *index),
-        24: _record(24, _elsewhere(0x80, 50, 1, _CLUSTER), sequence=sequence),
+        24: _record(24, content, sequence=sequence),
     }
     for number, data in records.items():
-        at = 4 * _CLUSTER + number * _RECORD
+        at = 2 * _CLUSTER if torn and number == 24 else 4 * _CLUSTER + number * _RECORD
         volume[at : at + _RECORD] = data
     volume[50 * _CLUSTER : 50 * _CLUSTER + 4] = (asleep or b"").ljust(4, b"\0")
     return bytes(volume)
@@ -169,7 +185,9 @@ def bitlocker() -> bytes:
 def ext(free: int = 100_000) -> bytes:
     """The start of an ext4 with blocks of 4 KiB, `free` of them free."""
     block = bytearray(2048)
-    struct.pack_into("<I", block, 12, free)
+    struct.pack_into("<I", block, 12, free & 0xFFFF_FFFF)
+    struct.pack_into("<I", block, 96, 0x80)
+    struct.pack_into("<I", block, 0x158, free >> 32)
     struct.pack_into("<I", block, 24, 2)
     block[56:58] = b"\x53\xef"
     return bytes(1024) + bytes(block)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import struct
+import zlib
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -94,6 +96,24 @@ def test_one_flipped_bit_and_the_other_copy_is_taken(byte: int) -> None:
     assert (found.scheme, found.partitions, found.faults) == ("gpt", (), (Fault.GPT,))
 
 
+def test_a_copy_that_belongs_elsewhere_is_not_taken_for_the_first() -> None:
+    disk = sectors.gpt(SIZE, PARTS)
+    disk[SECTOR : 2 * SECTOR] = disk[-SECTOR:]
+    assert table(disk)[0].faults == (Fault.PRIMARY,)
+
+
+def test_a_table_of_a_size_that_can_not_be_is_not_read() -> None:
+    disk = sectors.gpt(SIZE, PARTS)
+    head = disk[SECTOR : SECTOR + 92]
+    struct.pack_into("<I", head, 80, 1 << 24)
+    struct.pack_into("<I", head, 16, 0)
+    struct.pack_into("<I", head, 16, zlib.crc32(head))
+    disk[SECTOR : SECTOR + 92] = head
+    found, reads = table(disk, 1 << 40)
+    assert found.faults == (Fault.GPT,)
+    assert max(length for _at, length in reads) < 64 << 10
+
+
 def test_a_partition_that_ends_behind_the_disk() -> None:
     found, _reads = table(sectors.mbr([(0x83, 2048, SIZE // SECTOR, True)]))
     assert found.faults == (Fault.BEYOND,)
@@ -114,6 +134,7 @@ CONTENTS = {
     "luks2": sectors.luks(2),
     "bitlocker": sectors.bitlocker(),
     "ntfs": sectors.ntfs(),
+    "refs": (b"\0\0\0ReFS".ljust(510, b"\0") + b"\x55\xaa"),
     "ext": sectors.ext(),
     "lvm": sectors.lvm(),
     "fat": FAT32,
@@ -137,7 +158,14 @@ def test_contents_by_their_first_bytes(word: str, data: bytes) -> None:
         assert signatures.identify(bytes(b & 0x7F if b & 0x80 else b & ~0x40 for b in data)) != word
 
 
+def test_bitlocker_on_a_disk_to_go() -> None:
+    guid = bytes.fromhex("3bd66749292ed84a8399f6a339e3d001")
+    sector = (b"\xeb\x58\x90MSWIN4.1".ljust(82, b"\0") + b"FAT32   ").ljust(424, b"\0") + guid
+    assert signatures.identify(sector.ljust(510, b"\0") + b"\x55\xaa") == "bitlocker"
+
+
 def test_free_space() -> None:
+    assert signatures.free_bytes(sectors.ext((1 << 32) + 3), "ext") == ((1 << 32) + 3) * 4096
     assert signatures.free_bytes(sectors.ext(3), "ext") == 3 * 4096
     assert signatures.free_bytes(sectors.ext(3), "ntfs") is None
     assert signatures.free_bytes(b"", "ext") is None
@@ -160,6 +188,31 @@ def test_the_hibernation_file_of_windows(mark: bytes, asleep: bool, in_blocks: b
 
 def test_without_a_hibernation_file() -> None:
     assert volume(sectors.ntfs(dirty=True, others=2))[0] == ntfs.Volume(dirty=True, hibernated=False)
+
+
+@pytest.mark.parametrize("others", range(24))
+def test_a_name_that_lies_over_the_end_of_a_sector(others: int) -> None:
+    assert volume(sectors.ntfs(asleep=b"hibr", in_blocks=True, others=others))[0].hibernated is True
+
+
+def test_the_file_s_record_in_another_piece_of_the_table() -> None:
+    assert volume(sectors.ntfs(asleep=b"hibr", torn=True))[0].hibernated is True
+
+
+def test_what_is_not_seen_is_no_answer() -> None:
+    assert volume(sectors.ntfs(asleep=b"hibr", stream=True))[0].hibernated is None
+    assert volume(sectors.ntfs(asleep=b"hibr", in_blocks=True, index_size=1 << 20, dirty=True))[0] == ntfs.Volume(
+        True, None
+    )
+
+
+def test_large_clusters_are_powers_of_two() -> None:
+    boot = bytearray(sectors.ntfs()[:512])
+    boot[13] = 256 - 8
+    disk = Counted(boot, 8 * MIB)
+    with pytest.raises(ntfs.NotReadable):
+        ntfs.look(disk.read, disk.size)
+    assert disk.reads[1][0] == 4 * 256 * 512
 
 
 def test_a_name_that_no_longer_leads_to_the_file_is_no_answer() -> None:

@@ -176,6 +176,14 @@ CASES: dict[str, tuple[Seen, list[str], list[str]]] = {
         ],
         [],
     ),
+    "BIOS, Windows on a GPT": (
+        seen(by_gpt((sectors.EFI, 100 * MIB, b""), (sectors.RESERVED, 16 * MIB, b""), attributes=4)),
+        [
+            "it is to start by BIOS, but sda is made for UEFI alone (an EFI system partition, and nothing for a BIOS): say "
+            "firmware: uefi in the wave"
+        ],
+        [],
+    ),
     "UEFI, made for UEFI": (seen(EFI_ONLY, firmware=Firmware.UEFI), [], []),
     "BIOS, made for both": (
         seen(by_gpt((sectors.BIOS_BOOT, MIB, b""), (sectors.EFI, 100 * MIB, b""), (sectors.LINUX, 9 * GIB, sectors.ext()))),
@@ -217,6 +225,11 @@ CASES: dict[str, tuple[Seen, list[str], list[str]]] = {
     "data without a table": (seen(LINUX, EMPTY, FewBytes(GIB, {0: sectors.lvm()})), [], []),
     "cut off": (
         seen(BEHIND),
+        ["sda: a partition of it ends behind the disk: it is cut off, or was made smaller"],
+        [],
+    ),
+    "all of a partition cut off": (
+        seen(by_mbr((0x83, 9 * GIB, sectors.ext()), (0x83, 9 * GIB, b""), size=8 * GIB)),
         ["sda: a partition of it ends behind the disk: it is cut off, or was made smaller"],
         [],
     ),
