@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from blue_wizard.reach.powershell import listed
+from blue_wizard.facts.powershell import listed
 
 __all__ = ["INVENTORY", "SHUT_DOWN", "START", "STATE", "VhdFile", "VirtualDisk", "Vm", "VmNic", "for_one", "parse_vm"]
 

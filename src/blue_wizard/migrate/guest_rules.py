@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from blue_wizard.facts import partitions
 from blue_wizard.facts.partitions import Fault
 from blue_wizard.facts.signatures import ENCRYPTED
-from blue_wizard.migrate.guest_look import Seen, SeenDisk, Volume
+from blue_wizard.migrate.guest_disks import Seen, SeenDisk, Volume
 from blue_wizard.migrate.machine import Firmware
 from blue_wizard.migrate.rules import Rules
 from blue_wizard.text import _

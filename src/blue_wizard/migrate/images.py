@@ -19,7 +19,7 @@ from blue_wizard.migrate.formats.family import Family
 from blue_wizard.migrate.formats.vhd import FixedVhd
 from blue_wizard.migrate.formats.vmdk_sparse import reach
 from blue_wizard.migrate.formats.window import MAX_SIZE, damaged
-from blue_wizard.migrate.sources import Export
+from blue_wizard.migrate.source import Export
 from blue_wizard.migrate.transfer.file_reader import FileReader, stamp_of
 from blue_wizard.migrate.transfer.nbd_reader import NbdReader
 from blue_wizard.reach import nbd

@@ -11,7 +11,7 @@ from blue_wizard.errors import StepFailed
 from blue_wizard.facts import vmdk_descriptor
 from blue_wizard.facts.vsphere import Vm, VmDisk, datacenter_path, split_path
 from blue_wizard.migrate.extents import Extent
-from blue_wizard.migrate.sources import Export
+from blue_wizard.migrate.source import Export
 from blue_wizard.migrate.stream_reader import StreamReader
 from blue_wizard.reach import vsphere, vsphere_files, vsphere_lease
 from blue_wizard.reach.vsphere_files import FileRefused, NoPlainFile

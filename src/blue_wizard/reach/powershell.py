@@ -16,12 +16,13 @@ import asyncssh
 from blue_wizard import tracing
 from blue_wizard.config import SourceConfig
 from blue_wizard.errors import InputError, StepFailed
+from blue_wizard.facts.powershell import listed
 from blue_wizard.reach import vsphere_access
 from blue_wizard.reach.faults import CommandFailed, Fault
 from blue_wizard.reach.ssh import Host, wait
 from blue_wizard.text import _
 
-__all__ = ["Run", "ask", "listed", "over_ssh", "over_winrm", "unwrap", "wrap"]
+__all__ = ["Run", "ask", "over_ssh", "over_winrm", "unwrap", "wrap"]
 
 Run = Callable[[str, float], str]
 """Runs a whole script within so many seconds; what it wrote. Raises InputError or StepFailed."""
@@ -63,15 +64,6 @@ def unwrap(text: str, host: str) -> list[Any]:
             _("Install the Hyper-V module for PowerShell there.") if missing else "",
         )
     return listed(answer.get("value"))
-
-
-def listed(value: Any) -> list[Any]:
-    """A list, in each of the forms in which PowerShell 5.1 writes one (pure)."""
-    if isinstance(value, dict) and set(value) == {"value", "Count"}:
-        value = value["value"]
-    found = value if isinstance(value, list) else [value]
-    # Of nothing PowerShell makes an array with a null in it.
-    return [x for x in found if x is not None]
 
 
 def ask(run: Run, host: str, body: str, *, timeout_s: float = 120) -> list[Any]:

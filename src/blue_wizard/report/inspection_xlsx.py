@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blue_wizard.report.inspection import marks, page, words
+from blue_wizard.report.paper import height, printable
 from blue_wizard.text import _, translated
 from blue_wizard.units import clock_text, seconds_text
 
@@ -47,7 +48,7 @@ class _Formats:
         self.cell = book.add_format({**base, "text_wrap": True, "border": 1, "border_color": "#C9D1DA"})
         self.name = book.add_format({**base, "bold": True})
         self.plain = book.add_format(base)
-        self.score = book.add_format({**base, "font_size": 28, "bold": True})
+        self.score = book.add_format({**base, "font_size": 28, "bold": True, "align": "left"})
         self.of = {
             name: book.add_format({**base, "bold": True, "border": 1, "border_color": "#C9D1DA", "bg_color": colour})
             for name, colour in _COLOURS.items()
@@ -76,8 +77,10 @@ def _table(
                 sheet.write_number(row, at, value, formats.cell)
             else:
                 sheet.write_string(row, at, str(value or ""), formats.cell)
+        sheet.set_row(row, height((v, w) for v, (_n, w) in zip(values, columns, strict=True) if isinstance(v, str)))
     sheet.autofilter(top, 0, max(row, top), len(columns) - 1)
     sheet.freeze_panes(top + 1, 0)
+    printable(sheet, top)
     return row + 1
 
 
@@ -108,6 +111,7 @@ def _summary(book: Any, formats: _Formats, found: Inspection) -> None:
         sheet.write_string(row, 0, name, formats.name)
         sheet.write_string(row, 1, "____________________", formats.plain)
         row += 1
+    printable(sheet, None, pages=1)
     if len(found.trend) > 1:
         _trend(book, sheet, found, row + 1, formats)
 
@@ -136,8 +140,8 @@ def _abnormal(book: Any, formats: _Formats, found: Inspection) -> None:
     sheet = book.add_worksheet(_("Abnormal items"))
     names = words()
     columns = (
-        (_("severity"), 10.0), (_("check"), 28.0), (_("host"), 14.0), (_("object"), 30.0), (_("finding"), 60.0),
-        (_("what to do"), 60.0), (_("evidence"), 50.0), (_("first seen"), 18.0), (_("remark"), 24.0),
+        (_("severity"), 10.0), (_("check"), 22.0), (_("host"), 11.0), (_("object"), 20.0), (_("finding"), 36.0),
+        (_("what to do"), 38.0), (_("evidence"), 34.0), (_("first seen"), 17.0), (_("remark"), 14.0),
     )  # fmt: skip
     rows = [
         (

@@ -12,6 +12,7 @@ from blue_wizard import text
 from blue_wizard.errors import InputError
 from blue_wizard.jobs.model import State
 from blue_wizard.report.names import state_text
+from blue_wizard.report.paper import height, printable
 from blue_wizard.text import _
 from blue_wizard.units import clock_text
 
@@ -61,8 +62,8 @@ def _summary(views: Views, vms: Sequence[Mapping[str, Any]]) -> Sheet:
 
 def _machines(vms: Sequence[tuple[str, Mapping[str, Any]]]) -> Sheet:
     columns = (
-        (_("VM"), 24.0), (_("state"), 14.0), (_("server"), 38.0), (_("addresses"), 30.0), (_("downtime, s"), 12.0),
-        (_("took, s"), 10.0), (_("source"), 34.0), (_("job"), 22.0), (_("error"), 70.0),
+        (_("VM"), 20.0), (_("state"), 12.0), (_("server"), 20.0), (_("addresses"), 22.0), (_("downtime, s"), 11.0),
+        (_("took, s"), 9.0), (_("source"), 26.0), (_("job"), 14.0), (_("error"), 40.0),
     )  # fmt: skip
     rows = tuple(
         (
@@ -77,8 +78,8 @@ def _machines(vms: Sequence[tuple[str, Mapping[str, Any]]]) -> Sheet:
 
 def _disks(vms: Sequence[tuple[str, Mapping[str, Any]]]) -> Sheet:
     columns = (
-        (_("VM"), 24.0), (_("source"), 20.0), (_("size, GiB"), 10.0), (_("moved, GiB"), 11.0), (_("seconds"), 10.0),
-        (_("target"), 50.0), ("SHA-256", 68.0),
+        (_("VM"), 20.0), (_("source"), 16.0), (_("size, GiB"), 10.0), (_("moved, GiB"), 11.0), (_("seconds"), 9.0),
+        (_("target"), 36.0), ("SHA-256", 36.0),
     )  # fmt: skip
     rows = tuple(
         (
@@ -161,8 +162,12 @@ def _sheet(sheet: Any, one: Sheet, head: Any, cell: Any, tones: Mapping[str, Any
                 sheet.write_number(row, at, value, look)
             else:
                 sheet.write_string(row, at, value or "", look)
+        sheet.set_row(
+            row, height((v, w) for v, (_n, w) in zip(values, one.columns, strict=False) if isinstance(v, str))
+        )
     sheet.autofilter(0, 0, max(1, len(one.rows)), len(one.columns) - 1)
     sheet.freeze_panes(1, 0)
+    printable(sheet)
 
 
 def _title(views: Views) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from blue_wizard.jobs.model import Risk, StepState
 from blue_wizard.text import _
 
-__all__ = ["SIGNS", "kind_text", "risk_text", "state_text", "step_text"]
+__all__ = ["SIGNS", "risk_text", "state_text", "step_text"]
 
 SIGNS = {
     StepState.PENDING: "·",
@@ -46,23 +46,6 @@ def step_text(state: str) -> str:
         "undone": _("undone"),
         "left": _("can't be undone"),
     }.get(state, state)
-
-
-def kind_text(kind: str) -> str:
-    """What a kind of object of a project is called."""
-    return {
-        "network": _("network"),
-        "subnet": _("subnet"),
-        "router": _("router"),
-        "interface": _("card of router"),
-        "routes": _("routes of router"),
-        "group": _("security group"),
-        "rules": _("rules of security group"),
-        "flavor": _("flavor"),
-        "keypair": _("keypair"),
-        "image": _("image"),
-        "volume": _("volume"),
-    }.get(kind, kind)
 
 
 def risk_text(risk: Risk) -> str:

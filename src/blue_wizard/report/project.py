@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from blue_wizard.migrate.project.names import kind_text
 from blue_wizard.report.lines import gate_lines, left_lines, rest_lines
-from blue_wizard.report.names import kind_text, state_text, step_text
+from blue_wizard.report.names import state_text, step_text
 from blue_wizard.report.out import table
 from blue_wizard.text import _
 

@@ -88,7 +88,8 @@ def test_a_host_that_hangs_or_refuses_holds_up_no_other(monkeypatch: pytest.Monk
         never.wait()
         return []
 
-    entries = tuple(Entry(name, ("config",)) for name in ("bare", "hangs", "refuses", "well"))
+    windows = Entry("hv1", ("config",), system="windows")
+    entries = (windows, *(Entry(name, ("config",)) for name in ("bare", "hangs", "refuses", "well")))
     monkeypatch.setattr(inventory, "read", lambda _clouds: inventory.Inventory(entries))
     monkeypatch.setattr(fanout, "run_all", run_all)
     site = _site()
@@ -107,6 +108,7 @@ def test_a_host_that_hangs_or_refuses_holds_up_no_other(monkeypatch: pytest.Monk
         "refuses": "login",
     }
     assert set(reached.missing) == {"hangs"}, "it may be slow only: nothing may be said of it"
+    assert "hv1" not in {*reached.hosts, *reached.missing}, "no check is about a Windows host: it is not asked"
     everywhere = found.get(Everywhere[Memory])
     assert isinstance(everywhere, Everywhere)
     assert (set(everywhere.at), set(everywhere.missing)) == ({"well"}, {"bare", "hangs", "refuses"})

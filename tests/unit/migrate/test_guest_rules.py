@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from blue_wizard.errors import InputError, StepFailed
-from blue_wizard.migrate import guest_look, guest_rules, operation
+from blue_wizard.migrate import guest_rules, operation
 from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.extents import Reader
-from blue_wizard.migrate.guest_look import Seen, look, see, see_disk
+from blue_wizard.migrate.guest_disks import Seen, see_disk
+from blue_wizard.migrate.guest_look import look, see
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Power
 from blue_wizard.migrate.mapping import MapFile
 from blue_wizard.migrate.planning import Wishes, make_wave
 from blue_wizard.migrate.rules import Rules
+from blue_wizard.migrate.source import Glancing
 from tests.unit.facts import sectors
 from tests.unit.facts.sectors import Counted
 
@@ -365,4 +367,4 @@ def test_the_abilities_of_sources() -> None:
     from blue_wizard.migrate.sources.kvm import Kvm
     from blue_wizard.migrate.sources.vsphere import Vsphere
 
-    assert [issubclass(s, guest_look.Glancing) for s in (Files, Kvm, Vsphere)] == [True, True, True]
+    assert [issubclass(s, Glancing) for s in (Files, Kvm, Vsphere)] == [True, True, True]

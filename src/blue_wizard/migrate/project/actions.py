@@ -10,9 +10,9 @@ from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Json, Outcome
 from blue_wizard.migrate.project.inventory import origin_tag
+from blue_wizard.migrate.project.names import kind_text
 from blue_wizard.migrate.targets.common import by_openstack, cloud_of, mark
 from blue_wizard.reach.openstack import ApiError
-from blue_wizard.report.names import kind_text
 from blue_wizard.text import _
 
 __all__ = ["AddInterface", "AddRules", "CopyFlavor", "CopyKeypair", "CreateCopy", "SetRoutes", "resolved"]

@@ -19,12 +19,12 @@ from blue_wizard.migrate.project import actions, images
 from blue_wizard.migrate.project.api import Api
 from blue_wizard.migrate.project.copying import Copying, correspond, mapping_of
 from blue_wizard.migrate.project.inventory import KINDS, ORIGIN, Inventory, Item, read
+from blue_wizard.migrate.project.names import kind_text
 from blue_wizard.migrate.project.servers import LOOSE
 from blue_wizard.migrate.sources import Source, open_source
 from blue_wizard.migrate.steps import around_export
 from blue_wizard.migrate.targets.common import ceph_access
 from blue_wizard.reach import ceph, openstack
-from blue_wizard.report.names import kind_text
 from blue_wizard.text import _
 
 __all__ = ["OPERATION", "Params", "look", "modules", "plan_of", "write_mapping"]

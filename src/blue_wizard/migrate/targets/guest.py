@@ -11,7 +11,7 @@ from blue_wizard.errors import BlueWizardError, StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.migrate import convert, guest_rules
-from blue_wizard.migrate.guest_look import Seen, see_disk
+from blue_wizard.migrate.guest_disks import Seen, see_disk
 from blue_wizard.migrate.machine import Disk, Machine
 from blue_wizard.migrate.targets.common import ceph_access
 from blue_wizard.migrate.targets.disks import image_of, prove

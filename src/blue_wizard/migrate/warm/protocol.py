@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from blue_wizard.jobs.model import Json
-from blue_wizard.migrate.sources import Export
+from blue_wizard.migrate.source import Export
 
 __all__ = ["PointDisk", "PowerCut", "Terms", "WarmReading"]
 

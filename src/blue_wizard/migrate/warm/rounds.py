@@ -21,7 +21,7 @@ from typing import Protocol
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.model import Json
 from blue_wizard.migrate.extents import Reader
-from blue_wizard.migrate.sources import Export
+from blue_wizard.migrate.source import Export
 from blue_wizard.migrate.transfer import compare, engine, journal, planner
 from blue_wizard.migrate.transfer.compare import Compared
 from blue_wizard.migrate.transfer.engine import Throttle

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from blue_wizard.report.paper import height, printable
 from blue_wizard.report.stats.formats import change, writes
 from blue_wizard.text import _
 from blue_wizard.units import clock_text
@@ -27,6 +28,8 @@ _FORMATS = {
     "vcpus": "#,##0",
 }
 _BARS = 20
+_FORMULA = 96
+"""Width of the column of formulas, in characters."""
 _DAY_0 = 25569
 """1970-01-01 as Excel counts days."""
 
@@ -63,6 +66,7 @@ class _Book:
         self._names.add(name.lower())
         made = self.book.add_worksheet(name)
         made.hide_gridlines(2)
+        printable(made, None)
         return made
 
     def put(self, sheet: Any, row: int, column: int, value: Any, unit: str) -> None:
@@ -93,9 +97,9 @@ def as_xlsx(report: Report) -> bytes:
 
 def _summary(book: _Book, report: Report) -> None:
     sheet = book.sheet(_("Summary"))
-    sheet.set_column(0, 0, 58)
-    sheet.set_column(1, 1, 20)
-    sheet.set_column(2, 2, 90)
+    sheet.set_column(0, 0, 46)
+    sheet.set_column(1, 1, 18)
+    sheet.set_column(2, 2, _FORMULA)
     sheet.write_string(0, 0, _("Resources of cloud {name}").format(name=report.cloud), book.title)
     sheet.write_string(1, 0, clock_text(report.moment), book.soft)
     row = 2
@@ -128,6 +132,7 @@ def _summary(book: _Book, report: Report) -> None:
         else:
             book.put(sheet, row, 1, v.number, v.statistic.unit.value)
         sheet.write_string(row, 2, v.statistic.formula, book.soft)
+        sheet.set_row(row, height([(v.statistic.formula, _FORMULA)]))
         if report.since is not None:
             sheet.write_string(row, 3, change(v), book.text)
 
