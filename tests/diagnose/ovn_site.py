@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ from typing import Any
 
 from blue_wizard.diagnose.bundle import Api
 from blue_wizard.reach.ssh import Result
+from tests.diagnose import wire
 
 HOST, PORT, NETWORK = "cmp3", "5b2e8f10-6a3c-4d0e-9b1f-2f7c11aa9d01", "0d6b53b2-0f0c-4a78-a0f5-3d7f3f0a9a10"
 TAP, MAC, ADDRESS, SERVER_MAC = f"tap{PORT[:11]}", "fa:16:3e:00:00:05", "10.7.0.5", "fa:16:3e:99:99:99"
@@ -27,7 +29,7 @@ _UNDERLAY = "10.6.0.1"
 _UP = """
 set -e
 mount -t tmpfs tmpfs /run
-mkdir -p /run/openvswitch /run/ovn /run/netns
+mkdir -p /run/openvswitch /run/ovn /run/netns /run/sshd
 ip link set lo up
 ip address add {underlay}/24 dev lo
 cd {folder}
@@ -58,9 +60,10 @@ exec tini -s -- sleep infinity
 """
 _RUNS = """
 log() {{ echo --log-file={folder}/$1.log -vconsole:off --detach --no-chdir; }}
-pkill -CONT -x ovn-controller
-pgrep -x ovn-controller > /dev/null ||
-    ovn-controller unix:/run/openvswitch/db.sock --pidfile=/run/ovn/ovn-controller.pid $(log controller)
+# It does not write again what somebody deleted: only a new one does.
+pkill -9 -x ovn-controller
+while pgrep -x ovn-controller > /dev/null; do sleep 0.02; done
+ovn-controller unix:/run/openvswitch/db.sock --pidfile=/run/ovn/ovn-controller.pid $(log controller)
 [ -S /run/ovn/ovnsb_db.sock ] || ovsdb-server {folder}/sb.db --remote=punix:/run/ovn/ovnsb_db.sock \\
     --remote=ptcp:6642:{underlay} --pidfile=/run/ovn/ovnsb_db.pid --unixctl=/run/ovn/ovnsb_db.ctl $(log sb)
 ovs-vsctl set Open_vSwitch . external_ids:ovn-encap-ip={underlay}
@@ -90,6 +93,16 @@ class OvnSite:
     folder: Path
     first: int
 
+    @property
+    def enter(self) -> list[str]:
+        """The words before a command that runs there."""
+        return ["nsenter", "-t", str(self.first), "-m", "-n", "-p", "--"]
+
+    def send(self, frame: bytes, times: int = 1) -> None:
+        """Let the guest send a frame."""
+        argv = [*self.enter, sys.executable, wire.__file__, "send", "guest0", frame.hex(), str(times)]
+        subprocess.run(argv, check=True, timeout=60)
+
     def on(self, script: str) -> str:
         """Run a shell script on it; its stdout."""
         result = self.run(["sh", "-c", script])
@@ -98,12 +111,11 @@ class OvnSite:
 
     def run(self, argv: list[str], *, stdin: str = "", timeout_s: float = 60, **_options: object) -> Result:
         """As `reach.ssh.Host.run`."""
-        enter = ["nsenter", "-t", str(self.first), "-m", "-n", "-p", "--"]
-        done = subprocess.run([*enter, *argv], input=stdin, capture_output=True, text=True, timeout=timeout_s)
+        done = subprocess.run([*self.enter, *argv], input=stdin, capture_output=True, text=True, timeout=timeout_s)
         return Result(done.returncode, done.stdout, done.stderr)
 
     def run_again(self) -> None:
-        """Start what was ended, or go on with what was stopped."""
+        """Start what was ended, and the controller anew."""
         self.on(_RUNS.format(folder=self.folder, underlay=_UNDERLAY))
 
     def wire(self) -> None:

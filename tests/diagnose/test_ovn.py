@@ -3,41 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from blue_wizard.diagnose.bundle import Bundle
-from blue_wizard.diagnose.collect import collect
-from blue_wizard.diagnose.judge import judge
-from blue_wizard.diagnose.model import PortReport, Verdict
-from tests.diagnose import ovn_site
-from tests.diagnose.ovn_site import HOST, MAC, NETWORK, PORT, TAP, OvnSite
-
-SYNC = "ovn-nbctl --timeout=30 --wait=hv sync"
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OvnSite]:
-    try:
-        yield ovn_site.start(tmp_path_factory.mktemp("ovn"))
-    finally:
-        ovn_site.stop()
-
-
-@pytest.fixture
-def site(built: OvnSite) -> OvnSite:
-    built.wire()
-    return built
-
-
-def look(site: OvnSite, change: Callable[[Any], None] = lambda _api: None) -> tuple[Bundle, PortReport]:
-    api = ovn_site.api()
-    change(api)
-    bundle = collect(api, lambda _name: site)  # type: ignore[arg-type, return-value]
-    (report,) = judge(bundle).ports
-    return bundle, report
+from blue_wizard.diagnose.model import Verdict
+from tests.diagnose.ovn_faults import FAULTS, SYNC, look
+from tests.diagnose.ovn_site import HOST, MAC, NETWORK, OvnSite
 
 
 def test_a_healthy_port(site: OvnSite) -> None:
@@ -50,40 +22,6 @@ def test_a_healthy_port(site: OvnSite) -> None:
     assert [h.device for h in report.hops[2:]] == ["br-int", "ovn-controller"]
     seen = json.dumps(bundle.hosts[HOST].answers)
     assert "Port_Binding" not in seen or MAC in seen
-
-
-FAULTS: dict[str, tuple[str, str, str]] = {
-    "no options": (f"ovn-nbctl lsp-set-dhcpv4-options {PORT}; {SYNC}", "ovn.no-dhcp-options", "dhcp-server"),
-    "controller killed": ("pkill -9 -x ovn-controller; sleep 0.3", "ovn.controller-down", "dhcp-server"),
-    "controller stopped": ("pkill -STOP -x ovn-controller; sleep 0.1", "ovn.controller-down", "dhcp-server"),
-    "flows deleted": ("ovs-ofctl del-flows br-int", "ovn.flows-missing", "dhcp-server"),
-    "one table deleted": ("ovs-ofctl del-flows br-int table=12", "ovn.flows-missing", "dhcp-server"),
-    "another iface-id": (
-        f"ovs-vsctl set Interface {TAP} external_ids:iface-id=x; {SYNC}", "ovs.wrong-iface-id", "compute-br-int"
-    ),
-    "another MAC allowed": (
-        f"ovn-nbctl lsp-set-port-security {PORT} 'fa:16:3e:00:00:66 10.7.0.5'; {SYNC}", "ovn.port-security", "dhcp-server"
-    ),
-    "not in OVN": (f"ovn-nbctl lsp-del {PORT}; {SYNC}", "ovn.port-missing", "dhcp-server"),
-    "another address": (
-        f"ovn-nbctl lsp-set-addresses {PORT} '{MAC} 10.7.0.77'; {SYNC}", "ovn.wrong-offer", "dhcp-server"
-    ),
-    "asked for by another chassis": (
-        f"ovn-nbctl set Logical_Switch_Port {PORT} options:requested-chassis=cmp9; {SYNC}", "ovn.not-bound", "dhcp-server"
-    ),
-    "claimed by another chassis": (
-        f"ovn-sbctl chassis-add cmp9 geneve 10.6.0.9 && ovn-nbctl set Logical_Switch_Port {PORT} "
-        f"options:requested-chassis=cmp9 && {SYNC} && ovn-sbctl lsp-bind {PORT} cmp9; sleep 0.5",
-        "ovn.bound-elsewhere",
-        "dhcp-server",
-    ),
-    "dropped by an ACL": (
-        f"ovn-nbctl acl-add neutron-{NETWORK} from-lport 1010 'inport == \"{PORT}\" && udp.dst == 67' drop; {SYNC}",
-        "ovn.dropped",
-        "dhcp-server",
-    ),
-    "tap down": (f"ip link set {TAP} down", "tap.down", "tap"),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FAULTS)
