@@ -15,8 +15,11 @@ from tests.diagnose.ovn_site import MAC, NETWORK, PORT, TAP, OvnSite
 SYNC = "ovn-nbctl --timeout=30 --wait=hv sync"
 
 
-def look(site: OvnSite, change: Callable[[Any], None] = lambda _api: None) -> tuple[Bundle, PortReport]:
-    api = ovn_site.api()
+def look(
+    site: OvnSite, change: Callable[[Any], None] = lambda _api: None, *, to: str = ""
+) -> tuple[Bundle, PortReport]:
+    """What is seen of the host, and the report on it; `change` alters what the API says."""
+    api = ovn_site.api(to=to)
     change(api)
     bundle = collect(api, lambda _name: site)  # type: ignore[arg-type, return-value]
     (report,) = judge(bundle).ports

@@ -182,6 +182,9 @@ def _all_seen(case: Case) -> bool:
     if case.path.answered_by_ovn:
         host, controller = case.compute.host, case.ovn
         looked = host.reached and host.root and host.switch is not None and bool(host.links)
+        if case.path.aim is not None:
+            inside = case.space is not None and bool(case.space.links)
+            return looked and inside and all(case.traced[n] is True for n in ("compute-request", "compute-reply"))
         return looked and case.traced["compute-request"] is True and controller is not None and controller.running
     if (
         not all(side.host.reached and side.host.root and (switched or side.host.switch) for side in case.sides)
