@@ -9,7 +9,7 @@ import pytest
 
 from blue_wizard.diagnose.model import Verdict
 from tests.diagnose.ovn_faults import FAULTS, SYNC, look
-from tests.diagnose.ovn_site import HOST, MAC, NETWORK, OvnSite
+from tests.diagnose.ovn_site import HOST, MAC, NETWORK, PORT, OvnSite
 
 
 def test_a_healthy_port(site: OvnSite) -> None:
@@ -59,6 +59,45 @@ def test_a_provider_network_needs_a_bridge_and_metadata_a_namespace(site: OvnSit
     _bundle, report = look(site, change)
     assert report.verdict is Verdict.OK
     assert {f.code for f in report.findings} == {"ovn.no-bridge-mapping", "ovn.no-metadata", "l2.agent-dead"}
+
+
+MANY = 2000
+
+
+def many(site: OvnSite) -> None:
+    """As many ports beside the server's, in the same network, in one transaction."""
+    options = site.on("ovn-nbctl --bare --columns=_uuid list DHCP_Options").strip()
+    steps = [f"set DHCP_Options {options} cidr=10.7.0.0/16"]
+    for i in range(MANY):
+        port, has = (
+            f"10000000-0000-4000-8000-{i:012x}",
+            f"fa:16:3e:10:{i >> 8:02x}:{i & 255:02x} 10.7.{8 + i // 250}.{i % 250 + 1}",
+        )
+        steps += [
+            f"lsp-add neutron-{NETWORK} {port}",
+            f"lsp-set-addresses {port} '{has}'",
+            f"lsp-set-port-security {port} '{has}'",
+            f"lsp-set-dhcpv4-options {port} {options}",
+        ]
+    made = site.run(["sh"], stdin=f"ovn-nbctl --timeout=60 {' -- '.join(steps)} && {SYNC}", timeout_s=120)
+    assert made.status == 0, made.stderr
+
+
+def test_a_large_database_is_asked_for_the_port_s_rows_alone(site: OvnSite, capsys: pytest.CaptureFixture[str]) -> None:
+    alone = [look(site)[0].took_s for _i in range(3)]
+    many(site)
+    seen = [look(site) for _i in range(3)]
+    bundle, report = seen[0]
+    assert (report.verdict, report.cause) == (Verdict.OK, None)
+    answers = bundle.hosts[HOST].answers
+    assert answers is not None
+    found = answers["ovn"]["ports"][PORT]
+    assert len(found["rows"][0]) == 1
+    assert [PORT in row["match"] for row in found["dhcp"]["rows"][0]] == [True, True]
+    with capsys.disabled():
+        print(
+            f"\na look at a host of OVN: {alone} s; with {MANY} more ports in its network: {[b.took_s for b, _r in seen]} s"
+        )
 
 
 @pytest.mark.parametrize("name", ["flows deleted", "controller killed"])
