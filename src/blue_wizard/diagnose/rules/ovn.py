@@ -242,10 +242,10 @@ def _dropped(case: Case, seen: OvnView, evidence: tuple[str, ...]) -> Cause:
 
 
 def _served(case: Case) -> bool:
-    """Whether the network's metadata port is in OVN, and in the switch of this host."""
+    """Whether the network's metadata port is in OVN, for every host, and in the switch of this one."""
     far, there = case.far_ovn, case.network.plugged if case.network else None
     wired = there is not None and there[1].external_ids.get("iface-id") == (case.path.far_port or {}).get("id")
-    return wired and far is not None and far.binding is not None
+    return wired and far is not None and far.binding is not None and far.binding.kind == "localport"
 
 
 @in_ovn
