@@ -33,6 +33,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "controller stopped": ("pkill -STOP -x ovn-controller; sleep 0.1", "ovn.controller-down", "dhcp-server"),
     "flows deleted": ("ovs-ofctl del-flows br-int", "ovn.flows-missing", "dhcp-server"),
     "one table deleted": ("ovs-ofctl del-flows br-int table=12", "ovn.flows-missing", "dhcp-server"),
+    "last table deleted": ("ovs-ofctl del-flows br-int table=65", "ovn.flows-missing", "tap"),
     "another iface-id": (
         f"ovs-vsctl set Interface {TAP} external_ids:iface-id=x; {SYNC}", "ovs.wrong-iface-id", "compute-br-int"
     ),

@@ -8,6 +8,7 @@ Neutron, agent/ovn/metadata/agent.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from blue_wizard.diagnose import remedies
@@ -17,7 +18,18 @@ from blue_wizard.diagnose.rulebook import in_ovn
 from blue_wizard.diagnose.view import OvnView
 from blue_wizard.text import _
 
-__all__ = ["agent", "answer", "bound", "controller", "flows", "localport", "mappings", "metadata", "tunnel_end"]
+__all__ = [
+    "agent",
+    "answer",
+    "bound",
+    "carried",
+    "controller",
+    "flows",
+    "localport",
+    "mappings",
+    "metadata",
+    "tunnel_end",
+]
 
 _REPAIR = "neutron-ovn-db-sync-util --ovn-neutron_sync_mode repair"
 
@@ -208,6 +220,33 @@ def flows(case: Case) -> Iterable[Cause]:
         _restart(host.name),
         evidence,
         lost_at=_end(case),
+    )
+
+
+@in_ovn
+def carried(case: Case) -> Iterable[Cause]:
+    """A flow carries answers out to the port. It is behind the controller, where no trace of the request comes."""
+    seen, host, side = case.ovn, case.compute.host, case.compute
+    flows_of = host.flows(side.integration)
+    if seen is None or seen.binding is None or side.plugged is None or not _plugged(case) or not flows_of:
+        return
+    mine, number = host.switch.external_ids.get("system-id") if host.switch else None, side.plugged[1].ofport
+    if seen.binding.chassis != mine or number is None or number < 1:
+        return
+    if any(re.search(rf"\boutput:{number}\b", flow.actions) for flow in flows_of):
+        return
+    yield Cause(
+        "ovn.flows-missing",
+        "compute-br-int",
+        host.name,
+        side.integration,
+        _("No flow of {bridge} on {host} leads to port {port}: answers do not reach it.").format(
+            bridge=side.integration, host=host.name, port=case.path.id
+        ),
+        _restart(host.name),
+        (f"ovs-ofctl dump-flows {side.integration} | grep output:{number}: 0",),
+        Direction.REPLY,
+        "tap",
     )
 
 

@@ -100,6 +100,12 @@ def flows_deleted(s: Seen) -> None:
     s.traced(s.cmp, "compute-request", unmatched("br-int", 0))
 
 
+@lost("ovn.flows-missing", OVN, ("compute-br-int", "tap"), "reply")
+@lost("ovn.flows-missing", OVN_METADATA, ("compute-br-int", "tap"), "reply")
+def flow_to_the_port_deleted(s: Seen) -> None:
+    s.flow_gone(s.cmp, "br-int", f"actions=output:{s.ofport(s.cmp, f'tap{s.short}')}$")
+
+
 @lost("ovn.port-security", OVN, ANSWER)
 def mac_not_allowed(s: Seen) -> None:
     s.ovn["rows"][0][0]["port_security"] = "fa:16:3e:00:00:66 10.7.0.5"
