@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -22,12 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 
-from bench.sshd import keygen
-from blue_wizard import config
 from blue_wizard.reach import ssh
-from tests.diagnose import wire
+from tests.diagnose import ovn_site, wire
+from tests.diagnose.doors import configure, open_doors
+from tests.diagnose.ovn_site import OvnSite
 
 # Of several test processes each has a path of its own.
 _MINE = os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -35,13 +31,6 @@ GUEST, COMPUTE, NETWORK, DHCP = (f"bwt-{name}{_MINE}" for name in ("guest", "cmp
 MAC, OTHER_MAC, SERVER_MAC = "fa:16:3e:f2:38:8d", "fa:16:3e:f2:38:8e", "fa:16:3e:00:00:02"
 VNI = 77
 
-_SSHD = """HostKey {folder}/host_key
-AuthorizedKeysFile {folder}/client.pub
-PermitRootLogin prohibit-password
-UsePAM no
-StrictModes no
-PidFile none
-"""
 # Its own /run: what a host records there is that host's alone, and not this machine's.
 _ENTER = """#!/bin/sh
 mkdir -p {folder}/run-$1/sshd {folder}/run-$1/netns || exit
@@ -96,15 +85,7 @@ def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
     enter = folder / "enter"
     enter.write_text(_ENTER.format(folder=folder))
     enter.chmod(0o755)
-    (folder / "sshd_config").write_text(_SSHD.format(folder=folder))
-    key = keygen(folder / "host_key")
-    keygen(folder / "client")
-    (folder / "known_hosts").write_text(f"* {key}\n")
-    sshd = shutil.which("sshd", path="/usr/sbin:/sbin:/usr/bin")
-    inetd = {n: _inetd([str(enter), n, str(sshd), "-i", "-f", f"{folder}/sshd_config"], n) for n in (COMPUTE, NETWORK)}
-    (folder / "ssh_config").write_text(
-        "".join(f"Host {n}\n  HostName 127.0.0.1\n  Port {s.getsockname()[1]}\n  User root\n" for n, s in inetd.items())
-    )
+    doors = open_doors(folder, {n: ["ip", "netns", "exec", n, str(enter), n] for n in (COMPUTE, NETWORK)})
     try:
         server = _build(folder)
         try:
@@ -113,29 +94,10 @@ def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
             server.terminate()
             server.wait()
     finally:
-        for door in inetd.values():
+        for door in doors:
             door.close()
         ssh.forget()
         _tear_down()
-
-
-def _inetd(argv: Sequence[str], ns: str) -> socket.socket:
-    """A door on loopback: each connection gets a command of its own in the namespace. Closing it ends that."""
-    door = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                caller, _address = door.accept()
-            except OSError:
-                return
-            with caller:
-                subprocess.Popen(
-                    ["ip", "netns", "exec", ns, *argv], stdin=caller, stdout=caller, stderr=subprocess.DEVNULL
-                )
-
-    threading.Thread(target=serve, daemon=True).start()
-    return door
 
 
 def _tear_down() -> None:
@@ -217,15 +179,7 @@ def _dnsmasq(folder: Path) -> subprocess.Popen[bytes]:
 @pytest.fixture
 def hosts(lan: Lan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lan:
     """The path, with a configuration that reaches its two hosts."""
-    file = tmp_path / "blue-wizard.yaml"
-    keys = {
-        "config": lan.folder / "ssh_config",
-        "known_hosts": lan.folder / "known_hosts",
-        "identity": lan.folder / "client",
-    }
-    file.write_text(yaml.safe_dump({"ssh": {k: str(v) for k, v in keys.items()}}))
-    monkeypatch.setenv("BLUE_WIZARD_CONFIG", str(file))
-    config.load.cache_clear()
+    configure(lan.folder, tmp_path / "blue-wizard.yaml", monkeypatch)
     return lan
 
 
@@ -240,3 +194,32 @@ def hybrid() -> Sequence[tuple[str, str, str, str | None, bool]]:
         ("network-nic", NETWORK, "un0", None, True),
         ("dhcp-port", NETWORK, "dhcp0", DHCP, False),
     )
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OvnSite]:
+    folder = tmp_path_factory.mktemp("ovn")
+    doors = []
+    try:
+        found = ovn_site.start(folder)
+        doors = open_doors(folder, {ovn_site.HOST: found.enter})
+        yield found
+    finally:
+        for door in doors:
+            door.close()
+        ssh.forget()
+        ovn_site.stop()
+
+
+@pytest.fixture
+def site(built: OvnSite) -> OvnSite:
+    """A compute host of OVN, as new."""
+    built.wire()
+    return built
+
+
+@pytest.fixture
+def door(site: OvnSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OvnSite:
+    """The same, with a configuration that reaches it by SSH."""
+    configure(site.folder, tmp_path / "blue-wizard.yaml", monkeypatch)
+    return site

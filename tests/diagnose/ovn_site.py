@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,16 +19,19 @@ from typing import Any
 
 from blue_wizard.diagnose.bundle import Api
 from blue_wizard.reach.ssh import Result
+from tests.diagnose import wire
 
 HOST, PORT, NETWORK = "cmp3", "5b2e8f10-6a3c-4d0e-9b1f-2f7c11aa9d01", "0d6b53b2-0f0c-4a78-a0f5-3d7f3f0a9a10"
 TAP, MAC, ADDRESS, SERVER_MAC = f"tap{PORT[:11]}", "fa:16:3e:00:00:05", "10.7.0.5", "fa:16:3e:99:99:99"
+META_PORT, META_MAC, META_ADDRESS = "77777777-6a3c-4d0e-9b1f-2f7c11aa9d02", "fa:16:3e:00:00:77", "10.7.0.2"
+META, SPACE = f"tap{NETWORK[:10]}", f"ovnmeta-{NETWORK}"
 NS = f"bwt-ovn{os.environ.get('PYTEST_XDIST_WORKER', '')}"
 _UNDERLAY = "10.6.0.1"
 
 _UP = """
 set -e
 mount -t tmpfs tmpfs /run
-mkdir -p /run/openvswitch /run/ovn /run/netns
+mkdir -p /run/openvswitch /run/ovn /run/netns /run/sshd
 ip link set lo up
 ip address add {underlay}/24 dev lo
 cd {folder}
@@ -58,9 +62,10 @@ exec tini -s -- sleep infinity
 """
 _RUNS = """
 log() {{ echo --log-file={folder}/$1.log -vconsole:off --detach --no-chdir; }}
-pkill -CONT -x ovn-controller
-pgrep -x ovn-controller > /dev/null ||
-    ovn-controller unix:/run/openvswitch/db.sock --pidfile=/run/ovn/ovn-controller.pid $(log controller)
+# It does not write again what somebody deleted: only a new one does.
+pkill -9 -x ovn-controller
+while pgrep -x ovn-controller > /dev/null; do sleep 0.02; done
+ovn-controller unix:/run/openvswitch/db.sock --pidfile=/run/ovn/ovn-controller.pid $(log controller)
 [ -S /run/ovn/ovnsb_db.sock ] || ovsdb-server {folder}/sb.db --remote=punix:/run/ovn/ovnsb_db.sock \\
     --remote=ptcp:6642:{underlay} --pidfile=/run/ovn/ovnsb_db.pid --unixctl=/run/ovn/ovnsb_db.ctl $(log sb)
 ovs-vsctl set Open_vSwitch . external_ids:ovn-encap-ip={underlay}
@@ -68,6 +73,10 @@ ovn-sbctl --if-exists chassis-del cmp9
 """
 _WIRED = """
 set -e
+for p in $(ip netns pids ovnmeta-{network} 2> /dev/null); do kill -9 $p; done
+ip netns del ovnmeta-{network} 2> /dev/null || :
+ip link del {meta}0 2> /dev/null || :
+ovs-vsctl --if-exists del-port {meta}0
 ovn-nbctl --if-exists ls-del neutron-{network}
 ovn-nbctl --all destroy DHCP_Options
 ovn-nbctl ls-add neutron-{network} -- lsp-add neutron-{network} {port} \\
@@ -83,12 +92,56 @@ ovn-nbctl --timeout=60 wait-until Logical_Switch_Port {port} up=true
 """
 
 
+# As neutron-ovn-metadata-agent makes it (agent/ovn/metadata/agent.py and driver.py), behind the port that Neutron's driver makes.
+_METADATA = """
+set -e
+ovn-nbctl lsp-add neutron-{network} {meta_port} -- lsp-set-type {meta_port} localport \\
+    -- lsp-set-addresses {meta_port} "{meta_mac} {meta_address}"
+ip netns add {space}
+ip link add {meta}0 type veth peer name {meta}1 netns {space}
+ip link set {meta}0 up
+ip -n {space} link set {meta}1 address {meta_mac} up
+ip -n {space} address add {meta_address}/24 dev {meta}1
+ip -n {space} address add 169.254.169.254/32 dev {meta}1
+ovs-vsctl add-port br-int {meta}0 -- set Interface {meta}0 external_ids:iface-id={meta_port}
+mkdir -p {folder}/ovn-metadata-proxy
+cat > {folder}/ovn-metadata-proxy/{network}.conf << END
+global
+    maxconn 64
+    daemon
+defaults
+    mode http
+    timeout connect 30s
+    timeout client 32s
+    timeout server 32s
+listen listener
+    bind 169.254.169.254:80
+    server metadata {socket}
+    http-request add-header X-OVN-Network-ID {network}
+END
+ip netns exec {space} haproxy -f {folder}/ovn-metadata-proxy/{network}.conf
+setsid python3 {agent} {socket} < /dev/null > /dev/null 2>&1 &
+while ! [ -S {socket} ]; do sleep 0.05; done
+ovn-nbctl --timeout=60 --wait=hv sync
+"""
+
+
 @dataclass
 class OvnSite:
     """The host. It stands for `reach.ssh.Host` where only commands are run."""
 
     folder: Path
     first: int
+
+    @property
+    def enter(self) -> list[str]:
+        """The words before a command that runs there."""
+        return ["nsenter", "-t", str(self.first), "-m", "-n", "-p", "--"]
+
+    def send(self, frame: bytes, times: int = 1) -> None:
+        """Let the guest send a frame."""
+        argv = [*self.enter, sys.executable, wire.__file__, "send", "guest0", frame.hex(), str(times)]
+        subprocess.run(argv, check=True, timeout=60)
 
     def on(self, script: str) -> str:
         """Run a shell script on it; its stdout."""
@@ -98,12 +151,11 @@ class OvnSite:
 
     def run(self, argv: list[str], *, stdin: str = "", timeout_s: float = 60, **_options: object) -> Result:
         """As `reach.ssh.Host.run`."""
-        enter = ["nsenter", "-t", str(self.first), "-m", "-n", "-p", "--"]
-        done = subprocess.run([*enter, *argv], input=stdin, capture_output=True, text=True, timeout=timeout_s)
+        done = subprocess.run([*self.enter, *argv], input=stdin, capture_output=True, text=True, timeout=timeout_s)
         return Result(done.returncode, done.stdout, done.stderr)
 
     def run_again(self) -> None:
-        """Start what was ended, or go on with what was stopped."""
+        """Start what was ended, and the controller anew."""
         self.on(_RUNS.format(folder=self.folder, underlay=_UNDERLAY))
 
     def wire(self) -> None:
@@ -116,8 +168,29 @@ class OvnSite:
             "address": ADDRESS,
             "server_mac": SERVER_MAC,
             "tap": TAP,
+            "meta": META,
         }
         self.on(_WIRED.format(**values))
+
+    def serve_metadata(self) -> None:
+        """The network's metadata port, its namespace, its proxy, and one that answers on the agent's socket."""
+        values = {
+            "network": NETWORK,
+            "meta": META,
+            "meta_port": META_PORT,
+            "meta_mac": META_MAC,
+            "meta_address": META_ADDRESS,
+            "space": SPACE,
+            "socket": self.socket,
+            "folder": self.folder,
+            "agent": wire.__file__.replace("wire.py", "metadata_agent.py"),
+        }
+        self.on(_METADATA.format(**values))
+
+    @property
+    def socket(self) -> Path:
+        """Where the metadata agent waits."""
+        return self.folder / "metadata_proxy"
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until it is so."""
@@ -155,7 +228,7 @@ def stop() -> None:
     subprocess.run(["ip", "netns", "del", NS], check=False)
 
 
-def api() -> Api:
+def api(*, to: str = "", protocol: str = "tcp", number: int = 80) -> Api:
     """What OpenStack says of a server with one port in OVN."""
     subnet = {"id": "sub1", "name": "ovn", "cidr": "10.7.0.0/24", "ip_version": 4, "enable_dhcp": True,
               "gateway_ip": "10.7.0.1"}  # fmt: skip
@@ -172,5 +245,21 @@ def api() -> Api:
               "OS-EXT-SRV-ATTR:host": HOST}  # fmt: skip
     agent = {"host": HOST, "agent_type": "OVN Controller agent", "alive": True, "configurations": {},
              "heartbeat_timestamp": "2026-11-26 12:00:00"}  # fmt: skip
-    return Api(server, [port], {NETWORK: network}, {NETWORK: [subnet]}, {NETWORK: []}, {NETWORK: []}, [agent],
+    made = Api(server, [port], {NETWORK: network}, {NETWORK: [subnet]}, {NETWORK: []}, {NETWORK: []}, [agent],
                {NETWORK: []}, {PORT: []})  # fmt: skip
+    if to:
+        rule = {"direction": "egress", "ethertype": "IPv4", "protocol": None, "port_range_min": None, "port_range_max": None,
+                "remote_ip_prefix": None, "remote_group_id": None}  # fmt: skip
+        port["security_groups"] = ["group"]
+        distributed = {
+            "id": META_PORT, "network_id": NETWORK, "mac_address": META_MAC, "admin_state_up": True, "status": "DOWN",
+            "fixed_ips": [{"subnet_id": "sub1", "ip_address": META_ADDRESS}], "binding:host_id": "",
+            "device_owner": "network:distributed", "device_id": SPACE,
+        }  # fmt: skip
+        made.aim = {
+            "address": to, "protocol": protocol, "number": number, "router_ports": [], "holders": [], "floating": [],
+            "distributed": [distributed], "routers": {}, "l3_agents": {},
+            "groups": {"group": {"id": "group", "security_group_rules": [rule]}}, "networks": {}, "subnets": {NETWORK: [subnet]},
+        }  # fmt: skip
+        made.agents = [agent, {**agent, "agent_type": "OVN Metadata agent"}]
+    return made

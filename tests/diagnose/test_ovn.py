@@ -3,41 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from blue_wizard.diagnose.bundle import Bundle
-from blue_wizard.diagnose.collect import collect
-from blue_wizard.diagnose.judge import judge
-from blue_wizard.diagnose.model import PortReport, Verdict
-from tests.diagnose import ovn_site
-from tests.diagnose.ovn_site import HOST, MAC, NETWORK, PORT, TAP, OvnSite
-
-SYNC = "ovn-nbctl --timeout=30 --wait=hv sync"
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OvnSite]:
-    try:
-        yield ovn_site.start(tmp_path_factory.mktemp("ovn"))
-    finally:
-        ovn_site.stop()
-
-
-@pytest.fixture
-def site(built: OvnSite) -> OvnSite:
-    built.wire()
-    return built
-
-
-def look(site: OvnSite, change: Callable[[Any], None] = lambda _api: None) -> tuple[Bundle, PortReport]:
-    api = ovn_site.api()
-    change(api)
-    bundle = collect(api, lambda _name: site)  # type: ignore[arg-type, return-value]
-    (report,) = judge(bundle).ports
-    return bundle, report
+from blue_wizard.diagnose.model import Verdict
+from tests.diagnose.ovn_faults import FAULTS, SYNC, look
+from tests.diagnose.ovn_site import HOST, MAC, NETWORK, PORT, OvnSite
 
 
 def test_a_healthy_port(site: OvnSite) -> None:
@@ -50,40 +22,6 @@ def test_a_healthy_port(site: OvnSite) -> None:
     assert [h.device for h in report.hops[2:]] == ["br-int", "ovn-controller"]
     seen = json.dumps(bundle.hosts[HOST].answers)
     assert "Port_Binding" not in seen or MAC in seen
-
-
-FAULTS: dict[str, tuple[str, str, str]] = {
-    "no options": (f"ovn-nbctl lsp-set-dhcpv4-options {PORT}; {SYNC}", "ovn.no-dhcp-options", "dhcp-server"),
-    "controller killed": ("pkill -9 -x ovn-controller; sleep 0.3", "ovn.controller-down", "dhcp-server"),
-    "controller stopped": ("pkill -STOP -x ovn-controller; sleep 0.1", "ovn.controller-down", "dhcp-server"),
-    "flows deleted": ("ovs-ofctl del-flows br-int", "ovn.flows-missing", "dhcp-server"),
-    "one table deleted": ("ovs-ofctl del-flows br-int table=12", "ovn.flows-missing", "dhcp-server"),
-    "another iface-id": (
-        f"ovs-vsctl set Interface {TAP} external_ids:iface-id=x; {SYNC}", "ovs.wrong-iface-id", "compute-br-int"
-    ),
-    "another MAC allowed": (
-        f"ovn-nbctl lsp-set-port-security {PORT} 'fa:16:3e:00:00:66 10.7.0.5'; {SYNC}", "ovn.port-security", "dhcp-server"
-    ),
-    "not in OVN": (f"ovn-nbctl lsp-del {PORT}; {SYNC}", "ovn.port-missing", "dhcp-server"),
-    "another address": (
-        f"ovn-nbctl lsp-set-addresses {PORT} '{MAC} 10.7.0.77'; {SYNC}", "ovn.wrong-offer", "dhcp-server"
-    ),
-    "asked for by another chassis": (
-        f"ovn-nbctl set Logical_Switch_Port {PORT} options:requested-chassis=cmp9; {SYNC}", "ovn.not-bound", "dhcp-server"
-    ),
-    "claimed by another chassis": (
-        f"ovn-sbctl chassis-add cmp9 geneve 10.6.0.9 && ovn-nbctl set Logical_Switch_Port {PORT} "
-        f"options:requested-chassis=cmp9 && {SYNC} && ovn-sbctl lsp-bind {PORT} cmp9; sleep 0.5",
-        "ovn.bound-elsewhere",
-        "dhcp-server",
-    ),
-    "dropped by an ACL": (
-        f"ovn-nbctl acl-add neutron-{NETWORK} from-lport 1010 'inport == \"{PORT}\" && udp.dst == 67' drop; {SYNC}",
-        "ovn.dropped",
-        "dhcp-server",
-    ),
-    "tap down": (f"ip link set {TAP} down", "tap.down", "tap"),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -121,6 +59,45 @@ def test_a_provider_network_needs_a_bridge_and_metadata_a_namespace(site: OvnSit
     _bundle, report = look(site, change)
     assert report.verdict is Verdict.OK
     assert {f.code for f in report.findings} == {"ovn.no-bridge-mapping", "ovn.no-metadata", "l2.agent-dead"}
+
+
+MANY = 2000
+
+
+def many(site: OvnSite) -> None:
+    """As many ports beside the server's, in the same network, in one transaction."""
+    options = site.on("ovn-nbctl --bare --columns=_uuid list DHCP_Options").strip()
+    steps = [f"set DHCP_Options {options} cidr=10.7.0.0/16"]
+    for i in range(MANY):
+        port, has = (
+            f"10000000-0000-4000-8000-{i:012x}",
+            f"fa:16:3e:10:{i >> 8:02x}:{i & 255:02x} 10.7.{8 + i // 250}.{i % 250 + 1}",
+        )
+        steps += [
+            f"lsp-add neutron-{NETWORK} {port}",
+            f"lsp-set-addresses {port} '{has}'",
+            f"lsp-set-port-security {port} '{has}'",
+            f"lsp-set-dhcpv4-options {port} {options}",
+        ]
+    made = site.run(["sh"], stdin=f"ovn-nbctl --timeout=60 {' -- '.join(steps)} && {SYNC}", timeout_s=120)
+    assert made.status == 0, made.stderr
+
+
+def test_a_large_database_is_asked_for_the_port_s_rows_alone(site: OvnSite, capsys: pytest.CaptureFixture[str]) -> None:
+    alone = [look(site)[0].took_s for _i in range(3)]
+    many(site)
+    seen = [look(site) for _i in range(3)]
+    bundle, report = seen[0]
+    assert (report.verdict, report.cause) == (Verdict.OK, None)
+    answers = bundle.hosts[HOST].answers
+    assert answers is not None
+    found = answers["ovn"]["ports"][PORT]
+    assert len(found["rows"][0]) == 1
+    assert [PORT in row["match"] for row in found["dhcp"]["rows"][0]] == [True, True]
+    with capsys.disabled():
+        print(
+            f"\na look at a host of OVN: {alone} s; with {MANY} more ports in its network: {[b.took_s for b, _r in seen]} s"
+        )
 
 
 @pytest.mark.parametrize("name", ["flows deleted", "controller killed"])

@@ -27,10 +27,17 @@ def ask_to(cloud: Cloud, api: Api, aim: Aim) -> None:
             ),
         ]
     calls += [partial(cloud.list, "network", f"/floatingips?port_id={p['id']}", "floatingips") for p in api.ports]
+    if aim.metadata:
+        calls += [
+            partial(cloud.list, "network", f"/ports?network_id={n}&device_owner=network:distributed", "ports")
+            for n in networks
+        ]
     answers = every(calls)
     interfaces = [p for found in answers[: 2 * len(networks) : 2] for p in found]
     holders = [p for found in answers[1 : 2 * len(networks) : 2] for p in found]
-    floating = [f for found in answers[2 * len(networks) :] for f in found]
+    asked = 2 * len(networks)
+    floating = [f for found in answers[asked : asked + len(api.ports)] for f in found]
+    distributed = [p for found in answers[asked + len(api.ports) :] for p in found]
     routers = list(dict.fromkeys(p["device_id"] for p in interfaces))
     groups = list(dict.fromkeys(g for p in [*api.ports, *holders] for g in p.get("security_groups") or ()))
     calls = []
@@ -57,6 +64,7 @@ def ask_to(cloud: Cloud, api: Api, aim: Aim) -> None:
         "number": aim.number,
         "router_ports": ports,
         "holders": holders,
+        "distributed": distributed,
         "floating": floating,
         "routers": {r: answers[3 * i]["router"] for i, r in enumerate(routers)},
         "l3_agents": {r: answers[3 * i + 1] for i, r in enumerate(routers)},

@@ -102,6 +102,12 @@ class Case:
         """OVN on the compute host; None where it is not OVN that answers."""
         return self.compute.host.ovn(self.path.id) if self.path.answered_by_ovn else None
 
+    @cached_property
+    def far_ovn(self) -> OvnView | None:
+        """What OVN says of the far port; None where there is none of OVN's."""
+        far = self.path.far_port
+        return self.compute.host.ovn(far["id"]) if self.path.answered_by_ovn and far is not None else None
+
     def trace(self, name: str) -> TraceView | None:
         """A trace of this path: ``compute-request``, ``network-reply`` ..."""
         host = self.compute.host if name.startswith("compute") else self.network.host if self.network else None
@@ -130,7 +136,7 @@ class Case:
         if found is None or found.trace is None:
             return None
         path = self.path
-        if path.answered_by_ovn:
+        if path.answered_by_ovn and path.aim is None:
             # The packet is held back until the controller has written the answer (`put_dhcp_opts`): nothing leaves by the datapath.
             return found.trace.to_controller(_PUT_DHCP_OPTS)
         if name == "compute-reply":

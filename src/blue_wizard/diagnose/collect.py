@@ -120,7 +120,9 @@ def _compute(asked: dict[str, Any], path: Path, api: Api) -> None:
         asked["ovn"][path.id] = f"{path.key}/compute-request"
     if path.far_port is None:
         return
-    if path.aim is not None:
+    if path.ovn:
+        asked["ovn"][path.far_port["id"]] = f"{path.key}/compute-reply"
+    elif path.aim is not None:
         asked["traces"][f"{path.key}/compute-arp"] = {"from": [{"iface_id": path.id}], "flow": arp_flow(path)}
     if path.same_host:
         back: dict[str, Any] = {"from": [{"iface_id": path.far_port["id"]}], "flow": reply_flow(path)}
@@ -164,7 +166,7 @@ def _beyond(asked: dict[str, Any], path: Path) -> None:
     """What is asked about behind the far port: its namespace, and how packets leave the router."""
     if path.space:
         ids = [path.router["id"] if path.router else "", path.network["id"]]
-        asked["spaces"][path.space] = {"device": path.far_device, "ids": [i for i in ids if i]}
+        asked["spaces"][path.space] = {"device": path.inner_device, "ids": [i for i in ids if i]}
     if path.out_port is not None and path.out_device.startswith("qg-"):
         aim = path.aim
         assert aim is not None

@@ -26,7 +26,8 @@ class Path:
     """The way between one port of a server and one other port of its network, the far one.
 
     That is the DHCP port, or with `aim` the port by which packets for it leave the network (`purpose` is then the kind of
-    `aim.Way`: ``router``, ``server``, ``dhcp``, ``none``; without an aim ``""``). `far_port` is None where there is none.
+    `aim.Way`: ``router``, ``server``, ``dhcp``, ``none``; in OVN ``metadata``; without an aim
+    ``""``). `far_port` is None where there is none.
 
     `compute` is where the server is (`server_host`, by Nova), else where its port is
     bound. With `linuxbridge` (ML2's Linux bridge driver) the uplinks are the devices that lead from the network's bridge to the
@@ -95,6 +96,8 @@ class Path:
         """The far port's device in br-int."""
         if self.far_port is None:
             return ""
+        if self.purpose == "metadata":
+            return f"tap{self.network['id'][:10]}0"
         details = self.far_port.get("binding:vif_details") or {}
         hybrid = self.purpose == "server" and details.get("ovs_hybrid_plug")
         # The Linux bridge driver puts a veth pair there: tap in the bridge, ns- in the namespace.
@@ -102,6 +105,11 @@ class Path:
             return f"{'qr-' if self.purpose == 'router' else 'ns-'}{self.far_port['id'][:11]}"
         kind = "qr-" if self.purpose == "router" else "qvo" if hybrid else "tap"
         return f"{kind}{self.far_port['id'][:11]}"
+
+    @property
+    def inner_device(self) -> str:
+        """The far port's device in its namespace: OVN's metadata agent puts a veth pair there (`_get_veth_name` of Neutron)."""
+        return f"tap{self.network['id'][:10]}1" if self.purpose == "metadata" else self.far_device
 
     @property
     def bridge(self) -> str:
@@ -121,13 +129,17 @@ class Path:
     @property
     def far_hop(self) -> str:
         """The hop of the far port."""
-        return {"router": "gateway-port", "server": "peer-port", "none": "peer-port"}.get(self.purpose, "dhcp-port")
+        return {"router": "gateway-port", "server": "peer-port", "none": "peer-port", "metadata": "metadata-port"}.get(
+            self.purpose, "dhcp-port"
+        )
 
     @property
     def space(self) -> str:
         """The network namespace of the far port, "" where it has none."""
         if self.purpose == "router":
             return f"qrouter-{self.router['id']}" if self.router else ""
+        if self.purpose == "metadata":
+            return f"ovnmeta-{self.network['id']}"
         return "" if self.purpose in {"server", "none"} else f"qdhcp-{self.network['id']}"
 
     @property
@@ -170,19 +182,26 @@ class Path:
 
     @property
     def supported(self) -> bool:
-        """False where the way is not known here: it passes no device of the host (SR-IOV ...), or leads beyond DHCP in OVN."""
-        through_ovn = self.ovn and self.aim is not None
-        return not through_ovn and self.port.get("binding:vnic_type", "normal") not in UNSUPPORTED_VNICS
+        """False where the way is not known here: it passes no device of the host (SR-IOV ...), or leads through OVN."""
+        return not self.through_ovn and self.port.get("binding:vnic_type", "normal") not in UNSUPPORTED_VNICS
+
+    @property
+    def through_ovn(self) -> bool:
+        """True when the packet goes further in OVN than to what answers DHCP and metadata on the compute host."""
+        return self.ovn and self.aim is not None and not self.aim.metadata
 
     @property
     def answered_by_ovn(self) -> bool:
-        """True when OVN's controller on the compute host answers DHCP requests itself; no packet goes further."""
-        return self.ovn and self.aim is None and self.supported
+        """True when the packet is for what OVN has on the compute host itself; it goes no further.
+
+        That is its controller, which answers DHCP, or (`purpose` is then ``metadata``) a proxy in a namespace of the network.
+        """
+        return self.ovn and self.supported
 
     def hops(self) -> tuple[str, ...]:
         """The ids of all hops, in the order of the request."""
         hybrid = ("tap", "qbr", "qvb", "qvo") if self.hybrid else ("tap",)
-        if self.answered_by_ovn:
+        if self.answered_by_ovn and self.aim is None:
             return ("guest", "tap", "compute-br-int", "dhcp-server")
         tail = self._tail()
         if self.linuxbridge:
@@ -234,9 +253,20 @@ def paths(api: Api, port: dict[str, Any]) -> tuple[Path, ...]:
         return tuple(_path(api, port, far) for far in (*servers, *(() if servers else (None,))))
     if port is not chosen(api, aim):
         return ()
+    alone = _path(api, port, None)
+    if alone.ovn and aim.metadata:
+        far = _metadata_port(api, port["network_id"])
+        return (replace(alone, far_port=far, network_host=alone.compute, aim=aim, purpose="metadata"),)
     found = way(api, port, aim)
     path = _path(api, port, found.port)
     return (replace(path, aim=aim, purpose=found.kind, router=found.router, out_port=found.out),)
+
+
+def _metadata_port(api: Api, network: str) -> dict[str, Any] | None:
+    """The port of OVN's metadata proxies, which is on every host of the network; old releases called its owner DHCP."""
+    known = [p for p in api.aim.get("distributed", ()) if p["network_id"] == network]
+    old = [p for p in api.dhcp_ports[network] if str(p.get("device_id")).startswith("ovnmeta-")]
+    return next(iter([*known, *old]), None)
 
 
 def _path(api: Api, port: dict[str, Any], far: dict[str, Any] | None) -> Path:

@@ -132,12 +132,15 @@ def _case(case: Case, known: tuple[Rule, ...]) -> PortReport:
 
 
 _GUEST = ("server.", "guest.")
+_WRONG_ADDRESS = {"dhcp.host-entry-wrong", "ovn.wrong-offer"}
 
 
 def _by_capture(case: Case, causes: list[Cause], seen: watched.Sightings) -> tuple[list[Cause], list[Finding]]:
     """Causes and findings in the light of a real packet. What it passed is not the cause; where it was lost, it is."""
     if seen.whole:
-        kept = [c for c in causes if c.code.startswith(_GUEST)]
+        # An answer that brings another address than the port's is no help.
+        wrong = case.path.address not in seen.offered
+        kept = [c for c in causes if c.code.startswith(_GUEST) or (wrong and c.code in _WRONG_ADDRESS)]
         return kept, [_passed(c) for c in causes if c not in kept and not c.unknown]
     if seen.lost is None:
         return causes, []
@@ -150,6 +153,9 @@ def _by_capture(case: Case, causes: list[Cause], seen: watched.Sightings) -> tup
             # Whether the server did not get it, or its answer did not get out, no capture can tell.
             return True
         at = {hops.index(h) for h in (cause.missing_from, cause.hop) if h in hops}
+        if case.path.answered_by_ovn and cause.direction is Direction.REPLY and not cause.unknown:
+            # Nothing can be watched behind the server's device: whether there was an answer, no capture can tell.
+            return True
         # A device that is down takes the carrier of the one before it: one hop further is still there.
         return cause.direction is direction and not cause.unknown and any(low <= i <= high + 1 for i in at)
 
@@ -176,6 +182,9 @@ def _all_seen(case: Case) -> bool:
     if case.path.answered_by_ovn:
         host, controller = case.compute.host, case.ovn
         looked = host.reached and host.root and host.switch is not None and bool(host.links)
+        if case.path.aim is not None:
+            inside = case.space is not None and bool(case.space.links)
+            return looked and inside and all(case.traced[n] is True for n in ("compute-request", "compute-reply"))
         return looked and case.traced["compute-request"] is True and controller is not None and controller.running
     if (
         not all(side.host.reached and side.host.root and (switched or side.host.switch) for side in case.sides)

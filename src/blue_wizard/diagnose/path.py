@@ -110,7 +110,7 @@ def _device(case: Case, name: str) -> tuple[str, str, str, str]:
     if path.linuxbridge and name.endswith("nic") and side is not None:
         device = nic_of(side.host, path.compute_uplink if side is compute else path.network_uplink)
         return host, device, "up", _link(side, device) if device else "-"
-    if path.answered_by_ovn and name != "tap":
+    if path.answered_by_ovn and name in {"compute-br-int", "dhcp-server"}:
         return host, *_in_ovn(case, name)
     if name.endswith("br-int") and side is not None:
         expected = f"tag {side.wired_tag}" if side.wired_tag is not None else "tag"
@@ -165,7 +165,7 @@ def _aimed(case: Case, network: Side, name: str) -> tuple[str, str, str, str]:
         return host, "", "", _("not looked at")
     if name in {path.far_hop, "out-port"}:
         port = path.out_port if name == "out-port" else path.far_port
-        device = path.out_device if name == "out-port" else path.far_device
+        device = path.out_device if name == "out-port" else path.inner_device
         address = (
             path.far_address if name != "out-port" else ", ".join(ip["ip_address"] for ip in (port or {})["fixed_ips"])
         )

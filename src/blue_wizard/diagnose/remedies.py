@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from blue_wizard.text import _
 
-__all__ = ["hard_reboot", "link_up", "restart_dhcp_agent", "restart_l2_agent", "restart_l3_agent"]
+__all__ = [
+    "hard_reboot",
+    "link_up",
+    "restart_dhcp_agent",
+    "restart_l2_agent",
+    "restart_l3_agent",
+    "restart_ovn_metadata_agent",
+]
 
 
 def restart_l2_agent(host: str) -> str:
@@ -28,6 +35,14 @@ def restart_l3_agent(host: str) -> str:
     return _(
         "Restart the L3 agent on {host}; it makes the router's namespace, ports, routes and rules anew: "
         "systemctl restart neutron-l3-agent (container: neutron_l3_agent)."
+    ).format(host=host)
+
+
+def restart_ovn_metadata_agent(host: str) -> str:
+    """The agent makes namespaces, devices and proxies anew."""
+    return _(
+        "Restart the metadata agent of OVN on {host}; it makes the namespace, its devices and the proxy anew: "
+        "systemctl restart neutron-ovn-metadata-agent (container: neutron_ovn_metadata_agent)."
     ).format(host=host)
 
 

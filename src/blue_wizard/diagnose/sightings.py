@@ -28,6 +28,8 @@ class Sightings:
     """The request came to the DHCP server's device."""
     silent: bool = False
     """The server's device was watched, and the guest asked for nothing."""
+    offered: tuple[str, ...] = ()
+    """The addresses that were offered at the server's device."""
     note: str = ""
 
 
@@ -81,13 +83,20 @@ def sightings(case: Case) -> Sightings | None:
         elif back := _gap(order[::-1], reply):
             lost = (*back, Direction.REPLY)
     back_alone: Any = found.get("reply") or {}
-    if case.path.answered_by_ovn and sent and not whole and request.get("tap") is State.SEEN:
+    if case.path.answered_by_ovn and _unanswered(hops, request, reply, sent):
         # What answers is in the switch itself, where nothing can be watched.
         lost = ("tap", "dhcp-server", Direction.REQUEST)
     if lost is not None and lost[2] is Direction.REQUEST:
         # No answer says nothing of the way back; an offer that was sent alone does.
         reply = _states(back_alone["hops"], "replies") if "hops" in back_alone else {}
-    return Sightings(request, reply, lost, whole, arrived, note=str(back_alone.get("error", "")))
+    offered = tuple(o["address"] for o in hops.get("tap", {}).get("offers", ()) if o["kind"] != "nak")
+    return Sightings(request, reply, lost, whole, arrived, offered=offered, note=str(back_alone.get("error", "")))
+
+
+def _unanswered(hops: dict[str, Any], request: dict[str, State], reply: dict[str, State], sent: bool) -> bool:
+    """Whether the server's device proves that nobody answers. A guest's only request may have come just before the end."""
+    proved = request.get("tap") is State.SEEN and reply.get("tap") is State.MISSING
+    return proved and (sent or hops["tap"]["requests"] > 1)
 
 
 def unexplained(case: Case, seen: Sightings) -> Cause:
@@ -109,6 +118,12 @@ def unexplained(case: Case, seen: Sightings) -> Cause:
             else _("Both hosts are well: let the switch ports of {first} and {second} carry VLAN {vlan}.")
         ).format(first=path.compute, second=path.network_host, vlan=path.segment)
         return Cause(code, second, host, second, text, remedy, evidence, direction)
+    if second == "dhcp-server" and path.answered_by_ovn:
+        remedy = _(
+            "Look into the log of ovn-controller on {host} (pinctrl), and restart it: systemctl restart ovn-controller "
+            "(Debian: ovn-host; container: ovn_controller)."
+        ).format(host=host)
+        return Cause("dhcp.silent", "dhcp-server", host, "ovn-controller", text, remedy, evidence, direction)
     if second == "dhcp-server":
         remedy = _("Look into the log of dnsmasq on {host}, and restart the DHCP agent there.").format(host=host)
         return Cause("dhcp.silent", "dhcp-server", host, "dnsmasq", text, remedy, evidence, direction)

@@ -16,12 +16,14 @@ _OFFER = re.compile(r"put_dhcp_opts\((.*?)\)\s*;")
 
 @dataclass(frozen=True)
 class Binding:
-    """A row of Port_Binding. `chassis` is the name of the chassis that has claimed the port, "" for none; `host` its host's name.
+    """A row of Port_Binding. `kind` is its type ("" for a machine's, ``localport`` ...). `chassis` is the name of the chassis that
+    has claimed the port, "" for none; `host` its host's name.
 
     `macs` are the port's addresses, and `allowed` those that it may send with (none: any), each "MAC IP ...".
     """
 
     port: str
+    kind: str = ""
     chassis: str = ""
     host: str = ""
     requested: str = ""
@@ -73,6 +75,7 @@ def binding(row: dict[str, Any], chassis: list[dict[str, Any]]) -> Binding:
     options, up = plain(row.get("options", ["map", []])), plain(row.get("up"))
     return Binding(
         str(row["logical_port"]),
+        str(row.get("type", "")),
         str(claimed.get("name", "")),
         str(claimed.get("hostname", "")),
         str(options.get("requested-chassis", "")),

@@ -68,7 +68,7 @@ class Aimed(Seen):
         held = [{"floating_ip_address": FLOATING, "fixed_ip_address": address, "port_id": self.port["id"]}]
         self.api.aim = {
             "address": aimed, "protocol": protocol, "number": number,
-            "router_ports": [] if dhcp else [gate, outer], "holders": [], "routers": {ROUTER: self.router},
+            "router_ports": [] if dhcp else [gate, outer], "holders": [], "distributed": [], "routers": {ROUTER: self.router},
             "l3_agents": {ROUTER: [{"host": self.net_name}]},
             "floating": held if floating else [],
             "groups": {GROUP: {"id": GROUP, "security_group_rules": self.rules}},

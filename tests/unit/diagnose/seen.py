@@ -16,11 +16,15 @@ from blue_wizard.diagnose.model import PortReport
 GOLDEN = Path(__file__).parent / "golden"
 HYBRID, OVSFW, TWO_PORTS, VLAN_OVSFW = "hybrid", "ovsfw", "two-ports", "vlan-ovsfw"
 LINUXBRIDGE = "linuxbridge"
-ALL = (HYBRID, OVSFW, TWO_PORTS, VLAN_OVSFW, LINUXBRIDGE)
+OVN, OVN_METADATA = "ovn", "ovn-metadata"
+ALL = (HYBRID, OVSFW, TWO_PORTS, VLAN_OVSFW, LINUXBRIDGE, OVN, OVN_METADATA)
 
 
 class Seen:
-    """A recorded bundle. `cmp` and `net` are its hosts' answers."""
+    """A recorded bundle. `cmp` and `net` are its hosts' answers.
+
+    Those of OVN have no host of a DHCP server. That of metadata was made by ``--to``, and its far port is that of the metadata.
+    """
 
     def __init__(self, name: str) -> None:
         self.bundle: Bundle = files.read(GOLDEN / f"{name}.json.gz")
@@ -28,7 +32,8 @@ class Seen:
         self.port = self.api.ports[0]
         self.short = self.port["id"][:11]
         self.network = self.api.networks[self.port["network_id"]]
-        self.dhcp_port = self.api.dhcp_ports[self.network["id"]][0]
+        far = [*self.api.dhcp_ports[self.network["id"]], *self.api.aim.get("distributed", ())]
+        self.dhcp_port: dict[str, Any] = far[0] if far else {"id": "-", "binding:host_id": ""}
         self.dhcp_short = self.dhcp_port["id"][:11]
         self.compute, self.net_name = self.port["binding:host_id"], self.dhcp_port["binding:host_id"]
 
@@ -50,6 +55,16 @@ class Seen:
     def dhcp(self) -> dict[str, Any]:
         """The DHCP server's part of it."""
         return self.net["dhcp"][self.network["id"]]  # type: ignore[no-any-return]
+
+    @property
+    def ovn(self) -> dict[str, Any]:
+        """What OVN's southbound database said of the first port."""
+        return self.cmp["ovn"]["ports"][self.port["id"]]  # type: ignore[no-any-return]
+
+    @property
+    def far_ovn(self) -> dict[str, Any]:
+        """What it said of the far port."""
+        return self.cmp["ovn"]["ports"][self.dhcp_port["id"]]  # type: ignore[no-any-return]
 
     def report(self) -> PortReport:
         """The judgement on the first port."""

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from blue_wizard.diagnose.aim import Aim
+from blue_wizard.diagnose.aim import METADATA, Aim
 from blue_wizard.diagnose.ask import ask
 from blue_wizard.diagnose.ask_to import ask_to
 from blue_wizard.diagnose.collect import collect
@@ -183,3 +183,16 @@ def test_the_way_to_an_address_is_asked_of_the_api() -> None:
     expected, cloud.seen.api.aim = cloud.seen.api.aim, {}
     ask_to(cloud, cloud.seen.api, Aim(OUTSIDE))  # type: ignore[arg-type]
     assert cloud.seen.api.aim == expected
+
+
+def test_the_metadata_port_of_ovn_is_asked_of_the_api() -> None:
+    cloud = RoutedCloud()
+    network, cloud.seen.api.aim = cloud.seen.network["id"], {}
+    port = {"id": "m", "network_id": network}
+    cloud.answers |= {
+        f"/ports?network_id={network}&fixed_ips=ip_address%3D{METADATA}": [],
+        f"/ports?network_id={network}&device_owner=network:distributed": [port],
+    }
+    ask_to(cloud, cloud.seen.api, Aim(METADATA, "tcp", 80))  # type: ignore[arg-type]
+    assert cloud.seen.api.aim["distributed"] == [port]
+    assert [f["port_id"] for f in cloud.seen.api.aim["floating"]] == [cloud.seen.port["id"]]

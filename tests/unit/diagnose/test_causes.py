@@ -28,6 +28,12 @@ def test_every_code_that_a_fault_leads_to_is_listed() -> None:
     assert {c[3] for c in CASES} | {f[3] for f in FINDINGS} <= set(causes.CODES)
 
 
+def test_every_code_of_ovn_has_a_fault_on_recorded_facts() -> None:
+    ours = {c for c in causes.CODES if c.startswith("ovn.")}
+    assert ours
+    assert ours - {c[3] for c in CASES} - {f[3] for f in FINDINGS} == set()
+
+
 def test_pages_and_codes_are_the_same() -> None:
     assert {p.stem for p in PAGES.glob("*.md")} - {"README", "README.zh"} == set(causes.CODES)
 

@@ -64,6 +64,18 @@ def logical_flow(base: Southbound, datapath: Any, text: str) -> Answer:
     return answer
 
 
+def dhcp_flows(base: Southbound, datapath: Any) -> Answer:
+    """The logical flows of a network that answer DHCP: two for each of its ports."""
+    stage = ["external_ids", "includes", ["map", [["stage-name", "ls_in_dhcp_options"]]]]
+    where = [stage, ["logical_datapath", "==", datapath]]
+    return base.select({"table": "Logical_Flow", "where": where, "columns": ["match", "actions"]})
+
+
+def of_port(answer: Answer, port: str) -> Answer:
+    """The same answer with the rows that name the port alone. The database compares whole texts only."""
+    return dict(answer, rows=[[row for row in found if '"%s"' % port in row["match"]] for found in answer["rows"]])
+
+
 def ovn(tables: List[List[Answer]], ports: Dict[str, str], traces: Dict[str, Answer]) -> Answer:
     """OVN's controller on this host, and what the southbound database says of some ports (their ids to their traces' names)."""
     wrap = wrapping("ovn-appctl", OVN_CONTAINERS)
@@ -74,6 +86,7 @@ def ovn(tables: List[List[Answer]], ports: Dict[str, str], traces: Dict[str, Ans
         "connection": run([*wrap, "ovn-appctl", "-T", "4", "-t", "ovn-controller", "connection-status"]),
         "ports": {},
     }
+    networks: Dict[str, Answer] = {}
     for port, trace_name in ports.items():
         seen = base.select(
             {"table": "Port_Binding", "where": [["logical_port", "==", port]]},
@@ -84,13 +97,8 @@ def ovn(tables: List[List[Answer]], ports: Dict[str, str], traces: Dict[str, Ans
         if seen["rc"] != 0 or not seen["rows"][0]:
             continue
         datapath = seen["rows"][0][0]["datapath"]
-        stage = ["external_ids", "includes", ["map", [["stage-name", "ls_in_dhcp_options"]]]]
-        seen["dhcp"] = base.select(
-            {
-                "table": "Logical_Flow",
-                "where": [stage, ["logical_datapath", "==", datapath]],
-                "columns": ["match", "actions"],
-            }
-        )
+        if datapath[1] not in networks:
+            networks[datapath[1]] = dhcp_flows(base, datapath)
+        seen["dhcp"] = of_port(networks[datapath[1]], port)
         seen["ended"] = logical_flow(base, datapath, traces.get(trace_name, {}).get("out", ""))
     return found

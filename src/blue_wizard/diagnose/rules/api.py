@@ -37,14 +37,15 @@ def port(case: Case) -> Iterable[Cause]:
     path, found = case.path, case.path.port
     vif, host = str(found.get("binding:vif_type", "")), path.compute or path.server_host
     evidence = (f"binding:vif_type={vif} binding:host_id={found.get('binding:host_id')} status={found['status']}",)
-    if path.ovn and path.aim is not None:
+    if path.through_ovn:
         yield Cause(
             "port.unsupported",
             "tap",
             host,
             path.id,
             _(
-                "Port {port} is in a network of OVN, where only DHCP is followed: beyond that what the API says is judged."
+                "Port {port} is in a network of OVN, where only DHCP and metadata are followed: beyond that what the API "
+                "says is judged."
             ).format(port=path.id),
             _("Ask OVN: ovn-sbctl find Port_Binding logical_port={port}, and ovn-trace from its network.").format(
                 port=path.id

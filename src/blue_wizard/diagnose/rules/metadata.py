@@ -1,4 +1,4 @@
-"""Metadata: 169.254.169.254 is answered by a proxy in the router's or the DHCP server's namespace, which asks the agent."""
+"""Metadata: 169.254.169.254 is answered by a proxy in a namespace (a router's, a DHCP server's, OVN's), which asks the agent."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ def _wanted(case: Case) -> bool:
 def _restart(case: Case) -> str:
     router = case.path.purpose == "router"
     host = case.path.network_host
+    if case.path.purpose == "metadata":
+        return remedies.restart_ovn_metadata_agent(host)
     return remedies.restart_l3_agent(host) if router else remedies.restart_dhcp_agent(host)
 
 
-@about("router", "dhcp")
+@about("router", "dhcp", "metadata", ovn=True)
 def redirected(case: Case) -> Iterable[Cause]:
-    """A router redirects the address to the proxy's port; a DHCP namespace has the address itself."""
+    """A router redirects the address to the proxy's port; any other namespace has the address itself."""
     path, space, host = case.path, case.space, case.path.network_host
     if not _wanted(case) or space is None:
         return
@@ -41,11 +43,11 @@ def redirected(case: Case) -> Iterable[Cause]:
         text = _("The rule that takes {address} to the proxy is missing in {space} on {host}.")
         evidence = f"iptables -t nat: -d {METADATA} -j REDIRECT: 0"
     else:
-        if not space.addresses or METADATA in space.addresses.get(path.far_device, ()):
+        if not space.addresses or METADATA in space.addresses.get(path.inner_device, ()):
             return
         text = _("Namespace {space} on {host} does not have the address {address}.")
         evidence = (
-            f"{path.far_device}: {', '.join(a for a in space.addresses.get(path.far_device, ()) if ':' not in a)}"
+            f"{path.inner_device}: {', '.join(a for a in space.addresses.get(path.inner_device, ()) if ':' not in a)}"
         )
     message = text.format(address=METADATA, space=path.space, host=host)
     hop = "router" if path.purpose == "router" else "metadata-proxy"
@@ -61,7 +63,7 @@ def redirected(case: Case) -> Iterable[Cause]:
     )
 
 
-@about("router", "dhcp")
+@about("router", "dhcp", "metadata", ovn=True)
 def proxy(case: Case) -> Iterable[Cause]:
     """The proxy (haproxy) runs, and listens."""
     path, space, host = case.path, case.space, case.path.network_host
@@ -80,7 +82,7 @@ def proxy(case: Case) -> Iterable[Cause]:
     yield Cause("metadata.proxy-down", "metadata-proxy", host, "haproxy", text, _restart(case), (f"haproxy: {shown}",))
 
 
-@about("router", "dhcp")
+@about("router", "dhcp", "metadata", ovn=True)
 def agent(case: Case) -> Iterable[Cause]:
     """The metadata agent waits on the socket that the proxy's configuration names."""
     space, host = case.space, case.path.network_host
@@ -90,7 +92,9 @@ def agent(case: Case) -> Iterable[Cause]:
         m for p in space.proxies for m in re.findall(r"^\s*server \S+ (?:unix@)?(/\S+)", p.get("config") or "", re.M)
     }
     listening = case.network.host.listening
-    told = next((a for a in case.api.agents or () if a["host"] == host and a["agent_type"] == "Metadata agent"), None)
+    ovn = case.path.purpose == "metadata"
+    kind = "OVN Metadata agent" if ovn else "Metadata agent"
+    told = next((a for a in case.api.agents or () if a["host"] == host and a["agent_type"] == kind), None)
     gone = listening is not None and sockets and not sockets & set(listening)
     if not gone:
         return
@@ -98,5 +102,8 @@ def agent(case: Case) -> Iterable[Cause]:
     remedy = _("systemctl restart neutron-metadata-agent (container: neutron_metadata_agent) on {host}.").format(
         host=host
     )
+    if ovn:
+        remedy = remedies.restart_ovn_metadata_agent(host)
+    name = "neutron-ovn-metadata-agent" if ovn else "neutron-metadata-agent"
     evidence = (f"{', '.join(sorted(sockets))}: -", *((f"alive={told['alive']}",) if told else ()))
-    yield Cause("metadata.agent-down", "metadata-proxy", host, "neutron-metadata-agent", text, remedy, evidence)
+    yield Cause("metadata.agent-down", "metadata-proxy", host, name, text, remedy, evidence)

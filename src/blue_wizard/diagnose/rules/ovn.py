@@ -1,20 +1,35 @@
 """OVN (ML2/OVN): ovn-controller on the compute host answers DHCP itself, by logical flows of the southbound database.
 
+Metadata is answered there too, by a proxy behind a port that every host of the network has (a ``localport``).
 Read are the controller, that database (Port_Binding, Chassis, Encap, the flows of ls_in_dhcp_options), and where the OpenFlow flows
-that the controller made of it lead the request. Sources: OVN, ovn-northd(8), ovn-controller(8), ovn-architecture(7).
+that the controller made of it lead the request. Sources: OVN, ovn-northd(8), ovn-controller(8), ovn-architecture(7);
+Neutron, agent/ovn/metadata/agent.py.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+from blue_wizard.diagnose import remedies
 from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause, Direction, Finding
 from blue_wizard.diagnose.rulebook import in_ovn
 from blue_wizard.diagnose.view import OvnView
 from blue_wizard.text import _
 
-__all__ = ["agent", "answer", "bound", "controller", "flows", "mappings", "metadata", "tunnel_end"]
+__all__ = [
+    "agent",
+    "answer",
+    "bound",
+    "carried",
+    "controller",
+    "flows",
+    "localport",
+    "mappings",
+    "metadata",
+    "tunnel_end",
+]
 
 _REPAIR = "neutron-ovn-db-sync-util --ovn-neutron_sync_mode repair"
 
@@ -32,6 +47,11 @@ def _resync() -> str:
     )
 
 
+def _end(case: Case) -> str:
+    """The hop behind the switch."""
+    return "dhcp-server" if case.path.aim is None else "metadata-port"
+
+
 @in_ovn
 def controller(case: Case) -> Iterable[Cause | Finding]:
     """The controller runs, and is connected with the southbound database."""
@@ -40,6 +60,12 @@ def controller(case: Case) -> Iterable[Cause | Finding]:
         return
     if not seen.running:
         shown = ", ".join(f"{p['pid']} {p['state']}" for p in seen.processes) or "-"
+        evidence: tuple[str, ...] = (f"ovn-controller: {shown}",)
+        if case.path.aim is not None:
+            # What it wrote is still in the switch; where that leads nowhere, another rule tells.
+            text = _("OVN's controller does not run on {host}: no change arrives there.").format(host=host.name)
+            yield Finding("ovn.controller-down", host.name, "ovn-controller", text, _restart(host.name), evidence)
+            return
         yield Cause(
             "ovn.controller-down",
             "dhcp-server",
@@ -47,7 +73,7 @@ def controller(case: Case) -> Iterable[Cause | Finding]:
             "ovn-controller",
             _("OVN's controller does not run on {host}: it is what answers DHCP there.").format(host=host.name),
             _restart(host.name),
-            (f"ovn-controller: {shown}",),
+            evidence,
         )
     elif seen.connected is False:
         remote = host.switch.external_ids.get("ovn-remote", "") if host.switch else ""
@@ -64,7 +90,7 @@ def controller(case: Case) -> Iterable[Cause | Finding]:
         else:
             yield Cause(
                 "ovn.disconnected", "compute-br-int", host.name, "ovn-controller", text, remedy, evidence,
-                lost_at="dhcp-server",
+                lost_at=_end(case),
             )  # fmt: skip
 
 
@@ -90,7 +116,7 @@ def bound(case: Case) -> Iterable[Cause]:
             ).format(port=path.id),
             _("See whether ovn-northd runs. ") + _resync(),
             (f"Port_Binding logical_port={path.id}: 0",),
-            lost_at="dhcp-server",
+            lost_at=_end(case),
         )
         return
     mine = host.switch.external_ids.get("system-id", "") if host.switch else ""
@@ -111,7 +137,7 @@ def bound(case: Case) -> Iterable[Cause]:
             _("Look into the log of ovn-controller on {host} (Claiming lport). ").format(host=host.name)
             + _restart(host.name),
             evidence,
-            lost_at="dhcp-server",
+            lost_at=_end(case),
         )
     elif seen.binding.chassis and mine and seen.binding.chassis != mine:
         yield Cause(
@@ -127,7 +153,7 @@ def bound(case: Case) -> Iterable[Cause]:
                 "and the system-id of {host}."
             ).format(other=seen.binding.host or seen.binding.chassis, host=host.name),
             evidence,
-            lost_at="dhcp-server",
+            lost_at=_end(case),
         )
 
 
@@ -135,7 +161,7 @@ def bound(case: Case) -> Iterable[Cause]:
 def answer(case: Case) -> Iterable[Cause]:
     """There are logical flows that offer the port its address."""
     seen, host, path = case.ovn, case.compute.host, case.path
-    if seen is None or seen.answers is None or seen.binding is None:
+    if case.path.aim is not None or seen is None or seen.answers is None or seen.binding is None:
         return
     if not seen.answers:
         yield Cause(
@@ -165,9 +191,11 @@ def answer(case: Case) -> Iterable[Cause]:
 
 @in_ovn
 def flows(case: Case) -> Iterable[Cause]:
-    """What the controller has made of the logical flows leads the request to it."""
+    """What the controller has made of the logical flows leads the request where it should."""
     seen, host, path = case.ovn, case.compute.host, case.path
-    if seen is None or case.traced["compute-request"] is not False or not seen.answers or not _plugged(case):
+    if seen is None or case.traced["compute-request"] is not False or not _plugged(case):
+        return
+    if not seen.answers if path.aim is None else not _served(case):
         return
     found = case.trace("compute-request")
     assert found is not None
@@ -177,18 +205,48 @@ def flows(case: Case) -> Iterable[Cause]:
     if seen.ended is not None and ("drop" in seen.ended.actions or "port_sec" in seen.ended.stage):
         yield _dropped(case, seen, evidence)
         return
+    text = _("OVN's database has the flow that answers port {port}, and {bridge} on {host} has not.")
+    if path.aim is not None:
+        text = _(
+            "The flows of {bridge} on {host} do not lead port {port} to the metadata port that OVN's database has."
+        )
     yield Cause(
         "ovn.flows-missing",
         "compute-br-int",
         host.name,
         case.compute.integration,
-        _("OVN's database has the flow that answers port {port}, and {bridge} on {host} has not.").format(
-            port=path.id, bridge=case.compute.integration, host=host.name
-        ),
+        text.format(port=path.id, bridge=case.compute.integration, host=host.name),
         # It keeps a list of its own of what it has written: a recompute alone writes nothing again.
         _restart(host.name),
         evidence,
-        lost_at="dhcp-server",
+        lost_at=_end(case),
+    )
+
+
+@in_ovn
+def carried(case: Case) -> Iterable[Cause]:
+    """A flow carries answers out to the port. It is behind the controller, where no trace of the request comes."""
+    seen, host, side = case.ovn, case.compute.host, case.compute
+    flows_of = host.flows(side.integration)
+    if seen is None or seen.binding is None or side.plugged is None or not _plugged(case) or not flows_of:
+        return
+    mine, number = host.switch.external_ids.get("system-id") if host.switch else None, side.plugged[1].ofport
+    if seen.binding.chassis != mine or number is None or number < 1:
+        return
+    if any(re.search(rf"\boutput:{number}\b", flow.actions) for flow in flows_of):
+        return
+    yield Cause(
+        "ovn.flows-missing",
+        "compute-br-int",
+        host.name,
+        side.integration,
+        _("No flow of {bridge} on {host} leads to port {port}: answers do not reach it.").format(
+            bridge=side.integration, host=host.name, port=case.path.id
+        ),
+        _restart(host.name),
+        (f"ovs-ofctl dump-flows {side.integration} | grep output:{number}: 0",),
+        Direction.REPLY,
+        "tap",
     )
 
 
@@ -206,7 +264,7 @@ def _dropped(case: Case, seen: OvnView, evidence: tuple[str, ...]) -> Cause:
             _("OVN does not let port {port} send with {mac}.").format(port=path.id, mac=path.mac),
             _resync(),
             (*evidence, f"port_security={list(binding.allowed)}"),
-            lost_at="dhcp-server",
+            lost_at=_end(case),
         )
     return Cause(
         "ovn.dropped",
@@ -218,8 +276,15 @@ def _dropped(case: Case, seen: OvnView, evidence: tuple[str, ...]) -> Cause:
             command="ovn-sbctl lflow-list"
         ),
         evidence,
-        lost_at="dhcp-server",
+        lost_at=_end(case),
     )
+
+
+def _served(case: Case) -> bool:
+    """Whether the network's metadata port is in OVN, for every host, and in the switch of this one."""
+    far, there = case.far_ovn, case.network.plugged if case.network else None
+    wired = there is not None and there[1].external_ids.get("iface-id") == (case.path.far_port or {}).get("id")
+    return wired and far is not None and far.binding is not None and far.binding.kind == "localport"
 
 
 @in_ovn
@@ -274,24 +339,67 @@ def mappings(case: Case) -> Iterable[Finding]:
 
 
 @in_ovn
-def metadata(case: Case) -> Iterable[Finding]:
-    """The metadata agent of OVN keeps a namespace for each network of its host's servers (``ovnmeta-`` and the network's id)."""
-    path, host = case.path, case.compute.host
+def metadata(case: Case) -> Iterable[Cause | Finding]:
+    """The metadata agent keeps a namespace for each network of its host's servers, and a veth pair from there into br-int."""
+    path, host, network = case.path, case.compute.host, str(case.path.network["id"])
+    space, outer, inner = f"ovnmeta-{network}", f"tap{network[:10]}0", f"tap{network[:10]}1"
     kinds = {a["agent_type"] for a in case.api.agents or () if a["host"] == host.name}
-    wanted = f"ovnmeta-{path.network['id']}"
-    if "OVN Metadata agent" not in kinds or host.namespaces is None or wanted in host.namespaces:
+    if host.namespaces is None or not host.root or not (path.aim is not None or "OVN Metadata agent" in kinds):
         return
-    yield Finding(
-        "ovn.no-metadata",
+    inside = case.space.links if case.space is not None else {}
+    if path.aim is not None and path.far_port is None:
+        thing, evidence = network, f"ovnmeta-{network}: 0 ports (device_owner=network:distributed)"
+        text = _("Network {network} has no metadata port: ovn_metadata_enabled is off in Neutron, or it was deleted.")
+    elif space not in host.namespaces:
+        thing, evidence = space, f"ip netns list: {space} is not there"
+        text = _("There is no namespace {space} on {host}: servers of the network get no metadata there.")
+    elif host.links and outer not in host.links:
+        thing, evidence = outer, f"ip link show {outer}"
+        text = _("{device} is not there on {host}: nothing leads to the metadata of the network.")
+    elif inside and inner not in inside:
+        thing, evidence = inner, f"{space}: {', '.join(inside)}"
+        text = _("{device} is not in namespace {space} on {host}.")
+    elif host.links and not host.links[outer].up:
+        thing, evidence = outer, f"{outer}: operstate={host.links[outer].operstate}"
+        text = _("{device} on {host} is down.")
+    elif inside and not inside[inner].up:
+        thing, evidence = inner, f"{inner}: operstate={inside[inner].operstate}"
+        text = _("{device} on {host} is down.")
+    else:
+        return
+    message = text.format(space=space, host=host.name, device=thing, network=path.network["name"] or network)
+    remedy = remedies.restart_ovn_metadata_agent(host.name)
+    if path.aim is None:
+        yield Finding("ovn.no-metadata", host.name, thing, message, remedy, (evidence,))
+        return
+    if path.far_port is None:
+        remedy = _resync()
+    yield Cause("ovn.no-metadata", "metadata-port", host.name, thing, message, remedy, (evidence,))
+
+
+@in_ovn
+def localport(case: Case) -> Iterable[Cause]:
+    """The southbound database has the metadata port, as a port of every host."""
+    far, host, path = case.far_ovn, case.compute.host, case.path
+    if far is None or not far.known or path.far_port is None or case.traced["compute-request"] is True:
+        return
+    if far.binding is None:
+        text = _("OVN's southbound database has no port {port}, which is the network's for metadata.")
+        kind = "-"
+    elif far.binding.kind != "localport":
+        text = _("In OVN the metadata port {port} is no localport: one host alone has it.")
+        kind = far.binding.kind or "''"
+    else:
+        return
+    yield Cause(
+        "ovn.port-missing",
+        "compute-br-int",
         host.name,
-        wanted,
-        _("There is no namespace {space} on {host}: servers of the network get no metadata there.").format(
-            space=wanted, host=host.name
-        ),
-        _("Restart the metadata agent of OVN on {host}: systemctl restart neutron-ovn-metadata-agent.").format(
-            host=host.name
-        ),
-        (f"ip netns list: {wanted} is not there",),
+        path.far_port["id"],
+        text.format(port=path.far_port["id"]),
+        _resync(),
+        (f"Port_Binding logical_port={path.far_port['id']} type={kind}",),
+        lost_at="metadata-port",
     )
 
 

@@ -39,9 +39,6 @@ def known(case: Case) -> Iterable[Cause]:
     path, aim, router = case.path, case.path.aim, case.path.router
     assert aim is not None
     name = path.network["name"] or path.network["id"]
-    if path.ovn and aim.metadata:
-        # Its proxy is on the compute host, in a namespace of the network.
-        return
     if path.far_port is None:
         gateways = [str(s["gateway_ip"]) for s in path.subnets if s.get("gateway_ip")]
         # On a provider network the gateway is often a machine that Neutron knows nothing of.

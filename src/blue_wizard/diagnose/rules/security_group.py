@@ -61,7 +61,7 @@ def _option(case: Case) -> str:
     return f"--protocol {aim.protocol}{f' --dst-port {aim.number}' if aim.number else ''}"
 
 
-@about(*_WAYS)
+@about(*_WAYS, "metadata", ovn=True)
 def egress(case: Case) -> Iterable[Cause]:
     """No rule of the server's groups lets the packet out."""
     path, aim = case.path, case.path.aim

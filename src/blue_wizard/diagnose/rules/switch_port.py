@@ -33,6 +33,8 @@ def _far(case: Case, side: Side) -> tuple[str, str]:
         return "router.port-missing", remedies.restart_l3_agent(side.host.name)
     if case.path.purpose == "server":
         return "peer.down", remedies.hard_reboot(str((case.path.far_port or {}).get("device_id", "")))
+    if case.path.purpose == "metadata":
+        return "ovn.no-metadata", remedies.restart_ovn_metadata_agent(side.host.name)
     return "dhcp.port-missing", remedies.restart_dhcp_agent(side.host.name)
 
 
