@@ -9,7 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Binding", "DhcpAnswer", "LogicalFlow", "binding", "dhcp_answers", "encaps", "logical_flow", "plain"]
+from blue_wizard.facts.ovs import many, plain
+
+__all__ = ["Binding", "DhcpAnswer", "LogicalFlow", "binding", "dhcp_answers", "encaps", "logical_flow"]
 
 _OFFER = re.compile(r"put_dhcp_opts\((.*?)\)\s*;")
 
@@ -49,29 +51,10 @@ class LogicalFlow:
     actions: str
 
 
-def plain(value: Any) -> Any:
-    """OVSDB's notation as Python: a map as a dict, a set as a list, a UUID as its text. Anything else stays as it is."""
-    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
-        kind, content = value
-        if kind == "map":
-            return {str(k): plain(v) for k, v in content}
-        if kind == "set":
-            return [plain(item) for item in content]
-        if kind in {"uuid", "named-uuid"}:
-            return content
-    return value
-
-
-def _many(value: Any) -> tuple[str, ...]:
-    found = plain(value)
-    return tuple(map(str, found)) if isinstance(found, list) else (str(found),)
-
-
 def binding(row: dict[str, Any], chassis: list[dict[str, Any]]) -> Binding:
     """A row of Port_Binding; `chassis` are the rows of Chassis."""
     known = {plain(c["_uuid"]): c for c in chassis}
-    at = plain(row.get("chassis"))
-    claimed = known.get(at, {}) if isinstance(at, str) else {}
+    claimed = known.get(plain(row.get("chassis")), {})
     options, up = plain(row.get("options", ["map", []])), plain(row.get("up"))
     return Binding(
         str(row["logical_port"]),
@@ -80,8 +63,8 @@ def binding(row: dict[str, Any], chassis: list[dict[str, Any]]) -> Binding:
         str(claimed.get("hostname", "")),
         str(options.get("requested-chassis", "")),
         up if isinstance(up, bool) else None,
-        _many(row.get("mac", ["set", []])),
-        _many(row.get("port_security", ["set", []])),
+        tuple(map(str, many(plain(row.get("mac"))))),
+        tuple(map(str, many(plain(row.get("port_security"))))),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Bridge", "Interface", "Learned", "Mirror", "Port", "Switch", "parse_database", "parse_fdb"]
+__all__ = ["Bridge", "Interface", "Learned", "Mirror", "Port", "Switch", "many", "parse_database", "parse_fdb", "plain"]
 
 
 @dataclass(frozen=True)
@@ -105,21 +105,22 @@ class Switch:
         ]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """OVSDB's JSON notation as Python: maps, sets (one element: itself; none: None)."""
     if isinstance(value, list) and len(value) == 2:
         kind, content = value
         if kind == "map":
             return {str(k): v for k, v in content}
         if kind == "set":
-            items = [_plain(item) for item in content]
+            items = [plain(item) for item in content]
             return None if not items else items if len(items) > 1 else items[0]
         if kind in {"uuid", "named-uuid"}:
             return content
     return value
 
 
-def _many(value: Any) -> list[Any]:
+def many(value: Any) -> list[Any]:
+    """What `plain` made of a set, as a list."""
     return [] if value is None else value if isinstance(value, list) else [value]
 
 
@@ -127,7 +128,7 @@ def _tables(text: str) -> list[list[dict[str, Any]]]:
     decoder, rest, found = json.JSONDecoder(), text.strip(), []
     while rest:
         table, end = decoder.raw_decode(rest)
-        found.append([{h: _plain(v) for h, v in zip(table["headings"], row, strict=True)} for row in table["data"]])
+        found.append([{h: plain(v) for h, v in zip(table["headings"], row, strict=True)} for row in table["data"]])
         rest = rest[end:].strip()
     return found
 
@@ -161,15 +162,15 @@ def parse_database(text: str) -> Switch:
     bridge_rows, port_rows, interface_rows, mirror_rows, switch_rows = tables
     interfaces = {row["_uuid"]: _interface(row) for row in interface_rows}
     names = {row["_uuid"]: row["name"] for row in port_rows}
-    home = {ref: row["name"] for row in bridge_rows for ref in _many(row["ports"])}
-    mirror_home = {ref: row["name"] for row in bridge_rows for ref in _many(row["mirrors"])}
+    home = {ref: row["name"] for row in bridge_rows for ref in many(row["ports"])}
+    mirror_home = {ref: row["name"] for row in bridge_rows for ref in many(row["mirrors"])}
     ports = {
         row["name"]: Port(
             row["name"],
             home.get(row["_uuid"], ""),
-            tuple(interfaces[ref] for ref in _many(row["interfaces"]) if ref in interfaces),
+            tuple(interfaces[ref] for ref in many(row["interfaces"]) if ref in interfaces),
             row["tag"],
-            tuple(_many(row["trunks"])),
+            tuple(many(row["trunks"])),
             row["vlan_mode"] or "",
             _texts(row["other_config"]),
             _texts(row["external_ids"]),
@@ -181,7 +182,7 @@ def parse_database(text: str) -> Switch:
             row["name"],
             row["fail_mode"] or "",
             row["datapath_type"] or "system",
-            tuple(names[ref] for ref in _many(row["ports"]) if ref in names),
+            tuple(names[ref] for ref in many(row["ports"]) if ref in names),
         )
         for row in bridge_rows
     }
@@ -191,7 +192,7 @@ def parse_database(text: str) -> Switch:
             mirror_home.get(row["_uuid"], ""),
             names.get(row["output_port"], ""),
             bool(row["select_all"]),
-            tuple(names[ref] for ref in _many(row["select_src_port"]) if ref in names),
+            tuple(names[ref] for ref in many(row["select_src_port"]) if ref in names),
         )
         for row in mirror_rows
     )

@@ -86,13 +86,15 @@ def ovn(tables: List[List[Answer]], ports: Dict[str, str], traces: Dict[str, Ans
         "connection": run([*wrap, "ovn-appctl", "-T", "4", "-t", "ovn-controller", "connection-status"]),
         "ports": {},
     }
+    all_of_it = base.select(
+        {"table": "Chassis", "where": [], "columns": ["_uuid", "name", "hostname", "encaps"]},
+        {"table": "Encap", "where": [["chassis_name", "==", settings.get("system-id", "")]]},
+        *({"table": "Port_Binding", "where": [["logical_port", "==", port]]} for port in ports),
+    )
     networks: Dict[str, Answer] = {}
-    for port, trace_name in ports.items():
-        seen = base.select(
-            {"table": "Port_Binding", "where": [["logical_port", "==", port]]},
-            {"table": "Chassis", "where": [], "columns": ["_uuid", "name", "hostname", "encaps"]},
-            {"table": "Encap", "where": [["chassis_name", "==", settings.get("system-id", "")]]},
-        )
+    for number, (port, trace_name) in enumerate(ports.items(), 2):
+        rows_of = all_of_it["rows"]
+        seen = dict(all_of_it, rows=[rows_of[number], *rows_of[:2]] if rows_of else [])
         found["ports"][port] = seen
         if seen["rc"] != 0 or not seen["rows"][0]:
             continue
