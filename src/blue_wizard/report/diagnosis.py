@@ -84,7 +84,7 @@ def write_picture(report: Report, path: Path) -> None:
     from blue_wizard.errors import InputError
 
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        out = Console(record=True, width=150, file=nowhere, highlight=False)
+        out = Console(record=True, width=150, file=nowhere, highlight=False, emoji=False)
         for part in diagnosis_text(report):
             out.print(part, markup=False)
     text = out.export_svg(title=report.name) if path.suffix == ".svg" else out.export_html()

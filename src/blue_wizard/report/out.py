@@ -26,14 +26,14 @@ def console() -> Console:
     """The terminal of people's text (stdout)."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def errors() -> Console:
     """The terminal of progress, logs and errors (stderr)."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _WIDE)
+    return Console(stderr=True, highlight=False, emoji=False, width=None if sys.stderr.isatty() else _WIDE)
 
 
 def plain(value: Any) -> Any:
@@ -76,7 +76,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
     from rich.text import Text
 
     body = [["-" if cell is None else str(cell) for cell in row] for row in rows]
-    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
         numeric = bool(body) and all(row[i][:1].isdigit() or row[i] == "-" for row in body)
         made.add_column(column, justify="right" if numeric else "left", overflow="fold")

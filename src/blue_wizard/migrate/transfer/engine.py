@@ -197,7 +197,7 @@ class _Engine:
         self._shared = threading.Condition()
         self._error: BaseException | None = None
         self._ended: deque[Record] = deque()
-        self._moved = self._busy = self._reading = self._writing = 0
+        self._moved = self._busy = self._reading = self._writing = self._at_work = 0
         self._last_sign = time.monotonic()
 
     def run(
@@ -255,8 +255,9 @@ class _Engine:
             self._go.set()
             return
         self._go.clear()
+        # A write may have ended before its hash is known: what a labourer still does with it counts, too.
         with self._shared:
-            self._shared.wait_for(lambda: not self._writing, timeout=1.0)
+            self._shared.wait_for(lambda: not (self._writing or self._at_work), timeout=1.0)
         self._note()
 
     def _note(self) -> None:
@@ -305,9 +306,18 @@ class _Engine:
                 if item is None:
                     self._slots.release()
                     return
-                self._move(item)
+                self._works(1)
+                try:
+                    self._move(item)
+                finally:
+                    self._works(-1)
         except BaseException as e:
             self._fail(e)
+
+    def _works(self, change: int) -> None:
+        with self._shared:
+            self._at_work += change
+            self._shared.notify_all()
 
     def _take(self) -> Item | None:
         """The next item that is not done yet."""
@@ -367,7 +377,10 @@ class _Engine:
 
     def _may_go(self) -> bool:
         """Wait while the copy is paused; False when it ends."""
-        self._go.wait()
+        if not self._go.is_set():
+            self._works(-1)
+            self._go.wait()
+            self._works(1)
         return not self._stop.is_set()
 
     def _may_move(self, length: int) -> bool:
@@ -386,10 +399,11 @@ class _Engine:
             self._last_sign = time.monotonic()
 
         def done(error: OSError | None) -> None:
+            self._part_ended(pending, error)
             with self._shared:
                 self._writing -= 1
                 self._last_sign = time.monotonic()
-            self._part_ended(pending, error)
+                self._shared.notify_all()
 
         return done
 

@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -278,6 +279,33 @@ def test_nothing_moves_while_it_is_paused_and_a_stop_comes_through(new_journal: 
         engine.copy(source, target, notes, fresh=True, settings=SMALL, throttles=[slowly], pause_point=pause_then_stop)
     assert seen == [0, 0]
     assert not [t for t in threading.enumerate() if t.name.startswith("transfer-") and t.name != "transfer-watch"]
+
+
+def test_a_rest_waits_for_the_hash_of_what_is_written_already(
+    new_journal: Callable[[], Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow:
+        def __init__(self) -> None:
+            self._real = hashlib.sha256()
+
+        def update(self, data: Data) -> None:
+            time.sleep(0.1)
+            self._real.update(data)
+
+        def digest(self) -> bytes:
+            return self._real.digest()
+
+    monkeypatch.setattr(engine, "hashlib", SimpleNamespace(sha256=Slow))
+    source, target, notes = reader_of(64 * OBJECT, [(64 * OBJECT, 1, "data")]), Disk(64 * OBJECT), new_journal()
+
+    def stop_with_the_first(hold: Callable[[bool], None]) -> None:
+        if target.writes:
+            hold(True)
+            assert len(notes) == len(target.writes) > 0
+            raise Stopped("stop")
+
+    with pytest.raises(Stopped):
+        engine.copy(source, target, notes, fresh=True, settings=SMALL, pause_point=stop_with_the_first)
 
 
 def test_a_bit_that_flips_in_the_target_is_found(new_journal: Callable[[], Journal]) -> None:
