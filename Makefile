@@ -34,7 +34,7 @@ SIDE_BY_SIDE := -n 2
 
 test: setup     ## types and style, then every test; brings the lab up for those that need it
 	@.venv/bin/ruff check -q && .venv/bin/ruff format --check -q && .venv/bin/mypy
-	@$(PY) -m pytest $(SIDE_BY_SIDE)
+	@$(PY) -m pytest $(SIDE_BY_SIDE) --durations=30 --durations-min=20
 
 test-all: setup ## the same, with every matrix whole
 	@.venv/bin/ruff check -q && .venv/bin/ruff format --check -q && .venv/bin/mypy
@@ -44,7 +44,7 @@ test-osd: setup ## fail, pull and replace disks of the storage host, in every wa
 	@$(PY) -m pytest --whole -s tests/unit/disks tests/lab/test_osd.py
 
 test-crash: setup ## kill -9 at every point of every step, then resume, and roll back
-	@$(PY) -m pytest --whole tests/crash tests/lab/test_migrate_crash.py
+	@$(PY) -m pytest $(SIDE_BY_SIDE) --whole tests/crash tests/lab/test_migrate_crash.py
 
 test-host: setup ## empty a compute host and give it back, in every way that can go wrong, and print the table
 	@$(PY) -m pytest --whole -p tests.failures tests/unit/maintain tests/lab/test_host.py tests/lab/test_host_faults.py \
