@@ -11,11 +11,11 @@ import os
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from blue_wizard import rates
@@ -37,6 +37,7 @@ __all__ = [
     "SourceConfig",
     "SshConfig",
     "TransferConfig",
+    "VddkConfig",
     "WindowConfig",
     "live",
     "load",
@@ -162,20 +163,43 @@ class InventoryConfig(_Strict):
     """Ask ``ceph orch host ls``: true with the local ``ceph``, or the name of a host where ``cephadm shell`` runs it."""
 
 
+class VddkConfig(_Strict):
+    """VMware's own library (VDDK) for reading disks of a vCenter, which each user gets from VMware, and how nbdkit uses it.
+
+    `libdir` is the unpacked folder (it has ``lib64/libvixDiskLib.so.N``), `plugin` the name of nbdkit's plugin or the path of
+    its file, `connections` how many sessions with the ESXi host each disk has. HotAdd is no transport of ours: it attaches the
+    disks to the machine that reads, and a reader that is killed leaves them there.
+    """
+
+    libdir: Path
+    plugin: str = "vddk"
+    transports: str = Field(default="nbdssl", pattern=r"^(nbdssl|nbd|san)(:(nbdssl|nbd|san))*$")
+    compression: Literal["none", "zlib", "fastlz", "skipz"] = "none"
+    connections: int = Field(default=2, ge=1, le=8)
+
+
 class SourceConfig(_Strict):
     """A named source of virtual machines, and what its URL must not say.
 
     The password is in a file of mode 0600 or in an environment variable. A server's TLS certificate is trusted because
     of the system's authorities, those of `ca_file`, or its SHA-256 `thumbprint`. `read` says how disks of a vCenter are read: by
-    the HTTPS of their datastore (`https`), by export lease (`lease`), or by the first of these that does it (`auto`).
+    VMware's library (`vddk`), the HTTPS of their datastore (`https`), by export lease (`lease`), or by the first of these that
+    does it (`auto`).
     """
 
     url: str
-    read: Literal["auto", "https", "lease"] = "auto"
+    read: Literal["auto", "vddk", "https", "lease"] = "auto"
+    vddk: VddkConfig | None = None
     password_file: Path | None = None
     password_env: str | None = None
     ca_file: Path | None = None
     thumbprint: str | None = None
+
+    @model_validator(mode="after")
+    def _library(self) -> Self:
+        if self.read == "vddk" and self.vddk is None:
+            raise ValueError("read: vddk needs the folder of the library (vddk: {libdir: ...})")
+        return self
 
 
 class Limits(_Strict):

@@ -20,6 +20,8 @@ from blue_wizard.migrate.sources.vsphere import Vsphere
 from blue_wizard.reach import vsphere
 from lab.parts import vcenter as part
 
+from .vddk import Library
+
 USER = "operator@vsphere.local"
 SIZE = (4 << 20) + 512 * 7
 """Neither whole areas of changes, nor whole grains of a stream, nor whole pages."""
@@ -36,7 +38,9 @@ def machine(name: str, *disks: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 class Vcenter:
-    """A running simulator and the folder behind its datastore."""
+    """A running simulator and the folder behind its datastore; `library` is where VDDK is configured."""
+
+    library: Library
 
     def __init__(self, folder: Path, certificate: Path, machines: list[dict[str, Any]], **site: Any) -> None:
         self.folder, self.certificate = folder, certificate
@@ -147,13 +151,16 @@ def start(tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Start a vCenter with these machines, and make it the source `vc` of the configuration."""
     started: list[Vcenter] = []
 
-    def begin(*machines: dict[str, Any], read: str = "auto", **site: Any) -> Vcenter:
+    def begin(*machines: dict[str, Any], read: str = "auto", vddk: bool = False, **site: Any) -> Vcenter:
         made = Vcenter(tmp_path, certificate, list(machines), **site)
         started.append(made)
         prefix = "BLUE_WIZARD_SOURCES__VC__"
         said = {"URL": made.url, "PASSWORD_FILE": tmp_path / "password", "CA_FILE": certificate, "READ": read}
         for name, value in said.items():
             monkeypatch.setenv(prefix + name, str(value))
+        if vddk or read == "vddk":
+            made.library = Library(tmp_path, certificate, USER, list(machines))
+            made.library.use(monkeypatch, prefix)
         config.load.cache_clear()
         return made
 

@@ -23,7 +23,7 @@ def test_its_machines_are_found(start: Start) -> None:
     host.source().check(found.id, lambda: None)
 
 
-@pytest.mark.parametrize("read", ["https", "lease"])
+@pytest.mark.parametrize("read", ["https", "lease", "vddk"])
 def test_every_byte_of_its_disks(start: Start, read: str) -> None:
     host = start(machine("shop", disk("one"), disk("磁盘 é")), read=read, Bare=True)
     source, id = host.source(), host.id("shop")

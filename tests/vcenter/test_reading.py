@@ -27,7 +27,7 @@ def opened(export: Export) -> Reader:
     return export.reader()
 
 
-@pytest.mark.parametrize("read", ["https", "lease"])
+@pytest.mark.parametrize("read", ["https", "lease", "vddk"])
 def test_every_byte_of_every_disk(start: Start, read: str) -> None:
     center = start(machine("shop", disk("one"), disk("two", SIZE + 512, Bus="lsilogic")), read=read)
     source, id = center.source(), center.id("shop")
@@ -40,7 +40,7 @@ def test_every_byte_of_every_disk(start: Start, read: str) -> None:
     assert center.control("state")["machines"]["leases"] == 0
 
 
-@pytest.mark.parametrize("read", ["https", "lease"])
+@pytest.mark.parametrize("read", ["https", "lease", "vddk"])
 def test_names_that_are_no_ascii(start: Start, read: str) -> None:
     """In the machine, its folder and its disk; the datastore and the datacenter of the simulator have such names anyway."""
     center = start(machine("网店%2fÜbung", disk("磁盘 é"), Folder="目录 ü"), read=read)

@@ -58,7 +58,7 @@ class Store(Shelf):
         )
 
 
-@pytest.fixture(params=["https", "lease"])
+@pytest.fixture(params=["https", "lease", "vddk"])
 def store(start: Start, tmp_path: Path, request: pytest.FixtureRequest) -> Store:
     two = disk("two", SIZES["2001"])
     center = start(machine("shop", disk("one"), two, Power="poweredOn", Tools=True), read=request.param)

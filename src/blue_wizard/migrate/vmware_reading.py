@@ -1,19 +1,27 @@
-"""Ways to read a disk of vSphere: in ranges from its datastore, or as a stream by export lease. The first that works is used."""
+"""Ways to read a disk of vSphere: by VMware's library, in ranges from its datastore, or as a stream by export lease.
+
+The first that works is used.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, BinaryIO
 
-from blue_wizard.errors import StepFailed
+from blue_wizard import config
+from blue_wizard.errors import BlueWizardError, StepFailed
 from blue_wizard.facts import vmdk_descriptor
+from blue_wizard.facts.vddk import Plugin
 from blue_wizard.facts.vsphere import Vm, VmDisk, datacenter_path, split_path
-from blue_wizard.migrate.extents import Extent
+from blue_wizard.migrate.extents import Extent, Reader
 from blue_wizard.migrate.source import Export
 from blue_wizard.migrate.stream_reader import StreamReader
-from blue_wizard.reach import vsphere, vsphere_files, vsphere_lease
+from blue_wizard.migrate.transfer.nbd_reader import NbdReader
+from blue_wizard.migrate.vddk_reader import VddkReader
+from blue_wizard.reach import vddk, vsphere, vsphere_files, vsphere_lease
 from blue_wizard.reach.vsphere_files import FileRefused, NoPlainFile
 from blue_wizard.text import _
 
@@ -25,30 +33,96 @@ _PLAIN = {"VMFS", "FLAT"}
 
 @dataclass(frozen=True)
 class Way:
-    """How a disk is read: `url` in ranges, or by lease where there is none. `why` says it in words."""
+    """How a disk is read: by VMware's library (`library`), in ranges of `url`, or by lease where there is neither.
+
+    `why` says it in words.
+    """
 
     url: str
     why: str
+    library: bool = False
+
+    @property
+    def streams(self) -> bool:
+        """Whether it is read from its beginning to its end only."""
+        return not (self.url or self.library)
 
 
 class Reading:
-    """Opens disks of one vCenter or host. `places` are its folders, datacenters and datastores; `prefer` is the configuration's."""
+    """Opens disks of one vCenter or host. `places` are its folders, datacenters and datastores; `settings` are the
+    configuration's."""
 
-    def __init__(self, center: vsphere.Center, places: Mapping[str, Mapping[str, Any]], prefer: str) -> None:
-        self._center, self._places, self._prefer = center, places, prefer
+    def __init__(
+        self, center: vsphere.Center, places: Mapping[str, Mapping[str, Any]], settings: config.SourceConfig
+    ) -> None:
+        self._center, self._places, self._prefer, self._vddk = center, places, settings.read, settings.vddk
         self._withheld: set[tuple[str, int]] = set()
+        self._tried: dict[str, BlueWizardError | None] = {}
 
     def way(self, vm: Vm, disk: VmDisk, *, locked: bool = False) -> Way:
         """The way that is taken. `locked`: its host has it open, so only its descriptor is looked at. Raises StepFailed."""
         if self._prefer == "lease":
             return Way("", _("by export lease (NFC), as the configuration says"))
+        without = ""
+        if self._vddk and self._prefer != "https":
+            try:
+                return Way("", self._by_library(vm, disk, self._vddk), library=True)
+            except BlueWizardError as e:
+                if self._prefer == "vddk":
+                    raise
+                without = " " + _("(not by VDDK: {reason})").format(reason=e.message)
         try:
             url = self._flat(vm, disk, locked)
         except NoPlainFile as e:
             if self._prefer == "https":
                 raise
-            return Way("", _("by export lease (NFC), because: {reason}").format(reason=e.message))
-        return Way(url, _("in ranges from its datastore by HTTPS, on several connections"))
+            return Way("", _("by export lease (NFC), because: {reason}").format(reason=e.message) + without)
+        return Way(url, _("in ranges from its datastore by HTTPS, on several connections") + without)
+
+    def _by_library(self, vm: Vm, disk: VmDisk, settings: config.VddkConfig) -> str:
+        """In words, how the library reads it. One disk of each host is opened, of a machine that is off. Raises BlueWizardError."""
+        found = self._library
+        if isinstance(found, BlueWizardError):
+            raise found
+        if vm.power == "poweredOff":
+            self._try(vm, disk, settings)
+        use = (
+            _("which tells what is in use")
+            if found.tells_use
+            else _("which does not tell what is in use, so all of it is read")
+        )
+        return _("by VDDK {version} ({transports}, {count} sessions with its ESXi host), {use}").format(
+            version=found.version, transports=settings.transports, count=settings.connections, use=use
+        )
+
+    @cached_property
+    def _library(self) -> Plugin | BlueWizardError:
+        assert self._vddk is not None
+        try:
+            return vddk.look(self._vddk)
+        except BlueWizardError as e:
+            return e
+
+    def _try(self, vm: Vm, disk: VmDisk, settings: config.VddkConfig) -> None:
+        # Whatever is wrong with one disk of a host (a closed port, a name) is wrong with all of them, and a log-in takes seconds.
+        if vm.host not in self._tried:
+            try:
+                with vddk.serve(self._center, settings, vddk.Place(vm.id, disk.file)):
+                    self._tried[vm.host] = None
+            except BlueWizardError as e:
+                self._tried[vm.host] = e
+        error = self._tried[vm.host]
+        if error is not None:
+            raise error
+
+    def ranges(self, vm: Vm, disk: VmDisk, way: Way) -> str:
+        """Where a few bytes of a disk are read at little cost, "" where they are not. Raises StepFailed."""
+        if not way.library:
+            return way.url
+        try:
+            return self._flat(vm, disk, False)
+        except StepFailed:
+            return ""
 
     @contextmanager
     def open(
@@ -57,6 +131,13 @@ class Reading:
         """A disk that stands still: of a machine that is off, or of a snapshot. `used` are the areas in use, where known."""
         way = self._way_into(vm, disk, snapshot)
         extents = None if used is None else used_extents(used, disk.size)
+        if way.library:
+            assert self._vddk is not None
+            with vddk.serve(self._center, self._vddk, vddk.Place(vm.id, disk.file, snapshot or "")) as serving:
+                yield Export(
+                    serving.uri, disk.size, self._reader_of(vm, disk, serving, self._vddk.connections, extents)
+                )
+            return
         if way.url:
             url = way.url
             with vsphere_files.serve(self._center, url) as uri:
@@ -73,6 +154,17 @@ class Reading:
                 disk.size,
                 lambda: StreamReader(holder.open, disk.size, name, used=extents, told=holder.told),
             )
+
+    def _reader_of(
+        self, vm: Vm, disk: VmDisk, serving: vddk.Serving, connections: int, extents: Sequence[Extent] | None
+    ) -> Callable[[], Reader]:
+        name = f"{vm.name}/{disk.label}"
+
+        def make() -> Reader:
+            reader = NbdReader(serving.uri, disk.size, name=name, connections=connections)
+            return VddkReader(reader, serving.cause, extents)
+
+        return make
 
     def _way_into(self, vm: Vm, disk: VmDisk, snapshot: str | None) -> Way:
         """The way that works now: a host may keep the base file of a running machine to itself, which is no matter for a lease."""

@@ -54,7 +54,7 @@ class Rounds:
 
     def _notes(self) -> Iterator[str]:
         for disk in self.vm.disks:
-            if not self.reading.way(self.vm, disk, locked=True).url:
+            if self.reading.way(self.vm, disk, locked=True).streams:
                 yield _("{disk} can only be read as a stream: each round reads all of it").format(disk=disk.label)
 
     def prepare(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import http.client
+import os
 import threading
 import time
 from base64 import b64encode
@@ -130,6 +131,16 @@ class Center:
         word = b64encode(f"{self.where.user}:{self._password}".encode()).decode()
         learn(word)
         return {"Authorization": f"Basic {word}"}
+
+    def hand_over(self) -> tuple[int, Callable[[], None]]:
+        """The password for a program that logs in by itself: the end of a pipe to read it from, and what closes that end.
+
+        Passwords on command lines are seen by everybody on the machine, and files outlive a killed worker.
+        """
+        read, write = os.pipe()
+        with os.fdopen(write, "w") as pipe:
+            pipe.write(self._password)
+        return read, lambda: os.close(read)
 
     def cookie(self) -> str:
         """The session as an HTTP cookie, ``vmware_soap_session=...``."""

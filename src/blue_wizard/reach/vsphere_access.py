@@ -17,7 +17,7 @@ from blue_wizard.masking import learn
 from blue_wizard.reach import secrets
 from blue_wizard.text import _
 
-__all__ = ["Access", "Trust", "access", "password", "split", "trust", "unreachable"]
+__all__ = ["Access", "Trust", "access", "old_thumbprint", "password", "split", "trust", "unreachable"]
 
 _PORT = 443
 _TIMEOUT_S = 15
@@ -134,11 +134,23 @@ def _pinned(where: Access, thumbprint: str) -> Trust:
     return Trust(context, None, pem)
 
 
+def old_thumbprint(where: Access, trusted: Trust) -> str:
+    """The SHA-1 fingerprint (``AB:CD:...``) of the server's certificate, which is verified first. Raises InputError.
+
+    Programs of VMware know no other one, and take it for the only thing to verify.
+    """
+    return hashlib.sha1(_shown(where, trusted.context)).digest().hex(":").upper()  # noqa: S324
+
+
 def _certificate(where: Access) -> bytes:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     # Nothing is sent over this connection; it only shows the certificate that is judged afterwards.
     context.verify_mode = ssl.CERT_NONE
+    return _shown(where, context)
+
+
+def _shown(where: Access, context: ssl.SSLContext) -> bytes:
     try:
         with (
             socket.create_connection((where.host, where.port), _TIMEOUT_S) as plain,

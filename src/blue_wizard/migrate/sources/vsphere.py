@@ -23,7 +23,7 @@ from blue_wizard.migrate.sources import Export, source
 from blue_wizard.migrate.vmware_reading import FlatReader, Reading, Way
 from blue_wizard.migrate.vmware_warm import Rounds
 from blue_wizard.migrate.warm.protocol import PointDisk, Terms
-from blue_wizard.reach import vsphere, vsphere_files, vsphere_tags
+from blue_wizard.reach import vddk, vsphere, vsphere_files, vsphere_tags
 from blue_wizard.reach.vsphere_access import split
 from blue_wizard.text import _
 
@@ -54,8 +54,11 @@ class Vsphere:
         return vsphere.connect(self._url)
 
     def reachable(self) -> None:
-        """Log in, or see that the session lives. Raises InputError."""
+        """Log in, or see that the session lives, and that VMware's library is there where it is configured. Raises InputError."""
         self._center.alive()
+        settings = self._center.where.settings.vddk
+        if settings is not None:
+            vddk.look(settings)
 
     def discover(self, match: str = "*") -> Iterable[Machine]:
         """The machines whose name matches, templates included, with what keeps them from moving."""
@@ -140,7 +143,7 @@ class Vsphere:
         """A look at a disk that may be in use; most hosts refuse that. Raises StepFailed where it is read as a stream."""
         vm = self._vm(machine_id)
         disk = self._movable(vm, disk_id)
-        if not self._reading.way(vm, disk).url:
+        if self._reading.way(vm, disk).streams:
             raise StepFailed(
                 _("{name}: {disk} can only be read as a stream, so what is in it can't be looked at.").format(
                     name=vm.name, disk=disk.label
@@ -153,11 +156,12 @@ class Vsphere:
     def glance(self, machine_id: str, disk_id: str) -> Iterator[Reader | None]:
         """The disk of a machine that is off, for a few reads; None where it is read as a stream, up to the place that is wanted."""
         vm = self._vm(machine_id)
-        way = self._way(vm, self._movable(vm, disk_id)) if _power(vm.power) is Power.OFF else None
-        if way is None or not way.url:
+        disk = self._movable(vm, disk_id)
+        url = self._reading.ranges(vm, disk, self._way(vm, disk)) if _power(vm.power) is Power.OFF else ""
+        if not url:
             yield None
             return
-        with closing(FlatReader(vsphere_files.RemoteFile(self._center, way.url, connections=1))) as reader:
+        with closing(FlatReader(vsphere_files.RemoteFile(self._center, url, connections=1))) as reader:
             yield reader
 
     def _movable(self, vm: Vm, disk_id: str) -> VmDisk:
@@ -173,7 +177,7 @@ class Vsphere:
 
     @cached_property
     def _reading(self) -> Reading:
-        return Reading(self._center, self._places, self._center.where.settings.read)
+        return Reading(self._center, self._places, self._center.where.settings)
 
     @cached_property
     def _places(self) -> Mapping[str, Mapping[str, Any]]:

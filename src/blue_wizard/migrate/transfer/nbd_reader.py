@@ -21,10 +21,20 @@ _MAX_REQUEST = 32 << 20
 class NbdReader:
     """The first `size` bytes of an export. `stamp` tells whether the disk behind it has changed. Raises StepFailed.
 
+    `connections` is how many there are at most: behind some servers each is a session with the machine that has the disk.
+
     Every read has a connection of its own, and its buffer goes with its result: nothing is kept.
     """
 
-    def __init__(self, uri: str, size: int, *, name: str = "", stamp: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self,
+        uri: str,
+        size: int,
+        *,
+        name: str = "",
+        stamp: Callable[[], str] | None = None,
+        connections: int = _CONNECTIONS,
+    ) -> None:
         self.name = name or uri
         self._size = size
         self._stamp = stamp
@@ -35,7 +45,7 @@ class NbdReader:
             if first.get_size() < size:
                 raise truncated(self.name, first.get_size(), size)
             if first.is_read_only() or first.can_multi_conn():
-                self._handles += [nbd.connect(uri) for _i in range(_CONNECTIONS - 1)]
+                self._handles += [nbd.connect(uri) for _i in range(connections - 1)]
         except BaseException:
             self.close()
             raise
