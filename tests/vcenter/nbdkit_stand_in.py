@@ -63,6 +63,12 @@ def main() -> None:
         failing(common, open=problem)
     if site["read"]:
         failing(common, read=site["read"], size=Path(flat).stat().st_size)
+    if site["once"]:
+        rests = folder / "failed"
+        read = f"if [ ! -e {rests} ]; then touch {rests}; echo 'EIO {site['once']}' >&2; exit 1; fi"
+        read += f"; dd if='{flat}' iflag=skip_bytes,count_bytes skip=$4 count=$3 status=none"
+        script = [f"get_size=echo {Path(flat).stat().st_size}", f"pread={read}"]
+        os.execv(REAL, [REAL, *general, "eval", *(f"{k}={params[k]}" for k in FILTERS), *script])  # noqa: S606
     rest = [f"{k}={params[k]}" for k in FILTERS]
     os.execv(REAL, [REAL, *general, "file", *rest, f"file={flat}"])  # noqa: S606
 

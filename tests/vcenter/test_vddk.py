@@ -197,6 +197,29 @@ def test_what_goes_wrong_in_the_middle_is_told_in_words(start: Start) -> None:
         opened(export).read(0, 512)
 
 
+def test_a_session_that_breaks_off_is_opened_again(start: Start) -> None:
+    center = start(machine("shop", disk("one", size=1 << 20)), read="vddk")
+    center.library.set(once="VixDiskLib_Read: The connection was lost")
+    with center.source().open_disk(center.id("shop"), "2000") as export:
+        assert content(opened(export)) == center.flat("shop", "one").read_bytes()
+    assert (center.folder / "failed").exists()
+
+
+def test_a_disk_that_something_has_written_to_is_noticed(start: Start) -> None:
+    """An interrupted copy must not go on with a machine that ran meanwhile; the library itself does not tell."""
+    center = start(machine("shop", disk("one")), read="vddk")
+    with center.source().open_disk(center.id("shop"), "2000") as export:
+        assert export.stamp is not None
+        before = export.stamp()
+        assert export.stamp() == before
+        os.utime(center.flat("shop", "one"), (0, 0))
+        assert export.stamp() != before
+    # Where there is no plain file there is nothing to tell it by.
+    center.control("faults", NoPlainFiles=True)
+    with center.source().open_disk(center.id("shop"), "2000") as export:
+        assert export.stamp is None
+
+
 def test_a_glance_takes_the_cheaper_way(start: Start) -> None:
     """Ranges of its file where it has one: no process is started for a few bytes."""
     center = start(machine("shop", disk("one")), vddk=True)

@@ -36,7 +36,7 @@ class Library:
             for n, d in enumerate(one["Disks"])
         }
         self._site = {
-            "plugin": True, "version": 8, "open": "", "read": "", "password": "not-a-real-one", "user": user,
+            "plugin": True, "version": 8, "open": "", "read": "", "once": "", "password": "not-a-real-one", "user": user,
             "thumbprint": self.thumbprint, "disks": disks, "frozen": f"{store}-frozen",
         }  # fmt: skip
         self.set()

@@ -6,7 +6,7 @@ The first that works is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, BinaryIO
@@ -115,6 +115,16 @@ class Reading:
         if error is not None:
             raise error
 
+    def _stamp_of(self, vm: Vm, disk: VmDisk, way: Way) -> Callable[[], str] | None:
+        """What tells of writes to the disk of a machine that is off, where its file is seen: the library does not tell."""
+        url = self.ranges(vm, disk, way)
+
+        def stamp() -> str:
+            with closing(vsphere_files.RemoteFile(self._center, url, connections=1)) as file:
+                return file.stamp()
+
+        return stamp if url else None
+
     def ranges(self, vm: Vm, disk: VmDisk, way: Way) -> str:
         """Where a few bytes of a disk are read at little cost, "" where they are not. Raises StepFailed."""
         if not way.library:
@@ -134,9 +144,8 @@ class Reading:
         if way.library:
             assert self._vddk is not None
             with vddk.serve(self._center, self._vddk, vddk.Place(vm.id, disk.file, snapshot or "")) as serving:
-                yield Export(
-                    serving.uri, disk.size, self._reader_of(vm, disk, serving, self._vddk.connections, extents)
-                )
+                reader = self._reader_of(vm, disk, serving, self._vddk.connections, extents)
+                yield Export(serving.uri, disk.size, reader, None if snapshot else self._stamp_of(vm, disk, way))
             return
         if way.url:
             url = way.url

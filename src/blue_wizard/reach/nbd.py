@@ -24,6 +24,7 @@ __all__ = [
     "die_with_parent",
     "dirty",
     "file_node",
+    "finish",
     "os_error",
     "rbd_node",
     "serve",
@@ -96,14 +97,19 @@ def serve(node: Mapping[str, Any], *, writable: bool = False, tcp: bool = False)
             _wait_for(child, (lambda: _listens(port)) if tcp else (lambda: _answers(socket)))
             yield uri
         finally:
-            child.terminate()
-            try:
-                child.wait(20)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+            finish(child)
             if child.stderr:
                 child.stderr.close()
+
+
+def finish(child: subprocess.Popen[bytes]) -> None:
+    """Have a server end, by force where it does not in 20 seconds."""
+    child.terminate()
+    try:
+        child.wait(20)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 def _free_port() -> int:

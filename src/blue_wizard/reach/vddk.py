@@ -113,12 +113,7 @@ def serve(center: Center, settings: VddkConfig, place: Place) -> Iterator[Servin
                 _open(child, serving, folder, socket)
                 yield serving
             finally:
-                child.terminate()
-                try:
-                    child.wait(20)
-                except subprocess.TimeoutExpired:
-                    child.kill()
-                    child.wait()
+                nbd.finish(child)
                 words = _last(_words(folder))
                 if words:
                     tracing.tell("api", f"vddk {host}", f"{place.vm} {place.file}", words)

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from blue_wizard.errors import BlueWizardError, InputError, StepFailed
-from blue_wizard.reach.nbd import die_with_parent, uri_of
+from blue_wizard.reach.nbd import die_with_parent, finish, uri_of
 from blue_wizard.reach.vsphere import Center
 from blue_wizard.text import _
 
@@ -220,8 +220,7 @@ def serve(center: Center, url: str) -> Iterator[str]:
                 yield uri_of(folder / "socket")
             finally:
                 stop.set()
-                child.terminate()
-                child.wait()
+                finish(child)
                 if keeper.ident:
                     keeper.join()
 
