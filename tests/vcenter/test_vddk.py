@@ -147,6 +147,27 @@ def test_the_plan_says_that_it_is_taken_and_why_it_is_not(start: Start) -> None:
     assert "(not by VDDK: nbdkit has no vddk plugin on this machine.)" in way
 
 
+def test_each_opening_logs_in_once_and_falls_back_by_itself(start: Start) -> None:
+    """While a machine is down every log-in counts; and what the plan has seen may have changed since."""
+    center = start(pair(), vddk=True)
+    source, id = prepared(center)
+    target = Target(source, id)
+    target.round()
+    assert len(center.library.told()) == 2
+    center.library.set(open="VixDiskLib_Open: x: The server refused connection")
+    center.write("shop", 77, b"between", "one")
+    target.round()
+    assert (target.reasons, target.holds(center)) == ([], True)
+
+
+def test_one_disk_that_can_not_be_read_says_nothing_of_the_others(start: Start) -> None:
+    center = start(machine("shop", disk("one"), disk("two")), vddk=True)
+    center.library.set(disks={"[ds one] shop/two.vmdk": (2001, str(center.flat("shop", "two")))})
+    one, two = center.source().ways(center.id("shop"))
+    assert "(not by VDDK: VDDK does not find the file of the disk" in one
+    assert "by VDDK 8" in two
+
+
 def test_without_its_parts_it_is_refused_before_anything_is_touched(start: Start) -> None:
     center = start(machine("shop", disk("one")), read="vddk")
     id = center.id("shop")

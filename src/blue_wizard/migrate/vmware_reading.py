@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, BinaryIO
 
@@ -28,6 +28,7 @@ from blue_wizard.text import _
 __all__ = ["FlatReader", "Reading", "Way", "used_extents"]
 
 _LONGEST_DESCRIPTOR = 1 << 16
+_NOT_BY_LIBRARY = {"https", "lease"}
 _PLAIN = {"VMFS", "FLAT"}
 
 
@@ -60,24 +61,28 @@ class Reading:
         self._tried: dict[str, BlueWizardError | None] = {}
 
     def way(self, vm: Vm, disk: VmDisk, *, locked: bool = False) -> Way:
-        """The way that is taken. `locked`: its host has it open, so only its descriptor is looked at. Raises StepFailed."""
+        """The way that is taken. `locked`: its host has it open, so only its descriptor is looked at. Raises BlueWizardError."""
+        if self._vddk is None or self._prefer in _NOT_BY_LIBRARY:
+            return self._without(vm, disk, locked)
+        try:
+            return Way("", self._by_library(vm, disk, self._vddk), library=True)
+        except BlueWizardError as e:
+            if self._prefer == "vddk":
+                raise
+            way = self._without(vm, disk, locked)
+            return replace(way, why=way.why + " " + _("(not by VDDK: {reason})").format(reason=e.message))
+
+    def _without(self, vm: Vm, disk: VmDisk, locked: bool) -> Way:
+        """The way that is taken without the library. Raises StepFailed."""
         if self._prefer == "lease":
             return Way("", _("by export lease (NFC), as the configuration says"))
-        without = ""
-        if self._vddk and self._prefer != "https":
-            try:
-                return Way("", self._by_library(vm, disk, self._vddk), library=True)
-            except BlueWizardError as e:
-                if self._prefer == "vddk":
-                    raise
-                without = " " + _("(not by VDDK: {reason})").format(reason=e.message)
         try:
             url = self._flat(vm, disk, locked)
         except NoPlainFile as e:
             if self._prefer == "https":
                 raise
-            return Way("", _("by export lease (NFC), because: {reason}").format(reason=e.message) + without)
-        return Way(url, _("in ranges from its datastore by HTTPS, on several connections") + without)
+            return Way("", _("by export lease (NFC), because: {reason}").format(reason=e.message))
+        return Way(url, _("in ranges from its datastore by HTTPS, on several connections"))
 
     def _by_library(self, vm: Vm, disk: VmDisk, settings: config.VddkConfig) -> str:
         """In words, how the library reads it. One disk of each host is opened, of a machine that is off. Raises BlueWizardError."""
@@ -104,20 +109,22 @@ class Reading:
             return e
 
     def _try(self, vm: Vm, disk: VmDisk, settings: config.VddkConfig) -> None:
-        # Whatever is wrong with one disk of a host (a closed port, a name) is wrong with all of them, and a log-in takes seconds.
+        # A closed port or an unknown name of a host is the same for all its disks, and to find that out takes long.
         if vm.host not in self._tried:
             try:
                 with vddk.serve(self._center, settings, vddk.Place(vm.id, disk.file)):
                     self._tried[vm.host] = None
+            except vddk.Unreadable:
+                raise
             except BlueWizardError as e:
                 self._tried[vm.host] = e
         error = self._tried[vm.host]
         if error is not None:
             raise error
 
-    def _stamp_of(self, vm: Vm, disk: VmDisk, way: Way) -> Callable[[], str] | None:
+    def _stamp_of(self, vm: Vm, disk: VmDisk) -> Callable[[], str] | None:
         """What tells of writes to the disk of a machine that is off, where its file is seen: the library does not tell."""
-        url = self.ranges(vm, disk, way)
+        url = self._seen(vm, disk)
 
         def stamp() -> str:
             with closing(vsphere_files.RemoteFile(self._center, url, connections=1)) as file:
@@ -126,9 +133,10 @@ class Reading:
         return stamp if url else None
 
     def ranges(self, vm: Vm, disk: VmDisk, way: Way) -> str:
-        """Where a few bytes of a disk are read at little cost, "" where they are not. Raises StepFailed."""
-        if not way.library:
-            return way.url
+        """Where a few bytes of a disk are read at little cost, "" where they are not."""
+        return self._seen(vm, disk) if way.library else way.url
+
+    def _seen(self, vm: Vm, disk: VmDisk) -> str:
         try:
             return self._flat(vm, disk, False)
         except StepFailed:
@@ -139,14 +147,14 @@ class Reading:
         self, vm: Vm, disk: VmDisk, *, snapshot: str | None = None, used: Sequence[tuple[int, int]] | None = None
     ) -> Iterator[Export]:
         """A disk that stands still: of a machine that is off, or of a snapshot. `used` are the areas in use, where known."""
-        way = self._way_into(vm, disk, snapshot)
         extents = None if used is None else used_extents(used, disk.size)
-        if way.library:
-            assert self._vddk is not None
-            with vddk.serve(self._center, self._vddk, vddk.Place(vm.id, disk.file, snapshot or "")) as serving:
-                reader = self._reader_of(vm, disk, serving, self._vddk.connections, extents)
-                yield Export(serving.uri, disk.size, reader, None if snapshot else self._stamp_of(vm, disk, way))
-            return
+        with ExitStack() as library:
+            serving = self._served(library, vm, disk, snapshot)
+            if serving is not None:
+                reader = self._reader_of(vm, disk, serving, extents)
+                yield Export(serving.uri, disk.size, reader, None if snapshot else self._stamp_of(vm, disk))
+                return
+        way = self._way_into(vm, disk, snapshot)
         if way.url:
             url = way.url
             with vsphere_files.serve(self._center, url) as uri:
@@ -164,10 +172,26 @@ class Reading:
                 lambda: StreamReader(holder.open, disk.size, name, used=extents, told=holder.told),
             )
 
+    def _served(self, stack: ExitStack, vm: Vm, disk: VmDisk, snapshot: str | None) -> vddk.Serving | None:
+        """The disk, opened by the library; None where another way is to be taken. Raises BlueWizardError where there is none."""
+        if self._vddk is None or self._prefer in _NOT_BY_LIBRARY:
+            return None
+        try:
+            if isinstance(self._library, BlueWizardError):
+                raise self._library
+            return stack.enter_context(
+                vddk.serve(self._center, self._vddk, vddk.Place(vm.id, disk.file, snapshot or ""))
+            )
+        except BlueWizardError:
+            if self._prefer == "vddk":
+                raise
+            return None
+
     def _reader_of(
-        self, vm: Vm, disk: VmDisk, serving: vddk.Serving, connections: int, extents: Sequence[Extent] | None
+        self, vm: Vm, disk: VmDisk, serving: vddk.Serving, extents: Sequence[Extent] | None
     ) -> Callable[[], Reader]:
-        name = f"{vm.name}/{disk.label}"
+        assert self._vddk is not None
+        name, connections = f"{vm.name}/{disk.label}", self._vddk.connections
 
         def make() -> Reader:
             reader = NbdReader(serving.uri, disk.size, name=name, connections=connections)
@@ -181,7 +205,7 @@ class Reading:
         if snapshot and (vm.id, disk.key) in self._withheld:
             return exported
         try:
-            return self.way(vm, disk)
+            return self._without(vm, disk, False)
         except FileRefused:
             if not snapshot or self._prefer == "https":
                 raise

@@ -22,12 +22,16 @@ from blue_wizard.reach import nbd, vsphere_access
 from blue_wizard.reach.vsphere import Center
 from blue_wizard.text import _
 
-__all__ = ["Place", "Serving", "argv", "look", "serve"]
+__all__ = ["Place", "Serving", "Unreadable", "argv", "look", "serve"]
 
 _LOOK_S = 60
 _START_S = 60.0
 _LISTEN_S = 2.0
 _KEPT_WORDS = 16 << 10
+
+
+class Unreadable(StepFailed):
+    """The library works, and this disk can't be read by it."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,8 @@ def _open(child: subprocess.Popen[bytes], serving: Serving, folder: Path, socket
 def _failed(serving: Serving, folder: Path, otherwise: str) -> StepFailed:
     cause = serving.cause()
     if cause:
-        return StepFailed(cause.message, cause.hint)
+        kind = Unreadable if cause.code in {"access", "gone"} else StepFailed
+        return kind(cause.message, cause.hint)
     words = _last(_words(folder)) or otherwise or "nbdkit"
     return StepFailed(_("The disk can't be opened: {error}").format(error=words))
 
