@@ -12,7 +12,7 @@ from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import poll
 from blue_wizard.maintain import bindings, moving, patient, probes, site
-from blue_wizard.maintain.actions import cold, cordon, mended, torn
+from blue_wizard.maintain.actions import again, cold, cordon, mended, torn
 from blue_wizard.reach.openstack import ApiError, Cloud, client_command
 from blue_wizard.text import _
 
@@ -168,7 +168,7 @@ class Arrive(Action):
         if there is None:
             return {"host": None, "note": _("was deleted meanwhile"), "probe": heard}
         took = round(time.time() - begun["asked"], 1) if begun.get("asked") else None
-        told = {"migration": begun.get("migration"), "took_s": took, "probe": heard}
+        told = {"migration": there.migration, "took_s": took, "probe": heard}
         return {"host": there.host, **told, "mended": there.mended}
 
     def verify(self, ctx: Context, args: Args, outcome: Outcome) -> None:
@@ -191,9 +191,10 @@ def _not_there(args: Args, found: list[str]) -> StepFailed:
 
 @dataclass(frozen=True)
 class _There:
-    """Where a server has come to; `mended`: although its migration has failed."""
+    """Where a server has come to, and by which migration; `mended`: although it has failed."""
 
     host: str
+    migration: int | None
     mended: bool = False
 
 
@@ -212,10 +213,14 @@ def _arrival(
             return None
         record = next((m for m in moving.migrations_of(cloud, args["server"]) if m.id == migration), None)
         if record is not None and record.failed:
+            asked = _asked_again(ctx, cloud, args, record)
+            if asked is not None:
+                migration = asked
+                continue
             host = _despite(ctx, cloud, args, record)
             if host is None:
                 raise _failed(cloud, args, record)
-            return _There(host, mended=True)
+            return _There(host, migration, mended=True)
         if now.host != args["source"] and not now.task_state:
             arrived = arrived or time.monotonic()
             try:
@@ -224,7 +229,7 @@ def _arrival(
                 found = [e.message]
             if not found:
                 if silent_s() < _HEARD_S:
-                    return _There(now.host)
+                    return _There(now.host, migration)
                 found = [_("it has not been heard since")]
             if now.vm_state == "error" and (record is None or record.ended):
                 mended.mend(ctx, cloud, args, now, record)
@@ -252,6 +257,20 @@ def _arrival(
             text = _("Server {name} did not arrive in {seconds} s; its migration was aborted.")
             raise StepFailed(text.format(name=args["name"], seconds=round(args["timeout_s"])))
         time.sleep(_EVERY_S)
+
+
+def _asked_again(ctx: Context, cloud: Cloud, args: Args, failed: Migration) -> int | None:
+    """The migration that takes the place of a failed one; None when the failed one is the last word."""
+    later = again.follower(cloud, args, failed)
+    if later is not None:
+        return later.id
+    tries = int(ctx.noted("again") or 0)
+    now = _rested(ctx, cloud, args)
+    if now is None or now.host != args["source"] or tries >= again.TRIES or not again.is_due(ctx, cloud, args):
+        return None
+    ctx.note("again", tries + 1)
+    before = _newest(cloud, args["server"])
+    return _ask(ctx, cloud, args, args["dest"], before, force=bool(args.get("unscheduled"))).id
 
 
 def _despite(ctx: Context, cloud: Cloud, args: Args, record: Migration) -> str | None:
@@ -352,6 +371,6 @@ def carry(ctx: Context, cloud: Cloud, args: Args, source: str, dest: str) -> Non
     closed = bool(args.get("unscheduled")) or any(s.host == dest and not s.enabled for s in site.services(cloud))
     before = _newest(cloud, args["server"])
     record = _ask(ctx, cloud, args, dest, before, force=closed)
-    way = {**args, "source": source, "dest": dest}
+    way = {**args, "source": source, "dest": dest, "unscheduled": closed}
     if _arrival(ctx, cloud, way, record.id, lambda: 0.0) is None:
         ctx.event("gone", "server was deleted", server=args["server"])
