@@ -7,7 +7,7 @@ from typing import Any
 
 import openstack
 
-from lab.site import CONTROLLER, PORTS, passwords
+from lab.site import CONTROLLER, PORTS, PROVIDER_NETWORK, TENANT_NETWORKS, passwords
 
 SERVICES = {
     "glance": ("image", ""),
@@ -18,8 +18,6 @@ SERVICES = {
 }
 FLAVORS = {"m1.nano": (128, 1, 1), "m1.tiny": (256, 1, 1), "m1.small": (1024, 1, 10), "m1.medium": (2048, 2, 20)}
 QUOTAS = {"instances": 100, "cores": 200, "ram": 200000}
-TENANT_NETWORKS = {"private": "10.1.0.0/24", "storage": "10.2.0.0/24", "legacy": "192.168.122.0/24",
-                   "legacy-backend": "192.168.150.0/24"}  # fmt: skip
 
 
 def catalog(cloud: Any) -> None:
@@ -69,7 +67,7 @@ def cloud_objects(cloud: Any) -> None:
                               allocation_pools=[{"start": "172.24.4.100", "end": "172.24.4.200"}])  # fmt: skip
     for name, cidr in TENANT_NETWORKS.items():
         _network(network, name, cidr)
-    _network(network, "provider-101", "10.101.0.0/24", provider_network_type="vlan",
+    _network(network, PROVIDER_NETWORK, "10.101.0.0/24", provider_network_type="vlan",
              provider_physical_network="physnet1", provider_segmentation_id=101)  # fmt: skip
     if not network.find_router("r1"):
         gateway = {"network_id": network.find_network("external").id}

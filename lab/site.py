@@ -27,6 +27,9 @@ PORTS = {
     "neutron": 9696,
     "cinder": 8776,
 }
+TENANT_NETWORKS = {"private": "10.1.0.0/24", "storage": "10.2.0.0/24", "legacy": "192.168.122.0/24",
+                   "legacy-backend": "192.168.150.0/24"}  # fmt: skip
+PROVIDER_NETWORK = "provider-101"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from functools import partial
 
@@ -11,10 +10,9 @@ from lab.parts import part
 from lab.parts.ceph import ceph
 from lab.parts.infra import sql
 from lab.parts.openstack import ETC, SECRET, config, seed
-from lab.run import ok, say, wait
-from lab.site import HOSTS, STATE, Host, fill
+from lab.run import LabError, ok, say, wait
+from lab.site import HOSTS, PROVIDER_NETWORK, STATE, TENANT_NETWORKS, Host, fill
 
-SERVED = ("private", "storage", "legacy", "legacy-backend", "provider-101")
 _FIRST_S = 40.0
 AGENTS = {"dhcp": "neutron-dhcp-agent", "l3": "neutron-l3-agent", "metadata": "neutron-metadata-agent"}
 
@@ -34,35 +32,29 @@ def _agent_alive(host: Host, kind: str) -> bool:
     return running(host, f"neutron-{kind}") and seed(f"agent:{host.name}:{kind}") == "up\n"
 
 
-def _unserved() -> str:
-    """The lab's networks whose DHCP server has no device, or does not run."""
+def _unserved() -> list[str]:
+    """The lab's networks that have no DHCP server with a device and a running dnsmasq."""
+    ports = sql(
+        "select n.name, n.id, p.id from neutron.networks n join neutron.ports p "
+        "on p.network_id = n.id and p.device_owner = 'network:dhcp';"
+    )
     folder = HOSTS["net1"].folder / "neutron" / "dhcp"
     script = "\n".join(
         f"ip -n qdhcp-{network} link show tap{port[:11]} > /dev/null 2>&1"
-        f" && grep -qa dnsmasq /proc/$(cat {folder}/{network}/pid)/cmdline 2>/dev/null || echo {name}"
-        for name, network, port in _served_networks()
+        f" && grep -qa dnsmasq /proc/$(cat {folder}/{network}/pid)/cmdline 2>/dev/null && echo {name}"
+        for name, network, port in (line.split("\t") for line in ports.splitlines())
     )
-    return on(HOSTS["net1"], ["sh", "-c", f"{script}\ntrue"])
-
-
-def _served_networks() -> list[tuple[str, str, str]]:
-    """Name and id of each of the lab's own networks with DHCP, and the id of its server's port ("-": it has none yet)."""
-    rows = sql(
-        "select n.name, n.id, ifnull(p.id, '-') from neutron.networks n left join neutron.ports p "
-        "on p.network_id = n.id and p.device_owner = 'network:dhcp';"
-    )
-    return [(a, b, c) for a, b, c in (line.split("\t") for line in rows.splitlines()) if a in SERVED]
+    served = on(HOSTS["net1"], ["sh", "-c", f"{script}\ntrue"]).split()
+    return [n for n in (*TENANT_NETWORKS, PROVIDER_NETWORK) if n not in served]
 
 
 def _serve() -> None:
     """Wait for the DHCP agent, and start it anew where it hangs: two of its threads may block each other when it starts."""
-    end = time.monotonic() + _FIRST_S
-    while time.monotonic() < end:
-        if not _unserved():
-            return
-        time.sleep(1)
-    say(f"the DHCP agent does not serve {', '.join(_unserved().split())}: it is started anew")
-    _agent(HOSTS["net1"], "dhcp")
+    try:
+        wait(lambda: not _unserved(), "a DHCP server on each network", timeout=_FIRST_S)
+    except LabError:
+        say(f"the DHCP agent does not serve {', '.join(_unserved())}: it is started anew")
+        _agent(HOSTS["net1"], "dhcp")
 
 
 def _libvirt(host: Host) -> None:
@@ -216,7 +208,7 @@ part(
     "dhcp",
     needs=("cloud",),
     start=_serve,
-    alive=lambda: len(_served_networks()) == len(SERVED) and not _unserved(),
+    alive=lambda: not _unserved(),
     waits_for="a DHCP server on each network",
     log=log_of(HOSTS["net1"], "neutron-dhcp"),
 )
