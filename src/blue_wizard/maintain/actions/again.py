@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 import time
 
-from blue_wizard.facts.servers import Migration
 from blue_wizard.jobs.actions import Args, Context
 from blue_wizard.maintain import moving
 from blue_wizard.reach.openstack import Cloud
 
-__all__ = ["TRIES", "follower", "is_due"]
+__all__ = ["TRIES", "is_due"]
 
 TRIES = 3
 _CLEARED_S = 3.0
@@ -23,17 +22,16 @@ _CLEARED_S = 3.0
 _REFUSED = re.compile(r"DestinationDiskExists|already exists, it is expected not to exist")
 
 
-def follower(cloud: Cloud, args: Args, failed: Migration) -> Migration | None:
-    """The migration to the same host that came after a failed one: an attempt that was killed had asked again."""
-    later = [m for m in moving.migrations_of(cloud, args["server"]) if m.id > failed.id and m.dest == failed.dest]
-    return max(later, key=lambda m: m.id) if later else None
-
-
 def is_due(ctx: Context, cloud: Cloud, args: Args) -> bool:
-    """True when the server's last migration was refused for its old folder; the destination has had time to remove it then."""
-    why = moving.failure_of(cloud, args["server"])
+    """True when the server's last migration was refused for its old folder, which the destination has had time to remove then.
+
+    That is so a few times for a step, and no more.
+    """
+    tries = int(ctx.noted("again") or 0)
+    why = moving.failure_of(cloud, args["server"]) if tries < TRIES else ""
     if not _REFUSED.search(why):
         return False
     ctx.event("warning", "old folder of disks on destination", server=args["server"], said=why)
+    ctx.note("again", tries + 1)
     time.sleep(_CLEARED_S)
     return True

@@ -213,14 +213,19 @@ def _arrival(
             return None
         record = next((m for m in moving.migrations_of(cloud, args["server"]) if m.id == migration), None)
         if record is not None and record.failed:
-            asked = _asked_again(ctx, cloud, args, record)
-            if asked is not None:
-                migration = asked
+            later = _record(cloud, args["server"], record.id)
+            if later is not None and later.dest == record.dest:
+                # An attempt that was killed had asked again.
+                migration = later.id
                 continue
             host = _despite(ctx, cloud, args, record)
-            if host is None:
+            if host is not None:
+                return _There(host, migration, mended=True)
+            if not again.is_due(ctx, cloud, args):
                 raise _failed(cloud, args, record)
-            return _There(host, migration, mended=True)
+            before, force = _newest(cloud, args["server"]), bool(args.get("unscheduled"))
+            migration = _ask(ctx, cloud, args, args["dest"], before, force=force).id
+            continue
         if now.host != args["source"] and not now.task_state:
             arrived = arrived or time.monotonic()
             try:
@@ -257,20 +262,6 @@ def _arrival(
             text = _("Server {name} did not arrive in {seconds} s; its migration was aborted.")
             raise StepFailed(text.format(name=args["name"], seconds=round(args["timeout_s"])))
         time.sleep(_EVERY_S)
-
-
-def _asked_again(ctx: Context, cloud: Cloud, args: Args, failed: Migration) -> int | None:
-    """The migration that takes the place of a failed one; None when the failed one is the last word."""
-    later = again.follower(cloud, args, failed)
-    if later is not None:
-        return later.id
-    tries = int(ctx.noted("again") or 0)
-    now = _rested(ctx, cloud, args)
-    if now is None or now.host != args["source"] or tries >= again.TRIES or not again.is_due(ctx, cloud, args):
-        return None
-    ctx.note("again", tries + 1)
-    before = _newest(cloud, args["server"])
-    return _ask(ctx, cloud, args, args["dest"], before, force=bool(args.get("unscheduled"))).id
 
 
 def _despite(ctx: Context, cloud: Cloud, args: Args, record: Migration) -> str | None:
