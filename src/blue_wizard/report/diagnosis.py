@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blue_wizard.report.out import plain, table
+from blue_wizard.report.out import plain, table, terminal
 from blue_wizard.text import _
 from blue_wizard.units import seconds_text
 
@@ -79,12 +79,10 @@ def diagnosis_text(report: Report) -> Iterable[RenderableType]:
 
 def write_picture(report: Report, path: Path) -> None:
     """What the terminal shows, with its colours, as SVG or HTML. Raises InputError when it can't be written."""
-    from rich.console import Console
-
     from blue_wizard.errors import InputError
 
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        out = Console(record=True, width=150, file=nowhere, highlight=False, emoji=False)
+        out = terminal(record=True, width=150, file=nowhere)
         for part in diagnosis_text(report):
             out.print(part, markup=False)
     text = out.export_svg(title=report.name) if path.suffix == ".svg" else out.export_html()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-__all__ = ["Output", "console", "emit", "errors", "plain", "table"]
+__all__ = ["Output", "console", "emit", "errors", "plain", "table", "terminal"]
 
 # A file or pipe has no width; lines must not be folded there.
 _WIDE = 250
@@ -22,18 +22,21 @@ _WIDE = 250
 Output = Literal["table", "json", "yaml"]
 
 
-def console() -> Console:
-    """The terminal of people's text (stdout)."""
+def terminal(**settings: Any) -> Console:
+    """A terminal that shows names and addresses to the letter: no part of them is coloured or becomes a picture."""
     from rich.console import Console
 
-    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _WIDE)
+    return Console(highlight=False, emoji=False, **settings)
+
+
+def console() -> Console:
+    """The terminal of people's text (stdout)."""
+    return terminal(width=None if sys.stdout.isatty() else _WIDE)
 
 
 def errors() -> Console:
     """The terminal of progress, logs and errors (stderr)."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False, emoji=False, width=None if sys.stderr.isatty() else _WIDE)
+    return terminal(stderr=True, width=None if sys.stderr.isatty() else _WIDE)
 
 
 def plain(value: Any) -> Any:
