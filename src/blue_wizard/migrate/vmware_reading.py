@@ -56,13 +56,14 @@ class Reading:
     def __init__(
         self, center: vsphere.Center, places: Mapping[str, Mapping[str, Any]], settings: config.SourceConfig
     ) -> None:
-        self._center, self._places, self._prefer, self._vddk = center, places, settings.read, settings.vddk
+        self._center, self._places, self._prefer = center, places, settings.read
+        self._vddk = None if settings.read in _NOT_BY_LIBRARY else settings.vddk
         self._withheld: set[tuple[str, int]] = set()
         self._tried: dict[str, BlueWizardError | None] = {}
 
     def way(self, vm: Vm, disk: VmDisk, *, locked: bool = False) -> Way:
         """The way that is taken. `locked`: its host has it open, so only its descriptor is looked at. Raises BlueWizardError."""
-        if self._vddk is None or self._prefer in _NOT_BY_LIBRARY:
+        if self._vddk is None:
             return self._without(vm, disk, locked)
         try:
             return Way("", self._by_library(vm, disk, self._vddk), library=True)
@@ -174,7 +175,7 @@ class Reading:
 
     def _served(self, stack: ExitStack, vm: Vm, disk: VmDisk, snapshot: str | None) -> vddk.Serving | None:
         """The disk, opened by the library; None where another way is to be taken. Raises BlueWizardError where there is none."""
-        if self._vddk is None or self._prefer in _NOT_BY_LIBRARY:
+        if self._vddk is None:
             return None
         try:
             if isinstance(self._library, BlueWizardError):
