@@ -35,9 +35,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # Cheap first; what tears the lab down comes last.
+    # Cheap first. The demonstration waits until the other process is done and the machine is its own; what tears the
+    # lab down comes last.
     rank = {"unit": 0, "formats": 1, "reach": 2, "diagnose": 2, "kvm": 2, "vcenter": 2, "crash": 3, "lab": 4}
-    items.sort(key=lambda i: (rank.get(i.path.relative_to(ROOT / "tests").parts[0], 0), "lifecycle" in i.path.name))
+    late = ("test_demo.py", "test_lab_lifecycle.py")
+    items.sort(
+        key=lambda i: (
+            rank.get(i.path.relative_to(ROOT / "tests").parts[0], 0),
+            late.index(i.path.name) if i.path.name in late else -1,
+        )
+    )
     if not config.getoption("--whole"):
         dropped = [i for i in items if i.get_closest_marker("slow")]
         items[:] = [i for i in items if not i.get_closest_marker("slow")]
