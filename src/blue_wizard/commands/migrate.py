@@ -92,6 +92,10 @@ def plan(
     convert: Annotated[
         Literal["auto", "always", "never"], Parameter(help=_("Put virtio drivers into guests without them."))
     ] = "auto",
+    keep_names: Annotated[
+        Literal["auto", "always", "never"],
+        Parameter(help=_("Keep what network cards are called inside a Linux that is configured for these names.")),
+    ] = "auto",
     max_rate: MaxRateOption = None,
     storage: Annotated[
         Literal["rbd", "local"] | None,
@@ -143,6 +147,7 @@ def plan(
         staging=str(staging.expanduser().absolute()) if staging else None,
         warm=wave.Warm(downtime=_seconds(downtime), cutover=cutover) if warm else None,
         power_off=power_off,
+        keep_names=keep_names,
     )
     made, remarks = planning.make_wave(url, machines, found, wishes, lambda m: _look_inside(opened, m))
     remarks += operation.warm_remarks(made, opened)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import quoteattr
 
 from blue_wizard.errors import InputError, StepFailed
+from blue_wizard.facts.card_names import CardNames
+from blue_wizard.migrate import card_files, guestfish
 from blue_wizard.text import _
 
 __all__ = ["Guest", "convert_in_place", "inspect", "parse_inspection"]
@@ -36,46 +36,30 @@ echo ==windows
 
 @dataclass(frozen=True)
 class Guest:
-    """What was seen inside. `virtio` is None when it can't be told. `warnings` are what a conversion does not mend."""
+    """What was seen inside. `virtio` is None when it can't be told. `warnings` are what a conversion does not mend.
+
+    `cards` is what its files call its network cards; None where nobody has looked.
+    """
 
     system: str
     virtio: bool | None
     warnings: tuple[str, ...] = ()
-
-
-def _environment(scratch: str) -> dict[str, str]:
-    # The libvirt backend needs a libvirtd of the operator's machine; the direct one needs nothing.
-    return {"LIBGUESTFS_BACKEND": "direct", **os.environ, "TMPDIR": scratch, "LC_ALL": "C"}
+    cards: CardNames | None = None
 
 
 def inspect(uri: str) -> Guest:
     """Look into the guest whose disk is exported at `uri` (a unix socket). Raises InputError when the tool is missing."""
-    socket = parse_qs(urlsplit(uri).query)["socket"][0]
-    argv = ["guestfish", "--ro", "--format=raw", "-a", f"nbd://?socket={socket}", "-i"]
     with tempfile.TemporaryDirectory(prefix="bw-inspect-", dir="/var/tmp") as scratch:
-        folder = Path(scratch) / "initrd"
+        folder, files = Path(scratch) / "initrd", Path(scratch) / "files"
         folder.mkdir()
-        try:
-            done = subprocess.run(
-                argv,
-                input=_SCRIPT.format(folder=folder),
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_INSPECT_TIMEOUT_S,
-                env=_environment(scratch),
-                check=False,
-            )
-        except FileNotFoundError as e:
-            raise InputError(
-                _("guestfish is not installed."),
-                _("Install the Debian package {name}.").format(name="libguestfs-tools"),
-            ) from e
-        except subprocess.TimeoutExpired:
+        commands = _SCRIPT.format(folder=folder) + card_files.script(files)
+        done = guestfish.run([uri], commands, scratch=scratch, timeout_s=_INSPECT_TIMEOUT_S)
+        if done is None:
             return Guest("", None, (_("The look inside took too long; nothing is known of its drivers."),))
         if "==etc" not in done.stdout:
             return Guest("", None, (_("No operating system was recognised inside; nothing is known of its drivers."),))
-        return parse_inspection(done.stdout, "".join(_list_initrd(file) for file in sorted(folder.iterdir())))
+        found = parse_inspection(done.stdout, "".join(_list_initrd(file) for file in sorted(folder.iterdir())))
+        return found if found.system == "Windows" else replace(found, cards=card_files.judge(files, done.stdout))
 
 
 def _list_initrd(file: Path) -> str:
@@ -99,7 +83,7 @@ def parse_inspection(text: str, initrd: str) -> Guest:
     A Linux guest boots on virtio when the kernel has virtio_blk or virtio_scsi built in, or an initrd carries the module;
     a Windows guest when viostor or vioscsi is among its drivers.
     """
-    sections = dict(re.findall(r"^==(\w+)\n(.*?)(?=^==|\Z)", text, re.M | re.S))
+    sections = guestfish.sections(text)
     pretty = re.search(r'^PRETTY_NAME="?([^"\n]+)', sections.get("etc", ""), re.M)
     drivers = sections.get("windows", "").lower()
     if drivers.strip():
@@ -140,7 +124,7 @@ def convert_in_place(
         with (Path(scratch) / "log").open("w+") as log:
             try:
                 child = subprocess.Popen(
-                    argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(scratch)
+                    argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=guestfish.environment(scratch)
                 )
             except FileNotFoundError as e:
                 raise InputError(

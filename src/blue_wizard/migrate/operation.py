@@ -22,6 +22,7 @@ from blue_wizard.migrate.project import operation as project
 from blue_wizard.migrate.sources import Exporting, PowerControl, Source, open_source
 from blue_wizard.migrate.steps import IMPORTS, flavor_steps, group_steps, held_still, vm_steps, with_hooks
 from blue_wizard.migrate.targets import (
+    cards,
     disks,
     exports,
     flavors,
@@ -50,6 +51,7 @@ __all__ = ["OPERATION", "actions", "compile_waves", "plan_again", "staging_findi
 OPERATION = "migrate.wave"
 VM_OPERATION = "migrate.vm"
 actions = (
+    cards,
     disks,
     exports,
     flavors,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from blue_wizard.errors import InputError
+from blue_wizard.migrate.card_plan import Names, with_names
 from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.local import room_of
 from blue_wizard.migrate.machine import Machine, Nic, Power
@@ -37,6 +38,7 @@ class Wishes:
         staging: str | None = None,
         warm: Warm | None = None,
         power_off: bool = False,
+        keep_names: Names = "auto",
     ) -> None:
         self.mapped = mapped
         self.keep_mac = keep_mac
@@ -48,6 +50,7 @@ class Wishes:
         self.staging = staging
         self.warm = warm
         self.power_off = power_off
+        self.keep_names = keep_names
 
 
 def make_wave(
@@ -69,7 +72,7 @@ def make_wave(
             text = _("{name} is left out, it can't be moved: {reasons}")
             remarks.append(text.format(name=machine.name, reasons="; ".join(machine.blockers)))
             continue
-        convert, remark = _needs_conversion(machine, wishes, look_inside)
+        convert, remark, seen = _needs_conversion(machine, wishes, look_inside)
         if convert and machine.unconvertible:
             text = _("{name} is left out, it can't be converted: {reasons}")
             remarks.append(text.format(name=machine.name, reasons="; ".join(machine.unconvertible)))
@@ -88,7 +91,7 @@ def make_wave(
             text = _("Several machines are called {name}: one of the servers will be {new}.")
             remarks.append(text.format(name=machine.name, new=vm.name))
         taken.add(vm.name)
-        vms.append(vm)
+        vms.append(with_names(vm, machine, seen, wishes.keep_names, remarks))
     left = {vm.id for vm in vms}
     if not vms:
         raise InputError(
@@ -228,15 +231,16 @@ def _nic(machine: Machine, nic: Nic, site: Site, wishes: Wishes, remarks: list[s
 
 def _needs_conversion(
     machine: Machine, wishes: Wishes, look_inside: Callable[[Machine], Guest]
-) -> tuple[bool, list[str]]:
+) -> tuple[bool, list[str], Guest | None]:
+    """Whether it is converted, what a person should know of that, and what was seen inside, where somebody looked."""
     boot = next((d for d in machine.disks if d.boot), machine.disks[0])
     if wishes.convert != "auto":
-        return wishes.convert == "always", []
+        return wishes.convert == "always", [], None
     # What ran on another OpenStack keeps the virtual hardware that it knows.
     if boot.bus == "virtio" or machine.flavor:
-        return False, []
+        return False, [], None
     guest = look_inside(machine)
     remarks = list(guest.warnings)
     if guest.virtio is False:
         remarks.append(_("{os} has no virtio drivers: it is converted.").format(os=guest.system))
-    return guest.virtio is False, remarks
+    return guest.virtio is False, remarks, guest

@@ -100,6 +100,9 @@ def _local(vm: VmPlan, flavor: Flavor | None) -> Iterator[Finding]:
     if vm.convert:
         text = _("{vm}: it goes without a conversion").format(vm=vm.name)
         yield Finding(text, False, _("only disks in storage: rbd are converted yet"), True)
+    if vm.keep_names:
+        text = _("{vm}: it goes without keep_names").format(vm=vm.name)
+        yield Finding(text, False, _("names of cards are kept only in storage: rbd yet"), True)
 
 
 def _nic(vm: VmPlan, nic: NicPlan, site: Site, unknown: Callable[[str, str], Finding]) -> Iterator[Finding]:

@@ -70,13 +70,14 @@ def vm_steps(
         moved = _disk_steps(wave, vm, i, found)
         steps += around_export(wave.source, vm.id, vm.disks[i].id, i, moved) if exporting else moved
     if vm.convert:
-        every = [f"volume.{i}" for i in sorted(range(len(vm.disks)), key=lambda i: not vm.disks[i].boot)]
-        args = {**cloud, "name": vm.name, "vcpus": vm.vcpus, "memory": vm.memory, "volumes": every}
+        args = {**cloud, "name": vm.name, "vcpus": vm.vcpus, "memory": vm.memory, "volumes": _boot_first(vm)}
         args |= alone(vm) | ({"hold": True} if vm.convert_failed == "hold" else {})
         title = _("put virtio drivers into the guest")
         steps.append(
             Step("convert", "guest.convert", args, title, _("it has none; a snapshot protects it"), Risk.LOW, 120)
         )
+    if vm.keep_names and nics:
+        steps.append(_names_step(cloud, vm))
     for i, _nic in enumerate(nics):
         title = _("attach card {number}").format(number=i + 1)
         steps.append(Step(f"attach.{i}", "nova.port.attach", {**cloud, "port": f"port.{i}"}, title, seconds=3))
@@ -93,6 +94,26 @@ def vm_steps(
     if warm:
         steps.append(after_warm(wave, vm, prepare))
     return tuple(steps)
+
+
+def _boot_first(vm: VmPlan) -> list[Json]:
+    """The steps that made its volumes."""
+    return [f"volume.{i}" for i in sorted(range(len(vm.disks)), key=lambda i: not vm.disks[i].boot)]
+
+
+def _names_step(cloud: Mapping[str, Json], vm: VmPlan) -> Step:
+    cards: list[Json] = [
+        {"port": f"port.{i}", "was": nic.source_mac, "name": nic.name or ""} for i, nic in enumerate(vm.nics)
+    ]
+    args: dict[str, Json] = {**cloud, "name": vm.name, "volumes": _boot_first(vm), "cards": cards}
+    named = ", ".join(nic.name for nic in vm.nics if nic.name)
+    title = (
+        _("keep the names of its cards inside the guest: {names}").format(names=named)
+        if named
+        else _("look inside, and keep the names of its cards where it is proved which is which")
+    )
+    why = _("its network is configured by them; a snapshot protects the copy")
+    return Step("names", "guest.names.keep", args, title, why, Risk.LOW, 30)
 
 
 def _server_steps(wave: Wave, vm: VmPlan, size: str, more: Mapping[str, Json]) -> list[Step]:

@@ -35,6 +35,7 @@ __all__ = [
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 MetadataKey = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_:. -]{1,255}$")]
 MetadataValue = Annotated[str, StringConstraints(max_length=255)]
+CardName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,15}$")]
 Storage = Literal["rbd", "local"]
 """Where disks go: into RBD volumes of Cinder, or into files on the compute host of their server."""
 
@@ -66,6 +67,8 @@ class NicPlan(_Strict):
     security_groups: list[str] = []
     source_mac: str = ""
     source_network: str = ""
+    name: CardName | None = None
+    """What the guest calls it: with the machine's `keep_names` it is called so at the target too."""
 
 
 class Warm(_Strict):
@@ -132,6 +135,8 @@ class VmPlan(_Strict):
     convert: bool = False
     convert_failed: Literal["rollback", "hold"] = "rollback"
     """hold: a conversion that fails waits for a person, with the copies as they are, instead of rolling the machine back."""
+    keep_names: bool = False
+    """Its cards keep the names that they have inside, where its Linux is configured for them and it is proved which is which."""
     shutdown: bool = False
     """Consent that a machine that runs is shut down at the cut-over."""
     shutdown_timeout: int = Field(default=180, gt=0, description="seconds")

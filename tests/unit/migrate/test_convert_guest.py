@@ -68,8 +68,8 @@ class Ctx(Hands):
         self.when_held()
 
 
-@pytest.fixture
-def pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
+def pool_of(monkeypatch: pytest.MonkeyPatch, module: Any) -> Pool:
+    """The pool that the actions of this module find."""
     made = Pool()
     access = CephAccess(conf=Path("/etc/ceph/ceph.conf"), client="c", pool="volumes")
 
@@ -77,11 +77,16 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
     def served(_node: Any, **_how: Any) -> Iterator[str]:
         yield "nbd://localhost:10809"
 
-    monkeypatch.setattr(guest, "ceph_access", lambda _cloud: access)
-    monkeypatch.setattr(guest.ceph, "open_pool", lambda _access: nullcontext(made))
-    monkeypatch.setattr(guest, "prove", lambda _ctx, args, _pool: f"volume-{'ab'[int(args['volume'][-1])]}")
-    monkeypatch.setattr(guest.nbd, "serve", served)
+    monkeypatch.setattr(module, "ceph_access", lambda _cloud: access)
+    monkeypatch.setattr(module.ceph, "open_pool", lambda _access: nullcontext(made))
+    monkeypatch.setattr(module, "prove", lambda _ctx, args, _pool: f"volume-{'ab'[int(args['volume'][-1])]}")
+    monkeypatch.setattr(module.nbd, "serve", served)
     return made
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
+    return pool_of(monkeypatch, guest)
 
 
 def _converter(monkeypatch: pytest.MonkeyPatch, pool: Pool, *ends: BaseException | None) -> list[dict[str, str]]:

@@ -13,8 +13,9 @@ from blue_wizard.jobs.model import Outcome
 from blue_wizard.migrate import convert, guest_rules
 from blue_wizard.migrate.guest_disks import Seen, see_disk
 from blue_wizard.migrate.machine import Disk, Machine
+from blue_wizard.migrate.targets import protected
 from blue_wizard.migrate.targets.common import ceph_access
-from blue_wizard.migrate.targets.disks import image_of, prove
+from blue_wizard.migrate.targets.disks import prove
 from blue_wizard.migrate.transfer.nbd_reader import NbdReader
 from blue_wizard.reach import ceph, nbd
 from blue_wizard.text import _
@@ -45,54 +46,43 @@ class ConvertGuest(Action):
                 ctx.check_stop()
 
     def _attempt(self, ctx: Context, args: Args) -> Outcome:
-        access = ceph_access(args["cloud"])
-        with ceph.open_pool(access) as pool:
+        with ceph.open_pool(ceph_access(args["cloud"])) as pool:
             images = [prove(ctx, {**args, "volume": v}, pool) for v in args["volumes"]]
-            # Where one snapshot is gone already, going back to the others would tear the guest's disks apart.
-            if ctx.noted("converted"):
-                return _let_go(pool, images)
+
+            def work() -> Outcome:
+                ctx.event("effect", "convert guest", images=images)
+                self._convert(ctx, args, pool, images)
+                return {"images": images}
+
+            return protected.change(ctx, pool, images, work, snapshot=SNAPSHOT, done="converted")
+
+    def _convert(self, ctx: Context, args: Args, pool: ceph.Pool, images: Sequence[str]) -> None:
+        access = ceph_access(args["cloud"])
+        with ExitStack() as stack:
+            uris = []
             for image in images:
-                if SNAPSHOT in pool.snapshots(image):
-                    pool.roll_back(image, SNAPSHOT)
-                pool.snapshot(image, SNAPSHOT)
-            ctx.event("effect", "convert guest", images=images)
+                node = nbd.rbd_node(access.pool, image, conf=access.conf, client=access.client)
+                uris.append(stack.enter_context(nbd.serve(node, writable=True, tcp=True)))
             try:
-                with ExitStack() as stack:
-                    uris = []
-                    for image in images:
-                        node = nbd.rbd_node(access.pool, image, conf=access.conf, client=access.client)
-                        uri = stack.enter_context(nbd.serve(node, writable=True, tcp=True))
-                        uris.append(uri)
-                    try:
-                        convert.convert_in_place(
-                            [urlsplit(uri).port or 0 for uri in uris],
-                            name=args["name"],
-                            memory=args["memory"],
-                            vcpus=args["vcpus"],
-                            progress=lambda text: ctx.progress(0, 1, unit="", note=text),
-                            check_stop=ctx.check_stop,
-                        )
-                    except StepFailed as e:
-                        reasons = _reasons(pool, dict(zip(images, uris, strict=True)))
-                        if not reasons:
-                            raise
-                        text = _("{error} Its disks show why: {reasons}")
-                        raise StepFailed(text.format(error=e.message, reasons="; ".join(reasons)), e.hint) from e
-            except BaseException:
-                # What is half converted boots neither here nor there.
-                for image in images:
-                    pool.roll_back(image, SNAPSHOT)
-                raise
-            ctx.note("converted", True)
-            return _let_go(pool, images)
+                convert.convert_in_place(
+                    [urlsplit(uri).port or 0 for uri in uris],
+                    name=args["name"],
+                    memory=args["memory"],
+                    vcpus=args["vcpus"],
+                    progress=lambda text: ctx.progress(0, 1, unit="", note=text),
+                    check_stop=ctx.check_stop,
+                )
+            except StepFailed as e:
+                reasons = _reasons(pool, dict(zip(images, uris, strict=True)))
+                if not reasons:
+                    raise
+                text = _("{error} Its disks show why: {reasons}")
+                raise StepFailed(text.format(error=e.message, reasons="; ".join(reasons)), e.hint) from e
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
         """Remove the snapshots: a volume that has one can't be deleted."""
         with ceph.open_pool(ceph_access(args["cloud"])) as pool:
-            for volume in args["volumes"]:
-                image = image_of(ctx.outcome(volume)["volume_id"])
-                if pool.size(image) is not None:
-                    pool.remove_snapshot(image, SNAPSHOT)
+            protected.forget(ctx, args, pool, SNAPSHOT)
 
 
 def _reasons(pool: ceph.Pool, exports: Mapping[str, str]) -> tuple[str, ...]:
@@ -103,9 +93,3 @@ def _reasons(pool: ceph.Pool, exports: Mapping[str, str]) -> tuple[str, ...]:
         with contextlib.suppress(BlueWizardError), closing(NbdReader(uri, disks[image].size)) as reader:
             found.append(see_disk(disks[image], reader.read, reader.size))
     return guest_rules.unconvertible.findings(Seen(Machine("", "", 0, 0, tuple(disks.values())), tuple(found)))
-
-
-def _let_go(pool: ceph.Pool, images: Sequence[str]) -> Outcome:
-    for image in images:
-        pool.remove_snapshot(image, SNAPSHOT)
-    return {"images": list(images)}
