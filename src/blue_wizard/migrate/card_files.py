@@ -41,6 +41,7 @@ _UDEV = (
     "/usr/lib/*/systemd/libsystemd-shared-*",
 )
 _LABEL = "security.selinux"
+_LABELLED = {"links": LINK_FOLDER, "systemd": "/etc/systemd", "rules": RULE_FOLDER}
 
 
 def script(folder: Path) -> str:
@@ -51,10 +52,10 @@ def script(folder: Path) -> str:
         place.mkdir(parents=True, exist_ok=True)
         lines.append(f"-glob copy-out {wanted} {shlex.quote(str(place))}")
     lines += ["echo ==udev", *(f"-glob-expand {u}" for u in _UDEV)]
-    # A folder that is not there yet gets its parent's label.
-    for section, there in (("links", LINK_FOLDER), ("links", "/etc/systemd"), ("rules", RULE_FOLDER)):
-        lines += [f"echo ==label_{section}{'_above' if there == '/etc/systemd' else ''}", f"-getxattr {there} {_LABEL}"]
-    return "\n".join([*lines, "echo", "echo ==end", ""])
+    for section, labelled in _LABELLED.items():
+        # The label itself ends without a new line.
+        lines += [f"echo =={section}", f"-getxattr {labelled} {_LABEL}", "echo"]
+    return "\n".join([*lines, "echo ==end", ""])
 
 
 def judge(folder: Path, printed: str) -> CardNames:
@@ -71,10 +72,8 @@ def judge(folder: Path, printed: str) -> CardNames:
             elif stat.S_ISREG(found.st_mode) and found.st_size <= _LARGEST:
                 files[path] = file.read_text(errors="replace")
     said = {name: text.strip("\n\0 ") for name, text in guestfish.sections(printed).items()}
-    labels = {
-        LINK_FOLDER: said.get("label_links") or said.get("label_links_above", ""),
-        RULE_FOLDER: said.get("label_rules", ""),
-    }
+    # A folder that is not there yet gets its parent's label.
+    labels = {LINK_FOLDER: said.get("links") or said.get("systemd", ""), RULE_FOLDER: said.get("rules", "")}
     return parse(files, said.get("udev", "").split(), masked=masked, labels={k: v for k, v in labels.items() if v})
 
 
