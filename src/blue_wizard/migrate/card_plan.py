@@ -22,23 +22,28 @@ def with_names(vm: VmPlan, machine: Machine, seen: Guest | None, wish: Names, re
 
     `seen` is None where nobody looked inside, which is so for hardware that stays as it is.
     """
-    if not vm.nics or (seen is not None and seen.system == "Windows"):
+    if not vm.nics or "windows" in f"{machine.os} {seen.system if seen else ''}".lower():
         return vm
     can = vm.storage == "rbd"
     if seen is None or seen.cards is None:
         # Without a look, foreign hardware is reason enough to look at the copy.
         keep = can and (wish == "always" or (wish == "auto" and seen is not None))
-        if not machine.flavor and "windows" not in machine.os.lower():
-            remarks.append(f"{vm.name}: {_unseen(keep)}")
+        if not machine.flavor:
+            remarks.append(f"{vm.name}: {_unseen(keep, can)}")
         return vm.model_copy(update={"keep_names": keep})
     return _known(vm, seen.cards, wish, can, remarks)
 
 
-def _unseen(keep: bool) -> str:
+def _unseen(keep: bool, can: bool) -> str:
     if keep:
         return _(
             "nobody has looked yet what it calls its network cards; it is looked at on the copy, and the names are kept where "
             "it is proved which is which (--keep-names never leaves that out)"
+        )
+    if not can:
+        return _(
+            "nobody has looked what it calls its network cards, and names are kept only in storage: rbd: a Linux that is "
+            "configured for such names (ens192) may have no network at the target"
         )
     return _(
         "nobody has looked what it calls its network cards: a Linux that is configured for such names (ens192) may have no "

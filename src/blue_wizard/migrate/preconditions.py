@@ -87,6 +87,10 @@ def _server(vm: VmPlan, site: Site, unknown: Callable[[str, str], Finding]) -> I
         yield unknown(_("availability zone"), vm.availability_zone)
     if vm.keypair and vm.keypair not in site.keys:
         yield unknown(_("keypair"), vm.keypair)
+    names = [nic.name for nic in vm.nics if nic.name]
+    if len(set(names)) != len(names):
+        title = _("{vm}: each of its cards has a name of its own").format(vm=vm.name)
+        yield Finding(title, False, _("in the wave: {names}").format(names=", ".join(names)), True)
     for nic in vm.nics:
         yield from _nic(vm, nic, site, unknown)
 

@@ -14,6 +14,7 @@ from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.machine import Machine, Nic, Power
 from blue_wizard.migrate.mapping import MapFile
 from blue_wizard.migrate.planning import Wishes, make_wave
+from blue_wizard.migrate.preconditions import check
 from blue_wizard.migrate.steps import vm_steps
 from blue_wizard.migrate.wave import NicPlan, VmPlan
 
@@ -119,6 +120,9 @@ def test_what_is_not_needed_is_not_done() -> None:
     assert (vm.keep_names, vm.nics[0].name, remarks) == (False, None, [])
     assert planned(replace(SEEN, cards=bound("", mac=A)), "always", keep_mac=True)[0].keep_names
     assert planned(Guest("Windows", True), "always")[0].keep_names is False
+    # One that runs can't be looked into, but its source knows what it is.
+    windows = replace(FOREIGN, os="Microsoft Windows Server 2019 (64-bit)")
+    assert planned(Guest("", None), machine=windows)[0].keep_names is False
 
 
 def test_no_guess_is_planned() -> None:
@@ -132,6 +136,9 @@ def test_a_guest_that_nobody_could_look_into_is_looked_at_on_the_copy() -> None:
     vm, remarks = planned(Guest("", None))
     assert vm.keep_names
     assert any("looked at on the copy" in r for r in remarks)
+    vm, remarks = planned(Guest("", None), "always", storage="local")
+    assert not vm.keep_names
+    assert any("only in storage: rbd" in r for r in remarks)
     # On virtio nobody looks inside before, and what another OpenStack gave stays as it is.
     native = replace(FOREIGN, disks=tuple(replace(d, bus="virtio") for d in MACHINE.disks))
     vm, remarks = planned(SEEN, machine=native)
@@ -140,6 +147,19 @@ def test_a_guest_that_nobody_could_look_into_is_looked_at_on_the_copy() -> None:
     assert planned(SEEN, "always", machine=native)[0].keep_names
     vm, remarks = planned(SEEN, machine=replace(native, flavor="small"))
     assert (vm.keep_names, remarks) == (False, [])
+
+
+def test_no_two_cards_are_called_the_same_and_only_rbd_is_written_to() -> None:
+    wave = make()
+    vm = wave.vms[0]
+
+    def bad(**changed: Any) -> str:
+        found = check(wave.model_copy(update={"vms": [vm.model_copy(update=changed)]}), SITE)
+        return "".join(f.title for f in found if not f.holds)
+
+    assert "name of its own" in bad(nics=[NicPlan(network="net", name="ens192")] * 2)
+    assert "name of its own" not in bad(nics=[NicPlan(network="net", name=n) for n in ("ens192", "ens224")])
+    assert "without keep_names" in bad(storage="local", keep_names=True)
 
 
 def test_a_machine_without_cards_has_no_names() -> None:
