@@ -8,10 +8,10 @@ from typing import Any
 
 from blue_wizard.jobs.model import Json, Risk, Step
 from blue_wizard.migrate.mapping import MapFile
+from blue_wizard.migrate.origin_cloud.servers import labels
 from blue_wizard.migrate.preconditions import Finding
 from blue_wizard.migrate.project.inventory import Inventory, Item
 from blue_wizard.migrate.project.names import kind_text
-from blue_wizard.migrate.project.servers import labels
 from blue_wizard.text import _
 
 __all__ = ["Copying", "correspond", "mapping_of"]

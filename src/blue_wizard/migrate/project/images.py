@@ -12,7 +12,7 @@ from urllib.parse import quote
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
-from blue_wizard.migrate.project import image_file
+from blue_wizard.migrate.origin_cloud import image_file
 from blue_wizard.migrate.project.inventory import ORIGIN
 from blue_wizard.migrate.sources import open_source
 from blue_wizard.migrate.targets.common import KEY, by_openstack, cloud_of, mark

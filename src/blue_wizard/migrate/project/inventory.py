@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blue_wizard import masking
-from blue_wizard.migrate.project.api import Api, owned
+from blue_wizard.migrate.origin_cloud.api import Api, owned
 
 __all__ = ["KINDS", "ORIGIN", "Inventory", "Item", "origin_tag", "parse", "read"]
 

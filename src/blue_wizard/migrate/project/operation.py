@@ -14,13 +14,13 @@ from blue_wizard.jobs.actions import planner, reporter
 from blue_wizard.jobs.model import Invariant, Json, Plan, Risk, Step
 from blue_wizard.migrate import preconditions
 from blue_wizard.migrate.mapping import GIB, MapFile
+from blue_wizard.migrate.origin_cloud.api import Api
+from blue_wizard.migrate.origin_cloud.servers import LOOSE
 from blue_wizard.migrate.preconditions import Finding
 from blue_wizard.migrate.project import actions, images
-from blue_wizard.migrate.project.api import Api
 from blue_wizard.migrate.project.copying import Copying, correspond, mapping_of
 from blue_wizard.migrate.project.inventory import KINDS, ORIGIN, Inventory, Item, read
 from blue_wizard.migrate.project.names import kind_text
-from blue_wizard.migrate.project.servers import LOOSE
 from blue_wizard.migrate.sources import Source, open_source
 from blue_wizard.migrate.steps import around_export
 from blue_wizard.migrate.targets.common import ceph_access

@@ -20,9 +20,9 @@ from blue_wizard.jobs.polling import poll
 from blue_wizard.migrate import images, serving
 from blue_wizard.migrate.images import Place
 from blue_wizard.migrate.machine import Machine, Power
-from blue_wizard.migrate.project import exports, image_file
-from blue_wizard.migrate.project.api import Api, owned
-from blue_wizard.migrate.project.servers import ROOT, Around, labels, machine_of, power_of, together
+from blue_wizard.migrate.origin_cloud import exports, image_file
+from blue_wizard.migrate.origin_cloud.api import Api, owned
+from blue_wizard.migrate.origin_cloud.servers import ROOT, Around, labels, machine_of, power_of, together
 from blue_wizard.migrate.shutdown import shut_down
 from blue_wizard.migrate.sources import Export, source
 from blue_wizard.migrate.transfer.file_reader import FileReader

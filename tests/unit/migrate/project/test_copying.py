@@ -12,11 +12,10 @@ from blue_wizard.jobs import actions as registry
 from blue_wizard.jobs.actions import Action
 from blue_wizard.migrate import preconditions
 from blue_wizard.migrate.mapping import MapFile
+from blue_wizard.migrate.origin_cloud.api import Api
 from blue_wizard.migrate.project import actions, copying, images, inventory
-from blue_wizard.migrate.project.api import Api
 from blue_wizard.migrate.project.copying import Copying
-
-from .clouds import Job, Killed, Memory
+from tests.unit.migrate.clouds import Job, Killed, Memory
 
 KEY = "ssh-ed25519 AAAA comment"
 

@@ -14,7 +14,8 @@ import pytest
 
 from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.migrate.mapping import MapFile
-from blue_wizard.migrate.project import exports, inventory
+from blue_wizard.migrate.origin_cloud import exports
+from blue_wizard.migrate.project import inventory
 from blue_wizard.migrate.project.copying import correspond
 from blue_wizard.migrate.project.inventory import Inventory
 from blue_wizard.migrate.sources.openstack import OpenStack

@@ -14,8 +14,8 @@ from blue_wizard.jobs.model import Plan
 from blue_wizard.migrate.mapping import MapFile, read_map
 from blue_wizard.migrate.project import actions, images, inventory, operation
 from blue_wizard.migrate.project.operation import Params, look
+from tests.unit.migrate.clouds import Job, Memory
 
-from .clouds import Job, Memory
 from .test_copying import target, tenant
 
 PARAMS = Params("openstack://old", "new")

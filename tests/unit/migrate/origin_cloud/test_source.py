@@ -13,14 +13,13 @@ import yaml
 from blue_wizard import config
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.migrate.machine import Power
-from blue_wizard.migrate.project import image_file
-from blue_wizard.migrate.project.image_file import ImageFile
-from blue_wizard.migrate.project.servers import LOOSE, ROOT
+from blue_wizard.migrate.origin_cloud import image_file
+from blue_wizard.migrate.origin_cloud.image_file import ImageFile
+from blue_wizard.migrate.origin_cloud.servers import LOOSE, ROOT
 from blue_wizard.migrate.sources import Exporting, PowerControl, open_source
 from blue_wizard.migrate.sources import openstack as module
 from blue_wizard.migrate.sources.openstack import OpenStack
-
-from .clouds import Answer, Memory
+from tests.unit.migrate.clouds import Answer, Memory
 
 
 class Images:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from blue_wizard.migrate.machine import Firmware, Power, Together
-from blue_wizard.migrate.project.servers import ROOT, Around, in_order, labels, machine_of, power_of, together
+from blue_wizard.migrate.origin_cloud.servers import ROOT, Around, in_order, labels, machine_of, power_of, together
 
 GIB = 1 << 30
 FLAVOR = {"vcpus": 2, "ram": 1024, "disk": 10, "ephemeral": 0, "swap": 0, "original_name": "m"}

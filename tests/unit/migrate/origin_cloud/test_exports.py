@@ -10,11 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from blue_wizard.errors import StepFailed
-from blue_wizard.migrate.project import exports
-from blue_wizard.migrate.project.servers import LOOSE, ROOT
+from blue_wizard.migrate.origin_cloud import exports
+from blue_wizard.migrate.origin_cloud.servers import LOOSE, ROOT
 from blue_wizard.migrate.targets.common import KEY
-
-from .clouds import Killed
+from tests.unit.migrate.clouds import Killed
 
 _IDS = itertools.count(1)
 

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.polling import poll
-from blue_wizard.migrate.project.api import Api
-from blue_wizard.migrate.project.servers import LOOSE, ROOT
+from blue_wizard.migrate.origin_cloud.api import Api
+from blue_wizard.migrate.origin_cloud.servers import LOOSE, ROOT
 from blue_wizard.migrate.targets.common import KEY
 from blue_wizard.text import _
 
