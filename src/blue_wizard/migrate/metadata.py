@@ -1,12 +1,14 @@
-"""What a source says of a machine, as metadata of a server. Pure."""
+"""What objects carry as metadata: our mark, and what a source says of a machine. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-__all__ = ["keyed"]
+__all__ = ["KEY", "keyed"]
 
+KEY = "blue_wizard"
+"""The metadata key of whatever a step has made: by its value the step finds its object again after a crash."""
 _LONGEST_KEY, _LONGEST_VALUE = 200, 255
 
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.polling import poll
+from blue_wizard.migrate.metadata import KEY
 from blue_wizard.migrate.origin_cloud.api import Api
 from blue_wizard.migrate.origin_cloud.servers import LOOSE, ROOT
-from blue_wizard.migrate.targets.common import KEY
 from blue_wizard.text import _
 
 __all__ = ["find", "make", "name_of", "refuse_outdated", "remove", "started_since"]

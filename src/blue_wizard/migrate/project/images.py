@@ -12,10 +12,11 @@ from urllib.parse import quote
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
+from blue_wizard.migrate.metadata import KEY
 from blue_wizard.migrate.origin_cloud import image_file
 from blue_wizard.migrate.project.inventory import ORIGIN
 from blue_wizard.migrate.sources import open_source
-from blue_wizard.migrate.targets.common import KEY, by_openstack, cloud_of, mark
+from blue_wizard.migrate.targets.common import by_openstack, cloud_of, mark
 from blue_wizard.reach import openstack
 from blue_wizard.reach.openstack import ApiError, Cloud
 from blue_wizard.text import _

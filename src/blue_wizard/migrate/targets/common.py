@@ -11,11 +11,11 @@ from blue_wizard.config import CephAccess
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.jobs.actions import Args, Context
 from blue_wizard.jobs.polling import poll
+from blue_wizard.migrate.metadata import KEY
 from blue_wizard.reach import openstack
 from blue_wizard.text import _
 
 __all__ = [
-    "KEY",
     "by_openstack",
     "ceph_access",
     "cloud_of",
@@ -25,9 +25,6 @@ __all__ = [
     "poll",
     "server_of",
 ]
-
-KEY = "blue_wizard"
-"""The metadata key that carries the mark."""
 
 
 def mark(ctx: Context) -> str:

@@ -8,7 +8,8 @@ from urllib.parse import quote
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
-from blue_wizard.migrate.targets.common import KEY, by_openstack, cloud_of, mark
+from blue_wizard.migrate.metadata import KEY
+from blue_wizard.migrate.targets.common import by_openstack, cloud_of, mark
 from blue_wizard.text import _
 
 __all__ = ["CreateImage"]

@@ -12,8 +12,9 @@ from blue_wizard.errors import Refused, StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.migrate.mapping import GIB
+from blue_wizard.migrate.metadata import KEY
 from blue_wizard.migrate.targets import copying, origin
-from blue_wizard.migrate.targets.common import KEY, server_of
+from blue_wizard.migrate.targets.common import server_of
 from blue_wizard.migrate.targets.compute import ComputeHost
 from blue_wizard.migrate.transfer.journal import Journal
 from blue_wizard.migrate.transfer.nbd_reader import NbdReader

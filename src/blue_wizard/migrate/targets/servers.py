@@ -7,8 +7,8 @@ from typing import Any
 from blue_wizard.errors import StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
+from blue_wizard.migrate.metadata import KEY
 from blue_wizard.migrate.targets.common import (
-    KEY,
     by_openstack,
     cloud_of,
     fault_of,

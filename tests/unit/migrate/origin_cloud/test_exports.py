@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from blue_wizard.errors import StepFailed
+from blue_wizard.migrate.metadata import KEY
 from blue_wizard.migrate.origin_cloud import exports
 from blue_wizard.migrate.origin_cloud.servers import LOOSE, ROOT
-from blue_wizard.migrate.targets.common import KEY
 from tests.unit.migrate.clouds import Killed
 
 _IDS = itertools.count(1)
