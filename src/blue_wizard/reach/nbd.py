@@ -104,12 +104,16 @@ def serve(node: Mapping[str, Any], *, writable: bool = False, tcp: bool = False)
 
 def finish(child: subprocess.Popen[bytes]) -> None:
     """Have a server end, by force where it does not in 20 seconds."""
-    child.terminate()
-    try:
-        child.wait(20)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+    for _second in range(20):
+        # One that has only just begun to listen may forget a signal.
+        child.terminate()
+        try:
+            child.wait(1)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+    child.kill()
+    child.wait()
 
 
 def _free_port() -> int:

@@ -17,10 +17,12 @@ __all__ = ["serve_on"]
 
 _START_TIMEOUT_S = 20.0
 _END_TIMEOUT_S = 60.0
-# `cat` ends when our side goes away, whatever happens to us, and takes qemu-nbd and its socket with it.
+# `cat` ends when our side goes away, whatever happens to us, and takes qemu-nbd and its socket with it. Between opening its
+# socket and entering its main loop qemu-nbd forgets a signal (it sets its state to running after it has begun to listen), so
+# it is asked until it is gone.
 _SCRIPT = (
     'qemu-nbd --persistent --shared=8 $4 --socket="$1" "$2" 2>"$3/error" & '
-    'p=$!; cat >/dev/null; kill $p 2>/dev/null; wait $p; rm -rf "$3"'
+    'p=$!; cat >/dev/null; while kill $p 2>/dev/null; do sleep 0.1 || sleep 1; done; wait $p; rm -rf "$3"'
 )
 
 
