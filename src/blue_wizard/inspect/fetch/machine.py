@@ -170,11 +170,10 @@ _DOMAINS = (
 )
 
 
-# Its guests, or the compute service that drives it, say that there should be a libvirt. The brackets keep a pattern from finding
-# the command that it stands in.
-_DRIVEN = Command(
-    ("sh", "-c", "pgrep -x libvirtd || pgrep -x virtqemud || pgrep -f '[q]emu-system-|[q]emu-kvm|[n]ova-compute'")
-)
+# From its beginning, and not anywhere in it: whoever reads the log of nova-compute on a controller makes no hypervisor of it.
+DRIVES_GUESTS = r"^[^ ]*(qemu-system-[^ ]*|qemu-kvm)( |$)|^([^ ]*python[^ ]* )?[^ ]*nova-compute( |$)"
+"""The command line of a guest or of a compute service, as an extended regular expression: there should be a libvirt."""
+_DRIVEN = Command(("sh", "-c", f"pgrep -x libvirtd || pgrep -x virtqemud || pgrep -f '{DRIVES_GUESTS}'"))
 
 
 def _domains(r: Readings) -> HypervisorDomains | None:
