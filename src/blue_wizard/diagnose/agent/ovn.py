@@ -47,18 +47,24 @@ def command_lines(name: str) -> List[List[str]]:
 def logical_flow(base: Southbound, datapath: Any, text: str) -> Answer:
     """The logical flow behind the OpenFlow flow in which a trace ends: its cookie is the beginning of the other's UUID.
 
-    OVN's ingress tables begin at OpenFlow table 8 (OFTABLE_LOG_INGRESS_PIPELINE of OVN).
+    OVN's ingress tables begin at OpenFlow table 8 (OFTABLE_LOG_INGRESS_PIPELINE of OVN). A flow that several networks share
+    names a group of them and no network of its own (ovn-sb(5), logical_dp_group).
     """
     steps = re.findall(r"^\s*(\d+)\. .*?cookie 0x([0-9a-f]+)", text.partition("Final flow:")[0], re.M)
     ingress = [(int(table), cookie) for table, cookie in steps if 8 <= int(table) < 40]
     if not ingress:
         return {"rc": 2, "err": "the trace has no logical flow"}
     table, cookie = ingress[-1]
-    where = [["table_id", "==", table - 8], ["pipeline", "==", "ingress"], ["logical_datapath", "==", datapath]]
+    where = [["table_id", "==", table - 8], ["pipeline", "==", "ingress"]]
+    columns = ["_uuid", "match", "actions", "external_ids"]
+    owners = (datapath, ["set", []])
     answer = base.select(
-        {"table": "Logical_Flow", "where": where, "columns": ["_uuid", "match", "actions", "external_ids"]}
+        *(
+            {"table": "Logical_Flow", "where": [*where, ["logical_datapath", "==", owner]], "columns": columns}
+            for owner in owners
+        )
     )
-    rows_of = answer.pop("rows")[:1]
+    rows_of = answer.pop("rows")[: len(owners)]
     fitting = [row for rows_ in rows_of for row in rows_ if row["_uuid"][1].startswith(cookie.rjust(8, "0"))]
     answer["flow"] = fitting[0] if fitting else None
     return answer
