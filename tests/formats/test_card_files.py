@@ -88,6 +88,7 @@ def copy(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copyfile(made, file)
     access = CephAccess(conf=tmp_path, client="c", pool="p")
     monkeypatch.setattr(cards, "ceph_access", lambda _cloud: access)
+    monkeypatch.setattr(cards.protected, "ceph_access", lambda _cloud: access)
     monkeypatch.setattr(cards.ceph, "open_pool", lambda _access: nullcontext(Copies(file)))
     monkeypatch.setattr(cards, "prove", lambda _ctx, _args, _pool: "image")
     monkeypatch.setattr(cards.nbd, "rbd_node", lambda *_where, **_how: nbd.file_node(file, "raw"))

@@ -78,6 +78,7 @@ def pool_of(monkeypatch: pytest.MonkeyPatch, module: Any) -> Pool:
         yield "nbd://localhost:10809"
 
     monkeypatch.setattr(module, "ceph_access", lambda _cloud: access)
+    monkeypatch.setattr(module.protected, "ceph_access", lambda _cloud: access)
     monkeypatch.setattr(module.ceph, "open_pool", lambda _access: nullcontext(made))
     monkeypatch.setattr(module, "prove", lambda _ctx, args, _pool: f"volume-{'ab'[int(args['volume'][-1])]}")
     monkeypatch.setattr(module.nbd, "serve", served)

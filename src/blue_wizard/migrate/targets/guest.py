@@ -81,8 +81,7 @@ class ConvertGuest(Action):
 
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
         """Remove the snapshots: a volume that has one can't be deleted."""
-        with ceph.open_pool(ceph_access(args["cloud"])) as pool:
-            protected.forget(ctx, args, pool, SNAPSHOT)
+        protected.forget(ctx, args, SNAPSHOT)
 
 
 def _reasons(pool: ceph.Pool, exports: Mapping[str, str]) -> tuple[str, ...]:

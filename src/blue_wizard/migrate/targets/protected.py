@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from blue_wizard.jobs.actions import Args, Context
 from blue_wizard.jobs.model import Outcome
+from blue_wizard.migrate.targets.common import ceph_access
 from blue_wizard.migrate.targets.disks import image_of
 from blue_wizard.reach import ceph
 
@@ -40,9 +41,10 @@ def change(
     return dict(outcome) if isinstance(outcome, Mapping) else {"images": list(images)}
 
 
-def forget(ctx: Context, args: Args, pool: ceph.Pool, snapshot: str) -> None:
+def forget(ctx: Context, args: Args, snapshot: str) -> None:
     """Remove the snapshots from the volumes of `args`: a volume that has one can't be deleted."""
-    for volume in args["volumes"]:
-        image = image_of(ctx.outcome(volume)["volume_id"])
-        if pool.size(image) is not None:
-            pool.remove_snapshot(image, snapshot)
+    with ceph.open_pool(ceph_access(args["cloud"])) as pool:
+        for volume in args["volumes"]:
+            image = image_of(ctx.outcome(volume)["volume_id"])
+            if pool.size(image) is not None:
+                pool.remove_snapshot(image, snapshot)
