@@ -54,7 +54,7 @@ test-migrate: setup ## move machines from every source into Ceph and onto local 
 	@$(PY) -m pytest --whole -p tests.ways -m "lab and way" tests/lab
 
 test-netdiag: setup ## plant every network fault, diagnose and heal it, and print the table
-	@$(PY) -m pytest --whole -q tests/lab/test_netdiag.py
+	@$(PY) -m pytest --whole -q tests/lab/test_netdiag.py tests/lab/test_netdiag_ovn.py
 
 test-inspect: setup ## plant every fault of the platform's health, inspect and heal it, and print the table
 	@$(PY) -m pytest --whole -q tests/lab/test_inspection.py tests/lab/test_inspect_faults.py tests/lab/test_inspect_fix.py

@@ -9,7 +9,7 @@ import shlex
 import sys
 
 from lab.run import LabError
-from lab.site import HOSTS, STATE
+from lab.site import EVERY_HOST, STATE
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
     status = commands.add_parser("status", help="ask every part whether it is alive; exit 0 when all are")
     status.add_argument("-o", choices=("table", "json"), default="table")
     execute = commands.add_parser("exec", help="run a command as root inside a host")
-    execute.add_argument("host", choices=sorted(HOSTS))
+    execute.add_argument("host", choices=sorted(EVERY_HOST))
     execute.add_argument("argv", nargs=argparse.REMAINDER)
     commands.add_parser("env", help="print shell exports: . <(lab/lab env)")
     commands.add_parser("logs", help="print where the logs are")
@@ -32,7 +32,7 @@ def main() -> int:
     guest.add_argument("--timeout", type=float, default=120)
     guests = commands.add_parser("guests", help="the guests of the KVM host")
     guests.add_argument("what", choices=("reset",))
-    add = commands.add_parser("add", help="an extra part: vcenter, scale, storage-vm, fleet, hyperv, physical")
+    add = commands.add_parser("add", help="an extra part: vcenter, scale, storage-vm, fleet, hyperv, physical, cloud-b")
     add.add_argument("part")
     add.add_argument("size", nargs="?", type=int, help="of the fleet: how many hosts (30)")
     remove = commands.add_parser("remove", help="remove an extra part again: fleet, hyperv")
@@ -99,7 +99,7 @@ def _exec(args: argparse.Namespace) -> int:
     from lab.hosts import enter
 
     argv = args.argv[1:] if args.argv[:1] == ["--"] else args.argv
-    command = [*enter(HOSTS[args.host]), *(argv or ["bash"])]
+    command = [*enter(EVERY_HOST[args.host]), *(argv or ["bash"])]
     os.execvp(command[0], command)
 
 

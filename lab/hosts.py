@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.run import LabError, ok, run, wait
-from lab.site import HOSTS, OPERATOR, STATE, Host
+from lab.site import EVERY_HOST, OPERATOR, STATE, Host
 
 BRIDGES = {"bwl-mgmt": f"{OPERATOR}/24", "bwl-under": "", "bwl-ext": "172.24.4.1/24"}
 
@@ -95,7 +95,7 @@ def create(host: Host) -> None:
     folder = host.folder
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "ready").unlink(missing_ok=True)
-    names = "".join(f"{h.address} {h.name}\n" for h in HOSTS.values())
+    names = "".join(f"{h.address} {h.name}\n" for h in EVERY_HOST.values())
     (folder / "hosts").write_text(f"127.0.0.1 localhost\n{OPERATOR} operator\n{names}")
     (folder / "resolv.conf").write_text("")
     # An unresolvable name blocks getfqdn() for ten seconds, and Neutron's agents give up after three of those.

@@ -7,7 +7,7 @@ from typing import Any
 
 import openstack
 
-from lab.site import CONTROLLER, PORTS, PROVIDER_NETWORK, TENANT_NETWORKS, passwords
+from lab.site import CLOUDS, PORTS, PROVIDER_NETWORK, TENANT_NETWORKS, Cloud, passwords
 
 SERVICES = {
     "glance": ("image", ""),
@@ -18,9 +18,14 @@ SERVICES = {
 }
 FLAVORS = {"m1.nano": (128, 1, 1), "m1.tiny": (256, 1, 1), "m1.small": (1024, 1, 10), "m1.medium": (2048, 2, 20)}
 QUOTAS = {"instances": 100, "cores": 200, "ram": 200000}
+EXTERNAL = {
+    "lab": {"start": "172.24.4.100", "end": "172.24.4.200"},
+    "cloud-b": {"start": "172.24.4.201", "end": "172.24.4.240"},
+}
+"""Both clouds have a foot in one external network."""
 
 
-def catalog(cloud: Any) -> None:
+def catalog(cloud: Any, site: Cloud) -> None:
     """Users, services and endpoints of the control plane, and an ordinary project with a user."""
     identity = cloud.identity
     roles = {r.name: r for r in identity.roles()}
@@ -43,7 +48,7 @@ def catalog(cloud: Any) -> None:
     for name, (kind, path) in SERVICES.items():
         if name not in existing:
             made = identity.create_service(name=name, type=kind)
-            url = f"http://{CONTROLLER}:{PORTS[name]}{path}"
+            url = f"http://{site.controller.address}:{PORTS[name]}{path}"
             for interface in ("public", "internal", "admin"):
                 identity.create_endpoint(service_id=made.id, interface=interface, url=url, region_id="RegionOne")
 
@@ -53,7 +58,7 @@ def has_catalog(cloud: Any) -> bool:
     return len(list(cloud.identity.endpoints())) >= 3 * (len(SERVICES) + 1)
 
 
-def cloud_objects(cloud: Any) -> None:
+def cloud_objects(cloud: Any, site: Cloud) -> None:
     """Flavors, networks, router, security group, volume type."""
     for name, (ram, vcpus, disk) in FLAVORS.items():
         if not cloud.compute.find_flavor(name):
@@ -64,15 +69,15 @@ def cloud_objects(cloud: Any) -> None:
                                           provider_physical_network="physnet1")  # fmt: skip
         network.create_subnet(name="external", network_id=external.id, cidr="172.24.4.0/24", ip_version=4,
                               is_dhcp_enabled=False, gateway_ip="172.24.4.1",
-                              allocation_pools=[{"start": "172.24.4.100", "end": "172.24.4.200"}])  # fmt: skip
-    for name, cidr in TENANT_NETWORKS.items():
+                              allocation_pools=[EXTERNAL[site.name]])  # fmt: skip
+    for name, cidr in TENANT_NETWORKS[site.name].items():
         _network(network, name, cidr)
     _network(network, PROVIDER_NETWORK, "10.101.0.0/24", provider_network_type="vlan",
              provider_physical_network="physnet1", provider_segmentation_id=101)  # fmt: skip
     if not network.find_router("r1"):
         gateway = {"network_id": network.find_network("external").id}
         router = network.create_router(name="r1", external_gateway_info=gateway)
-        for name in ("private", "storage"):
+        for name in list(TENANT_NETWORKS[site.name])[:2]:
             network.add_interface_to_router(router, subnet_id=network.find_subnet(name).id)
     project = cloud.current_project_id
     if not network.find_security_group("open", project_id=project):
@@ -110,17 +115,17 @@ def service_alive(cloud: Any, binary: str, host: str = "") -> bool:
     return any(s.binary == binary and s.state == "up" and host in s.host for s in found)
 
 
-def mapped(cloud: Any) -> bool:
-    """True when both computes can be scheduled to."""
-    return len(list(cloud.compute.hypervisors())) >= 2
+def mapped(cloud: Any, computes: str) -> bool:
+    """True when all computes can be scheduled to."""
+    return len(list(cloud.compute.hypervisors())) >= int(computes)
 
 
-def main(task: str) -> None:
+def main(name_of_cloud: str, task: str) -> None:
     """Run one task; questions print "up" or "down"."""
-    cloud = openstack.connect(cloud="lab")
+    cloud = openstack.connect(cloud=name_of_cloud)
     name, *rest = task.split(":")
     if name in TASKS:
-        TASKS[name](cloud)
+        TASKS[name](cloud, CLOUDS[name_of_cloud])
         return
     print("up" if QUESTIONS[name](cloud, *rest) else "down")
 
@@ -135,4 +140,4 @@ QUESTIONS = {
 }
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

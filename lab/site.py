@@ -27,8 +27,12 @@ PORTS = {
     "neutron": 9696,
     "cinder": 8776,
 }
-TENANT_NETWORKS = {"private": "10.1.0.0/24", "storage": "10.2.0.0/24", "legacy": "192.168.122.0/24",
-                   "legacy-backend": "192.168.150.0/24"}  # fmt: skip
+TENANT_NETWORKS = {
+    "lab": {"private": "10.1.0.0/24", "storage": "10.2.0.0/24", "legacy": "192.168.122.0/24",
+            "legacy-backend": "192.168.150.0/24"},
+    "cloud-b": {"old-private": "10.8.0.0/24"},
+}  # fmt: skip
+"""Name and range of each cloud's networks of tenants."""
 PROVIDER_NETWORK = "provider-101"
 
 
@@ -77,6 +81,46 @@ HOSTS = {
 }
 
 
+CLOUD_B_HOSTS = {h.name: h for h in (Host("ctl2", 40), Host("cmp3", 41, ovs=True, hypervisor=True, compute=True))}
+"""The hosts of the extra part `cloud-b`; they are there only once it was added."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A cloud of the lab. `suffix` is what tells its parts, pools and users of Ceph from the first cloud's ("")."""
+
+    name: str
+    controller: Host
+    folder: Path
+    suffix: str = ""
+    ovn: bool = False
+
+    @property
+    def extra(self) -> str:
+        """The extra part that brings it; "" for the first cloud."""
+        return self.name if self.suffix else ""
+
+    @property
+    def hypervisors(self) -> list[Host]:
+        """Its compute hosts."""
+        return [h for h in (HOSTS if self == LAB else CLOUD_B_HOSTS).values() if h.compute]
+
+    @property
+    def etc(self) -> Path:
+        """Where the configuration of its services lies."""
+        return self.folder / "etc"
+
+    def config(self, name: str, folder: str = "") -> Path:
+        """Where the configuration made of the template `name` lies."""
+        return self.etc / (folder or name.removesuffix(".conf")) / name
+
+
+LAB = Cloud("lab", HOSTS["ctl1"], STATE)
+CLOUD_B = Cloud("cloud-b", CLOUD_B_HOSTS["ctl2"], STATE / "cloud-b", "-b", ovn=True)
+EVERY_HOST = {**HOSTS, **CLOUD_B_HOSTS}
+CLOUDS = {c.name: c for c in (LAB, CLOUD_B)}
+
+
 @lru_cache
 def passwords() -> dict[str, str]:
     """Passwords made for this lab alone, kept in a file of mode 0600."""
@@ -89,14 +133,18 @@ def passwords() -> dict[str, str]:
     return found
 
 
-def fill(template: str, **more: object) -> str:
-    """The template `lab/templates/NAME` with ``{{NAME}}`` replaced; a line ``@@part user`` takes in the template `_part`.
+def fill(template: str, *, cloud: Cloud = LAB, **more: object) -> str:
+    """The template `lab/templates/NAME` for a cloud, ``{{NAME}}`` replaced; a line ``@@part user`` takes in the template `_part`.
 
     Raises KeyError for a name that has no value.
     """
     values: dict[str, object] = {
-        "IP": CONTROLLER,
-        "STATE": STATE,
+        "IP": cloud.controller.address,
+        "STATE": cloud.folder,
+        "LAB": STATE,
+        "CLOUD": cloud.name,
+        "SUFFIX": cloud.suffix,
+        "PLUGINS": "ovn-router" if cloud.ovn else "router",
         **{f"PORT_{k.upper()}": v for k, v in PORTS.items()},
         **{f"PASSWORD_{k.upper()}": v for k, v in passwords().items()},
         **more,

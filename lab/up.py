@@ -141,7 +141,7 @@ def add(name: str, size: str = "") -> None:
     extras = [n for n, p in load().items() if p.extra]
     if name not in extras:
         raise LabError(f"there is no extra part {name}; there are: {', '.join(extras)}")
-    dead = [n for n, alive in status().items() if not alive and n != name]
+    dead = [n for n, alive in status().items() if not alive and name not in (n, load()[n].of)]
     if dead:
         raise LabError(f"the lab is not up ({', '.join(dead[:5])}): make lab")
     ADDED.mkdir(exist_ok=True)

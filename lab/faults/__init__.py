@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FAULTS: dict[str, Fault] = {}
 KINDS = ("hybrid", "ovsfw", "vlan-hybrid", "vlan-ovsfw")
 """Port kinds: the firewall driver of the server's host, on VXLAN unless it says vlan."""
+OVN = "ovn"
+"""The kind of a port of the extra part `cloud-b`."""
 SEGMENTS = ("guest", "tap", "qbr", "qvb", "compute-ovs", "wire", "network-ovs", "dhcp", "router")
 """What lies between one place where a packet can be captured and the next, named by where it begins."""
 VERDICTS = ("lost", "ok", "unknown")

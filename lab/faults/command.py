@@ -6,9 +6,10 @@ import json
 from dataclasses import fields
 from typing import Any
 
-from lab.faults import Fault, journal, load, named
+from lab.faults import OVN, Fault, journal, load, named
 from lab.faults.target import Target, connect, targets
 from lab.run import LabError
+from lab.site import CLOUD_B, LAB
 
 SHOWN = ("name", "family", "on", "verdict", "code", "hop", "segments", "direction", "object", "look", "to")
 
@@ -56,7 +57,7 @@ def plant(name: str, server: str, port: str = "") -> None:
     fault = named(name)
     if not server:
         raise LabError(f"{name} is planted on a server's port: say --server")
-    target = choose(fault, targets(connect(), server), port)
+    target = choose(fault, targets(connect(CLOUD_B if OVN in fault.on else LAB), server), port)
     journal.inject(fault, target)
     print(f"{name} is planted on port {target.port} of {server}; undo it: lab/lab fault heal {name}")
 

@@ -7,9 +7,16 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 from lab.faults.target import shell
-from lab.site import HOSTS, STATE
+from lab.parts import has
+from lab.site import CLOUD_B, CLOUD_B_HOSTS, HOSTS, STATE
 
 PLACES = (*(h.name for h in HOSTS.values() if h.ovs), "machine")
+OVN_DUMP = r"""
+for t in Logical_Switch Logical_Switch_Port DHCP_Options ACL; do
+    echo "# $t"; ovn-nbctl --timeout=20 --format=csv --no-headings list $t | sort
+done
+ovn-sbctl --timeout=20 --format=csv --no-headings --columns=name,hostname list Chassis | sort
+"""
 # Cookies, learned rules and counters change by themselves; a table without rules is as good as none.
 # What a bridge learns about its neighbours is no setting.
 HOST_DUMP = r"""
@@ -65,11 +72,15 @@ _NUMBER = re.compile(r"\b(?:0x[0-9a-f]+|\d+)\b")
 def dumps() -> dict[str, str]:
     """The dumps of all places."""
 
-    def dump(place: str) -> str:
-        return shell(place, MACHINE_DUMP if place == "machine" else HOST_DUMP.replace("@STATE@", str(STATE)))
+    scripts = dict.fromkeys(PLACES, HOST_DUMP) | {"machine": MACHINE_DUMP}
+    if has(CLOUD_B.extra):
+        scripts |= {h.name: HOST_DUMP for h in CLOUD_B_HOSTS.values() if h.ovs} | {CLOUD_B.controller.name: OVN_DUMP}
 
-    with ThreadPoolExecutor(len(PLACES)) as pool:
-        return dict(zip(PLACES, pool.map(dump, PLACES), strict=True))
+    def dump(place: str) -> str:
+        return shell(place, scripts[place].replace("@STATE@", str(STATE)))
+
+    with ThreadPoolExecutor(len(scripts)) as pool:
+        return dict(zip(scripts, pool.map(dump, scripts), strict=True))
 
 
 def differences(before: dict[str, str], after: dict[str, str], *, exact: bool = True) -> list[str]:

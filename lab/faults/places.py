@@ -12,7 +12,7 @@ from lab.faults.target import connect, shell
 from lab.parts.infra import sql
 from lab.parts.openstack import seed
 from lab.run import LabError, wait
-from lab.site import HOSTS
+from lab.site import EVERY_HOST
 
 
 def run(place: str, what: str) -> None:
@@ -57,7 +57,7 @@ def _call(cloud: Any, service: str, method: str, args: list[Any], options: dict[
 
 def _switch(host: str) -> None:
     # With the address that its bridge loses.
-    ovs.start(HOSTS[host])
+    ovs.start(EVERY_HOST[host])
 
 
 def _agent(what: str) -> None:

@@ -7,16 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.faults import OVN
 from lab.hosts import on
 from lab.run import LabError, run
-from lab.site import HOSTS, STATE, exports
+from lab.site import CLOUD_B_HOSTS, EVERY_HOST, LAB, STATE, Cloud, exports
 
 
 def shell(place: str, script: str) -> str:
     """Run a script on a lab host, or on this machine (`machine`); its stdout. Raises LabError when it fails."""
     # Flows, rules and names are parsed: nothing may come in another language or with colours.
     argv = ["sh", "-c", "export LC_ALL=C\n" + script]
-    return run(argv, timeout=120) if place == "machine" else on(HOSTS[place], argv, timeout=120)
+    return run(argv, timeout=120) if place == "machine" else on(EVERY_HOST[place], argv, timeout=120)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ class Target:
 
     @property
     def kind(self) -> str:
-        """One of KINDS."""
+        """One of KINDS, or OVN."""
+        if self.host in CLOUD_B_HOSTS:
+            return OVN
         return ("vlan-" if self.network_type == "vlan" else "") + ("hybrid" if self.hybrid else "ovsfw")
 
     # Neutron's and Nova's names: a prefix and the first eleven characters of the port's id; ten for iptables chains.
@@ -107,11 +110,11 @@ class Target:
     @property
     def dhcp_folder(self) -> str:
         """Where the DHCP agent keeps dnsmasq's files."""
-        return str(HOSTS[self.net].folder / "neutron" / "dhcp" / self.network)
+        return str(EVERY_HOST[self.net].folder / "neutron" / "dhcp" / self.network)
 
     def tunnel_to(self, other: str) -> str:
         """The tunnel port that leads to a host: the address of its end in hexadecimal."""
-        return "vxlan-" + "".join(f"{int(x):02x}" for x in HOSTS[other].underlay.split("."))
+        return "vxlan-" + "".join(f"{int(x):02x}" for x in EVERY_HOST[other].underlay.split("."))
 
     def local_vlan(self, host: str) -> int:
         """The tag by which br-int of a host knows the network."""
@@ -156,14 +159,14 @@ class Target:
         }
 
 
-def connect() -> Any:
-    """The lab's cloud as its administrator."""
+def connect(cloud: Cloud = LAB) -> Any:
+    """A cloud of the lab as its administrator."""
     import openstack
 
     if not (STATE / "clouds.yaml").exists():
         raise LabError("the lab is not up: make lab")
     os.environ.update(exports())
-    return openstack.connect(cloud="lab")
+    return openstack.connect(cloud=cloud.name)
 
 
 def targets(cloud: Any, server: str) -> list[Target]:
@@ -180,7 +183,9 @@ def targets(cloud: Any, server: str) -> list[Target]:
 
 def _target(cloud: Any, server: Any, port: Any) -> Target:
     network = cloud.network.get_network(port.network_id)
-    agents = list(cloud.network.network_hosting_dhcp_agents(network.id))
+    # In OVN the compute host itself answers.
+    by_agents = server.compute_host not in CLOUD_B_HOSTS
+    agents = list(cloud.network.network_hosting_dhcp_agents(network.id)) if by_agents else []
     dhcp = list(cloud.network.ports(network_id=network.id, device_owner="network:dhcp"))
     host = server.compute_host
     gates = list(cloud.network.ports(network_id=network.id, device_owner="network:router_interface"))
@@ -198,8 +203,8 @@ def _target(cloud: Any, server: Any, port: Any) -> Target:
         network_type=network.provider_network_type,
         segment=int(network.provider_segmentation_id or 0),
         host=host,
-        hybrid=HOSTS[host].firewall == "iptables_hybrid",
-        net=agents[0].host if agents else "net1",
+        hybrid=EVERY_HOST[host].firewall == "iptables_hybrid",
+        net=agents[0].host if agents else "net1" if by_agents else host,
         dhcp_port=dhcp[0].id if dhcp else "",
         dhcp_agent=agents[0].id if agents else "",
         router=router,

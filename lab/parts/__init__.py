@@ -23,7 +23,7 @@ class Part:
     """`start` brings the part up from nothing or from a half-dead state; then `alive` becomes true within `timeout` seconds.
 
     A part with `extra` belongs to the lab only once it was added; `extra` gives the exports that lead to it, and `stop`
-    removes all of it, where it can be removed from a lab that stays up.
+    removes all of it, where it can be removed from a lab that stays up. A part `of` an extra one belongs to the lab with it.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Part:
     log: Path | None
     extra: Callable[[], dict[str, str]] | None
     stop: Callable[[], None] | None
+    of: str = ""
 
 
 def part(
@@ -48,9 +49,10 @@ def part(
     log: Path | None = None,
     extra: Callable[[], dict[str, str]] | None = None,
     stop: Callable[[], None] | None = None,
+    of: str = "",
 ) -> None:
     """Register a part of the lab."""
-    PARTS[name] = Part(name, needs, start, alive, waits_for or name, timeout, log, extra, stop)
+    PARTS[name] = Part(name, needs, start, alive, waits_for or name, timeout, log, extra, stop, of)
 
 
 def load() -> dict[str, Part]:
@@ -62,4 +64,9 @@ def load() -> dict[str, Part]:
 
 def wanted() -> dict[str, Part]:
     """The parts of this lab, by name: all but the extra ones that nobody has added."""
-    return {name: p for name, p in load().items() if p.extra is None or (ADDED / name).exists()}
+    return {name: p for name, p in load().items() if has(p.of or (p.name if p.extra else ""))}
+
+
+def has(extra: str) -> bool:
+    """True when the extra part was added to this lab, and for ""."""
+    return not extra or (ADDED / extra).exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.hosts import log_of, on, running, spawn
 from lab.parts import part
 from lab.run import ok, run
-from lab.site import CONTROLLER, HOSTS, STATE, Host, fill
+from lab.site import CLOUD_B, CONTROLLER, HOSTS, LAB, STATE, Cloud, Host, fill
 
 CTL = HOSTS["ctl1"]
 FOLDER = STATE / "ceph"
@@ -98,16 +98,17 @@ def _osd_up(host: Host) -> bool:
     return any(n["id"] == OSD_HOSTS.index(host) and n["status"] == "up" for n in tree["nodes"])
 
 
-def _pools() -> None:
+def _pools(cloud: Cloud) -> None:
     ceph("config", "set", "mon", "auth_allow_insecure_global_id_reclaim", "false")
+    end = cloud.suffix
     existing = ceph("osd", "pool", "ls").split()
-    for pool in POOLS:
+    for pool in [p + end for p in POOLS]:
         if pool not in existing:
             ceph("osd", "pool", "create", pool, "16")
         run(["rbd", "-c", CONF, "pool", "init", pool], timeout=60)
     users = {
-        "glance": "profile rbd pool=images",
-        "cinder": "profile rbd pool=volumes, profile rbd pool=vms, profile rbd pool=images",
+        f"glance{end}": f"profile rbd pool=images{end}",
+        f"cinder{end}": ", ".join(f"profile rbd pool={p}{end}" for p in ("volumes", "vms", "images")),
     }
     for user, caps in users.items():
         keyring = FOLDER / f"keyring.client.{user}"
@@ -116,8 +117,8 @@ def _pools() -> None:
                                 "mgr", "profile rbd"))  # fmt: skip
 
 
-def _healthy() -> bool:
-    users = all((FOLDER / f"keyring.client.{u}").exists() for u in ("glance", "cinder"))
+def _healthy(cloud: Cloud) -> bool:
+    users = all((FOLDER / f"keyring.client.{u}{cloud.suffix}").exists() for u in ("glance", "cinder"))
     return users and ceph("health").startswith("HEALTH_OK")
 
 
@@ -134,7 +135,15 @@ for _h in OSD_HOSTS:
 part(
     "ceph",
     needs=("ceph-mgr", *(f"ceph-osd:{h.name}" for h in OSD_HOSTS)),
-    start=_pools,
-    alive=_healthy,
+    start=partial(_pools, LAB),
+    alive=partial(_healthy, LAB),
     waits_for="HEALTH_OK of Ceph",
+)
+part(
+    f"pools{CLOUD_B.suffix}",
+    needs=("ceph",),
+    start=partial(_pools, CLOUD_B),
+    alive=partial(_healthy, CLOUD_B),
+    waits_for="HEALTH_OK of Ceph",
+    of=CLOUD_B.extra,
 )

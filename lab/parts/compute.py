@@ -1,4 +1,4 @@
-"""Neutron's agents, libvirt and nova-compute on their hosts."""
+"""libvirt and nova-compute on their hosts, and what makes a cloud of them."""
 
 from __future__ import annotations
 
@@ -8,56 +8,13 @@ from functools import partial
 from lab.hosts import enter, log_of, on, running, spawn
 from lab.parts import part
 from lab.parts.ceph import ceph
-from lab.parts.infra import sql
-from lab.parts.openstack import ETC, SECRET, config, seed
-from lab.run import LabError, ok, say, wait
-from lab.site import HOSTS, PROVIDER_NETWORK, STATE, TENANT_NETWORKS, Host, fill
-
-_FIRST_S = 40.0
-AGENTS = {"dhcp": "neutron-dhcp-agent", "l3": "neutron-l3-agent", "metadata": "neutron-metadata-agent"}
+from lab.parts.neutron import AGENTS
+from lab.parts.openstack import SECRET, seed
+from lab.run import ok, wait
+from lab.site import CLOUD_B, HOSTS, LAB, STATE, Cloud, Host, fill
 
 
-def _agent(host: Host, kind: str) -> None:
-    file = ETC / "neutron" / f"{host.name}.conf"
-    if not file.exists():
-        file.touch(mode=0o600)
-    values = {"HOST": host.name, "UNDERLAY": host.underlay, "FIREWALL": host.firewall}
-    file.write_text(fill("neutron-agent.conf", **values))
-    (host.folder / "neutron" / "lock").mkdir(parents=True, exist_ok=True)
-    binary = AGENTS.get(kind, "neutron-openvswitch-agent")
-    spawn(host, f"neutron-{kind}", [binary, "--config-file", config("neutron.conf"), "--config-file", file])
-
-
-def _agent_alive(host: Host, kind: str) -> bool:
-    return running(host, f"neutron-{kind}") and seed(f"agent:{host.name}:{kind}") == "up\n"
-
-
-def _unserved() -> list[str]:
-    """The lab's networks that have no DHCP server with a device and a running dnsmasq."""
-    ports = sql(
-        "select n.name, n.id, p.id from neutron.networks n join neutron.ports p "
-        "on p.network_id = n.id and p.device_owner = 'network:dhcp';"
-    )
-    folder = HOSTS["net1"].folder / "neutron" / "dhcp"
-    script = "\n".join(
-        f"ip -n qdhcp-{network} link show tap{port[:11]} > /dev/null 2>&1"
-        f" && grep -qa dnsmasq /proc/$(cat {folder}/{network}/pid)/cmdline 2>/dev/null && echo {name}"
-        for name, network, port in (line.split("\t") for line in ports.splitlines())
-    )
-    served = on(HOSTS["net1"], ["sh", "-c", f"{script}\ntrue"]).split()
-    return [n for n in (*TENANT_NETWORKS, PROVIDER_NETWORK) if n not in served]
-
-
-def _serve() -> None:
-    """Wait for the DHCP agent, and start it anew where it hangs: two of its threads may block each other when it starts."""
-    try:
-        wait(lambda: not _unserved(), "a DHCP server on each network", timeout=_FIRST_S)
-    except LabError:
-        say(f"the DHCP agent does not serve {', '.join(_unserved())}: it is started anew")
-        _agent(HOSTS["net1"], "dhcp")
-
-
-def _libvirt(host: Host) -> None:
+def _libvirt(host: Host, cloud: Cloud) -> None:
     own = host.folder / "libvirt"
     first = not own.exists()
     for folder in ("etc", "lib", "log", "cache"):
@@ -78,12 +35,13 @@ def _libvirt(host: Host) -> None:
     if host.compute:
         # Each host has instances of its own behind the same path: libvirt takes a shared local folder for unsafe.
         (host.folder / "instances").mkdir(exist_ok=True)
+        shared = cloud.folder / "nova" / "instances"
         on(
             host,
             [
                 "sh",
                 "-c",
-                f"mountpoint -q {STATE}/nova/instances || mount --bind {host.folder}/instances {STATE}/nova/instances",
+                f"mountpoint -q {shared} || mount --bind {host.folder}/instances {shared}",
             ],
         )
     for inner, outer in pairs.items():
@@ -96,14 +54,14 @@ def _libvirt_answers(host: Host) -> bool:
     return running(host, "libvirtd") and ok([*enter(host), "virsh", "-c", "qemu:///system", "version"])
 
 
-def _ceph_secret(host: Host) -> None:
+def _ceph_secret(host: Host, cloud: Cloud) -> None:
     file = host.folder / "secret.xml"
     usage = "<usage type='ceph'><name>client.cinder secret</name></usage>"
     file.write_text(f"<secret ephemeral='no' private='no'><uuid>{SECRET}</uuid>{usage}</secret>")
     on(host, ["virsh", "secret-define", file])
     key = host.folder / "secret.key"
     key.touch(mode=0o600)
-    key.write_text(ceph("auth", "get-key", "client.cinder"))
+    key.write_text(ceph("auth", "get-key", f"client.cinder{cloud.suffix}"))
     on(host, ["virsh", "secret-set-value", SECRET, "--file", key])
     key.unlink()
 
@@ -120,95 +78,99 @@ def _ssh_between(host: Host) -> None:
     on(host, ["sh", "-c", f"mountpoint -q /etc/ssh/ssh_config.d || mount --bind {folder} /etc/ssh/ssh_config.d"])
 
 
-def _reaches_others(host: Host) -> bool:
-    others = [h.address for h in HOSTS.values() if h.compute and h is not host]
+def _reaches_others(host: Host, cloud: Cloud) -> bool:
+    others = [h.address for h in cloud.hypervisors if h is not host]
     options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=3"]
     return all(ok([*enter(host), "ssh", *options, other, "true"]) for other in others)
 
 
-def _nova(host: Host) -> None:
-    file = ETC / "nova" / f"{host.name}.conf"
+def _nova(host: Host, cloud: Cloud) -> None:
+    file = cloud.etc / "nova" / f"{host.name}.conf"
     values = {"HOST": host.name, "ADDRESS": host.address, "SECRET": SECRET}
-    file.write_text(fill("nova-compute.conf", **values))
-    spawn(host, "nova-compute", ["nova-compute", "--config-file", config("nova.conf"), "--config-file", file])
+    file.write_text(fill("nova-compute.conf", cloud=cloud, **values))
+    spawn(host, "nova-compute", ["nova-compute", "--config-file", cloud.config("nova.conf"), "--config-file", file])
 
 
-def _nova_alive(host: Host) -> bool:
-    return running(host, "nova-compute") and seed(f"alive:nova-compute:{host.name}") == "up\n"
+def _nova_alive(host: Host, cloud: Cloud) -> bool:
+    return running(host, "nova-compute") and seed(f"alive:nova-compute:{host.name}", cloud) == "up\n"
 
 
-def _discover_cells() -> None:
+def _discover_cells(cloud: Cloud) -> None:
     on(
-        HOSTS["ctl1"],
-        ["nova-manage", "--config-file", config("nova.conf"), "cell_v2", "discover_hosts", "--by-service"],
+        cloud.controller,
+        ["nova-manage", "--config-file", cloud.config("nova.conf"), "cell_v2", "discover_hosts", "--by-service"],
+    )
+
+
+def _hypervisor(host: Host, cloud: Cloud) -> None:
+    part(
+        f"libvirt:{host.name}",
+        needs=(f"host:{host.name}",) + ((f"config{cloud.suffix}",) if host.compute else ()),
+        start=partial(_libvirt, host, cloud),
+        alive=partial(_libvirt_answers, host),
+        log=log_of(host, "libvirtd"),
+        of=cloud.extra,
+    )
+
+
+def _compute(host: Host, cloud: Cloud, network: str) -> None:
+    part(
+        f"ceph-secret:{host.name}",
+        needs=(f"libvirt:{host.name}", f"pools{cloud.suffix}" if cloud.suffix else "ceph"),
+        start=partial(_ceph_secret, host, cloud),
+        alive=partial(_has_secret, host),
+        of=cloud.extra,
+    )
+    part(
+        f"ssh-between:{host.name}",
+        needs=tuple(f"sshd:{h.name}" for h in cloud.hypervisors),
+        start=partial(_ssh_between, host),
+        alive=partial(_reaches_others, host, cloud),
+        of=cloud.extra,
+    )
+    part(
+        f"nova-compute:{host.name}",
+        needs=(
+            f"ceph-secret:{host.name}",
+            f"ssh-between:{host.name}",
+            f"nova-conductor{cloud.suffix}",
+            f"placement{cloud.suffix}",
+            network,
+        ),
+        start=partial(_nova, host, cloud),
+        alive=partial(_nova_alive, host, cloud),
+        log=log_of(host, "nova-compute"),
+        of=cloud.extra,
+    )
+
+
+def _cloud(cloud: Cloud, agents: tuple[str, ...]) -> None:
+    """Register the two parts that say that a cloud is whole: its computes are known, and it has networks and flavors."""
+    end = cloud.suffix
+    part(
+        f"cells{end}",
+        needs=tuple(f"nova-compute:{h.name}" for h in cloud.hypervisors),
+        start=partial(_discover_cells, cloud),
+        alive=lambda: seed(f"mapped:{len(cloud.hypervisors)}", cloud) == "up\n",
+        of=cloud.extra,
+    )
+    services = tuple(n + end for n in ("cells", "nova-scheduler", "glance", "cinder-scheduler", "cinder-volume"))
+    part(
+        cloud.extra or "cloud",
+        needs=(*services, *agents),
+        start=lambda: print(end=seed("cloud", cloud)),
+        alive=lambda: seed("has-cloud", cloud) == "up\n",
+        extra=dict if cloud.extra else None,
     )
 
 
 for _h in HOSTS.values():
     if _h.hypervisor:
-        part(
-            f"libvirt:{_h.name}",
-            needs=(f"host:{_h.name}",) + (("config",) if _h.compute else ()),
-            start=partial(_libvirt, _h),
-            alive=partial(_libvirt_answers, _h),
-            log=log_of(_h, "libvirtd"),
-        )
-    if _h.ovs:
-        part(
-            f"neutron-ovs:{_h.name}",
-            needs=(f"ovs:{_h.name}", "neutron"),
-            start=partial(_agent, _h, "ovs"),
-            alive=partial(_agent_alive, _h, "ovs"),
-            log=log_of(_h, "neutron-ovs"),
-        )
+        _hypervisor(_h, LAB)
     if _h.compute:
-        part(
-            f"ceph-secret:{_h.name}",
-            needs=(f"libvirt:{_h.name}", "ceph"),
-            start=partial(_ceph_secret, _h),
-            alive=partial(_has_secret, _h),
-        )
-        part(
-            f"ssh-between:{_h.name}",
-            needs=tuple(f"sshd:{h.name}" for h in HOSTS.values() if h.compute),
-            start=partial(_ssh_between, _h),
-            alive=partial(_reaches_others, _h),
-        )
-        part(
-            f"nova-compute:{_h.name}",
-            needs=(
-                f"ceph-secret:{_h.name}",
-                f"ssh-between:{_h.name}",
-                "nova-conductor",
-                "placement",
-                f"neutron-ovs:{_h.name}",
-            ),
-            start=partial(_nova, _h),
-            alive=partial(_nova_alive, _h),
-            log=log_of(_h, "nova-compute"),
-        )
-for _kind in AGENTS:
-    # A DHCP agent that is up before its host's OVS agent gets ports that are never bound.
-    part(
-        f"neutron-{_kind}",
-        needs=("neutron-ovs:net1",),
-        start=partial(_agent, HOSTS["net1"], _kind),
-        alive=partial(_agent_alive, HOSTS["net1"], _kind),
-        log=log_of(HOSTS["net1"], f"neutron-{_kind}"),
-    )
-_computes = tuple(f"nova-compute:{h.name}" for h in HOSTS.values() if h.compute)
-part("cells", needs=_computes, start=_discover_cells, alive=lambda: seed("mapped") == "up\n")
-part(
-    "cloud",
-    needs=("cells", "nova-scheduler", "glance", "cinder-scheduler", "cinder-volume", *(f"neutron-{k}" for k in AGENTS)),
-    start=lambda: print(end=seed("cloud")),
-    alive=lambda: seed("has-cloud") == "up\n",
-)
-part(
-    "dhcp",
-    needs=("cloud",),
-    start=_serve,
-    alive=lambda: not _unserved(),
-    waits_for="a DHCP server on each network",
-    log=log_of(HOSTS["net1"], "neutron-dhcp"),
-)
+        _compute(_h, LAB, f"neutron-ovs:{_h.name}")
+_cloud(LAB, tuple(f"neutron-{k}" for k in AGENTS))
+for _h in CLOUD_B.hypervisors:
+    _hypervisor(_h, CLOUD_B)
+    _compute(_h, CLOUD_B, f"ovn-controller:{_h.name}")
+_cloud(CLOUD_B, tuple(f"ovn-metadata:{h.name}" for h in CLOUD_B.hypervisors))

@@ -1,22 +1,22 @@
-"""OpenStack's control plane on ctl1: databases, APIs, schedulers, the volume service."""
+"""OpenStack's control plane on the controller of each cloud: databases, APIs, schedulers, the volume service."""
 
 from __future__ import annotations
 
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from lab.hosts import log_of, on, running, spawn
-from lab.parts import part
+from lab.parts import has, part
 from lab.parts.infra import make_user, sql
 from lab.run import run
-from lab.site import CONTROLLER, HOSTS, PORTS, ROOT, STATE, exports, fill, passwords
+from lab.site import CLOUDS, LAB, PORTS, ROOT, STATE, Cloud, exports, fill, passwords
 
-CTL = HOSTS["ctl1"]
-ETC = STATE / "etc"
+CTL = LAB.controller
 SECRET = "5b0b2a1c-7f5e-4a53-9d3b-0b1a6c0f1a2b"
 """The UUID under which libvirt keeps the key of client.cinder (a name, not the key)."""
 DATABASES = ("keystone", "glance", "placement", "nova_api", "nova", "nova_cell0", "neutron", "cinder")
@@ -25,19 +25,18 @@ UWSGI = ["uwsgi", "--plugins", "python3", "--master", "--processes", "1", "--thr
          "--thunder-lock", "--no-orphans"]  # fmt: skip
 
 
-def config(name: str, folder: str = "") -> Path:
-    """Where the configuration made of the template `name` lies."""
-    return ETC / (folder or name.removesuffix(".conf")) / name
+config = LAB.config
 
 
-def _configure() -> None:
+def _configure(cloud: Cloud) -> None:
     for name in ("keystone.conf", "placement.conf", "nova.conf", "neutron.conf", "cinder.conf", "glance-api.conf"):
-        _write(config(name), fill(name, SECRET=SECRET))
-    _write(ETC / "neutron" / "ml2.ini", fill("ml2.ini"))
+        _write(cloud.config(name), fill(name, cloud=cloud, SECRET=SECRET))
+    _write(cloud.etc / "neutron" / "ml2.ini", fill(f"ml2{cloud.suffix}.ini", cloud=cloud))
     for folder in ("lock", "nova/instances", "neutron", "cinder", "glance/staging", "glance/tasks", "keystone"):
-        (STATE / folder).mkdir(parents=True, exist_ok=True)
-    _write(STATE / "clouds.yaml", fill("clouds.yaml"))
-    _write(STATE / "blue-wizard.yaml", fill("blue-wizard.yaml"))
+        (cloud.folder / folder).mkdir(parents=True, exist_ok=True)
+    text = "clouds:\n" + "".join(fill("clouds.yaml", cloud=c) for c in CLOUDS.values() if has(c.extra))
+    _write(STATE / "clouds.yaml", text)
+    _write(cloud.folder / "blue-wizard.yaml", fill(f"blue-wizard{cloud.suffix}.yaml", cloud=cloud))
 
 
 def _write(file: Path, text: str) -> None:
@@ -46,23 +45,24 @@ def _write(file: Path, text: str) -> None:
     file.write_text(text)
 
 
-def _configured() -> bool:
-    return (STATE / "blue-wizard.yaml").exists()
+def _configured(cloud: Cloud) -> bool:
+    return (cloud.folder / "blue-wizard.yaml").exists()
 
 
-def _databases() -> None:
-    make_user()
-    sql("".join(f"create database if not exists {d};" for d in DATABASES))
+def _databases(cloud: Cloud) -> None:
+    make_user(cloud)
+    sql("".join(f"create database if not exists {d};" for d in DATABASES), cloud)
+    config = cloud.config
 
     def steps(*commands: list[str]) -> None:
         for command in commands:
-            on(CTL, command)
+            on(cloud.controller, command)
 
     keystone = ["keystone-manage", "--config-file", str(config("keystone.conf"))]
     as_root = ["--keystone-user", "root", "--keystone-group", "root"]
     nova = ["nova-manage", "--config-file", str(config("nova.conf"))]
     neutron = ["neutron-db-manage", "--config-file", str(config("neutron.conf")),
-               "--config-file", str(ETC / "neutron" / "ml2.ini"), "upgrade", "heads"]  # fmt: skip
+               "--config-file", str(cloud.etc / "neutron" / "ml2.ini"), "upgrade", "heads"]  # fmt: skip
     chains = (
         (
             [*keystone, "db_sync"],
@@ -84,22 +84,22 @@ def _databases() -> None:
     )
     with ThreadPoolExecutor(len(chains)) as pool:
         list(pool.map(lambda chain: steps(*chain), chains))
-    url = f"http://{CONTROLLER}:{PORTS['keystone']}/v3"
+    url = f"http://{cloud.controller.address}:{PORTS['keystone']}/v3"
     bootstrap = [*keystone, "bootstrap", "--bootstrap-region-id", "RegionOne"]
     for interface in ("admin", "public", "internal"):
         bootstrap += [f"--bootstrap-{interface}-url", url]
-    on(CTL, bootstrap, env={"OS_BOOTSTRAP_PASSWORD": passwords()["admin"]})
-    sql("create database if not exists lab; create table if not exists lab.synced (done int);")
+    on(cloud.controller, bootstrap, env={"OS_BOOTSTRAP_PASSWORD": passwords()["admin"]})
+    sql("create database if not exists lab; create table if not exists lab.synced (done int);", cloud)
 
 
-def _synced() -> bool:
-    return "synced" in sql("show tables in lab")
+def _synced(cloud: Cloud) -> bool:
+    return "synced" in sql("show tables in lab", cloud)
 
 
-def answers(port: int, path: str = "/") -> bool:
-    """True when an HTTP service on ctl1 answers, be it with a refusal."""
+def answers(port: int, path: str = "/", cloud: Cloud = LAB) -> bool:
+    """True when an HTTP service on the controller answers, be it with a refusal."""
     try:
-        with urllib.request.urlopen(f"http://{CONTROLLER}:{port}{path}", timeout=10) as reply:
+        with urllib.request.urlopen(f"http://{cloud.controller.address}:{port}{path}", timeout=10) as reply:
             return bool(reply.status < 500)
     except urllib.error.HTTPError as e:
         return e.code < 500
@@ -107,68 +107,88 @@ def answers(port: int, path: str = "/") -> bool:
         return False
 
 
-def seed(task: str) -> str:
-    """Run one task of `lab/seed.py` in a process of its own (the SDK takes a second to import); what it prints."""
+def seed(task: str, cloud: Cloud = LAB) -> str:
+    """Run one task of `lab/seed.py` on a cloud in a process of its own (the SDK takes a second to import); what it prints."""
     env = {**os.environ, **exports(), "PYTHONPATH": str(ROOT)}
     env = {k: v for k, v in env.items() if not k.startswith("OS_") or k in exports()}
-    return run([ROOT / ".venv" / "bin" / "python", "-m", "lab.seed", task], env=env, timeout=180)
+    return run([ROOT / ".venv" / "bin" / "python", "-m", "lab.seed", cloud.name, task], env=env, timeout=180)
 
 
-def _service(name: str, argv: list[str], port: str, path: str, needs: tuple[str, ...], **env: str) -> None:
-    part(
-        name,
-        needs=needs,
-        start=partial(spawn, CTL, name, argv, env=env),
-        alive=lambda: running(CTL, name) and answers(PORTS[port], path),
-        waits_for=f"the API of {name}",
-        log=log_of(CTL, name),
+def _control_plane(cloud: Cloud) -> None:
+    """Register the parts of a cloud's control plane."""
+    host, config, end, of = cloud.controller, cloud.config, cloud.suffix, cloud.extra
+
+    def named(needs: tuple[str, ...]) -> tuple[str, ...]:
+        # There is one Ceph, with pools for each cloud.
+        return tuple(("pools" if end and n == "ceph" else n) + end for n in needs)
+
+    def step(
+        name: str, needs: tuple[str, ...], start: Callable[[], None], alive: Callable[[], bool], timeout: float = 120
+    ) -> None:
+        part(name + end, needs=needs, start=start, alive=alive, timeout=timeout, of=of)
+
+    def service(name: str, argv: list[str], port: str, path: str, needs: tuple[str, ...], **env: str) -> None:
+        part(
+            name + end,
+            needs=named(needs),
+            start=partial(spawn, host, name, argv, env=env),
+            alive=lambda: running(host, name) and answers(PORTS[port], path, cloud),
+            waits_for=f"the API of {name}{end}",
+            log=log_of(host, name),
+            of=of,
+        )
+
+    def daemon(name: str, argv: list[str], needs: tuple[str, ...]) -> None:
+        part(
+            name + end,
+            needs=named(needs),
+            start=partial(spawn, host, name, argv),
+            alive=lambda: running(host, name) and seed(f"alive:{name}", cloud) == "up\n",
+            waits_for=f"{name}{end} to report itself",
+            log=log_of(host, name),
+            of=of,
+        )
+
+    step("config", (f"host:{host.name}",), partial(_configure, cloud), partial(_configured, cloud))
+    step("databases", named(("mariadb", "config")), partial(_databases, cloud), partial(_synced, cloud), timeout=30)
+    service(
+        "keystone",
+        [*UWSGI, "--http-socket", f"0.0.0.0:{PORTS['keystone']}", "--wsgi-file", "/usr/bin/keystone-wsgi-public"],
+        "keystone",
+        "/v3",
+        ("databases", "memcached"),
+        OS_KEYSTONE_CONFIG_DIR=str(cloud.etc / "keystone"),
+        OS_KEYSTONE_CONFIG_FILES="keystone.conf",
     )
-
-
-def _daemon(name: str, argv: list[str], needs: tuple[str, ...]) -> None:
-    part(
-        name,
-        needs=needs,
-        start=partial(spawn, CTL, name, argv),
-        alive=lambda: running(CTL, name) and seed(f"alive:{name}") == "up\n",
-        waits_for=f"{name} to report itself",
-        log=log_of(CTL, name),
+    step(
+        "catalog",
+        named(("keystone",)),
+        lambda: print(end=seed("catalog", cloud)),
+        lambda: seed("has-catalog", cloud) == "up\n",
     )
+    service(
+        "placement",
+        [*UWSGI, "--http-socket", f"0.0.0.0:{PORTS['placement']}", "--wsgi-file", "/usr/bin/placement-api"],
+        "placement",
+        "/",
+        ("catalog",),
+        OS_PLACEMENT_CONFIG_DIR=str(cloud.etc / "placement"),
+    )
+    service(
+        "glance", ["glance-api", "--config-file", str(config("glance-api.conf"))], "glance", "/", ("catalog", "ceph")
+    )
+    nova = ["--config-file", str(config("nova.conf"))]
+    service("nova-api", ["nova-api", *nova], "nova", "/", ("catalog", "rabbitmq"))
+    neutron = ["--config-file", str(config("neutron.conf")), "--config-file", str(cloud.etc / "neutron" / "ml2.ini")]
+    network = ("ovn",) if cloud.ovn else ()
+    service("neutron", ["neutron-server", *neutron], "neutron", "/", ("catalog", "rabbitmq", *network))
+    cinder = ["--config-file", str(config("cinder.conf"))]
+    service("cinder-api", ["cinder-api", *cinder], "cinder", "/", ("catalog", "rabbitmq"))
+    daemon("nova-conductor", ["nova-conductor", *nova], ("nova-api",))
+    daemon("nova-scheduler", ["nova-scheduler", *nova], ("nova-api", "placement"))
+    daemon("cinder-scheduler", ["cinder-scheduler", *cinder], ("cinder-api",))
+    daemon("cinder-volume", ["cinder-volume", *cinder], ("cinder-api", "ceph"))
 
 
-part("config", needs=("host:ctl1",), start=_configure, alive=_configured)
-part("databases", needs=("mariadb", "config"), start=_databases, alive=_synced, timeout=30)
-_service(
-    "keystone",
-    [*UWSGI, "--http-socket", f"0.0.0.0:{PORTS['keystone']}", "--wsgi-file", "/usr/bin/keystone-wsgi-public"],
-    "keystone",
-    "/v3",
-    ("databases", "memcached"),
-    OS_KEYSTONE_CONFIG_DIR=str(ETC / "keystone"),
-    OS_KEYSTONE_CONFIG_FILES="keystone.conf",
-)
-part(
-    "catalog",
-    needs=("keystone",),
-    start=lambda: print(end=seed("catalog")),
-    alive=lambda: seed("has-catalog") == "up\n",
-)
-_service(
-    "placement",
-    [*UWSGI, "--http-socket", f"0.0.0.0:{PORTS['placement']}", "--wsgi-file", "/usr/bin/placement-api"],
-    "placement",
-    "/",
-    ("catalog",),
-    OS_PLACEMENT_CONFIG_DIR=str(ETC / "placement"),
-)
-_service("glance", ["glance-api", "--config-file", str(config("glance-api.conf"))], "glance", "/", ("catalog", "ceph"))
-_nova = ["--config-file", str(config("nova.conf"))]
-_service("nova-api", ["nova-api", *_nova], "nova", "/", ("catalog", "rabbitmq"))
-_neutron = ["--config-file", str(config("neutron.conf")), "--config-file", str(ETC / "neutron" / "ml2.ini")]
-_service("neutron", ["neutron-server", *_neutron], "neutron", "/", ("catalog", "rabbitmq"))
-_cinder = ["--config-file", str(config("cinder.conf"))]
-_service("cinder-api", ["cinder-api", *_cinder], "cinder", "/", ("catalog", "rabbitmq"))
-_daemon("nova-conductor", ["nova-conductor", *_nova], ("nova-api",))
-_daemon("nova-scheduler", ["nova-scheduler", *_nova], ("nova-api", "placement"))
-_daemon("cinder-scheduler", ["cinder-scheduler", *_cinder], ("cinder-api",))
-_daemon("cinder-volume", ["cinder-volume", *_cinder], ("cinder-api", "ceph"))
+for _c in CLOUDS.values():
+    _control_plane(_c)

@@ -1,8 +1,8 @@
 """Planted faults against `diagnose network`, on real servers: each is found, none is invented, and nothing is left behind.
 
 `make test-netdiag` runs the matrix whole and prints it. `BW_NETDIAG_MODES` (read,inject) chooses how each fault is looked
-at; by default read-only and with a packet of our own. `BW_NETDIAG_KEEP=1` leaves the test's servers for the next run;
-`BW_NETDIAG_TABLE` names a file for the table, `BW_NETDIAG_DOCUMENTS` a folder for what each diagnosis said.
+at; by default read-only and with a packet of our own. `BW_NETDIAG_KEEP=1` leaves the test's servers for the next run; see
+`diagnosing.py` for the rest.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from typing import Any
 
 import pytest
 
-from lab.faults import KINDS, Fault, journal, load, places
+from lab.faults import KINDS, OVN, Fault, journal, load, places
 from lab.faults.command import choose
 from lab.faults.dumps import differences, dumps
-from lab.faults.target import Target, connect, targets
-from lab.faults.verdicts import Judged, judge, segment, table, totals
+from lab.faults.target import connect, targets
+from lab.faults.verdicts import Judged, segment, table, totals
 from lab.guests import tiny
 from lab.run import LabError
 
+from . import diagnosing
 from .conftest import ROOT, Lab, until
 
 pytestmark = pytest.mark.lab
 # Another sample every day; BW_SEED repeats one.
 SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
-FAULTS = list(load().values())
+FAULTS = [f for f in load().values() if OVN not in f.on]
 FAMILIES = sorted({f.family for f in FAULTS})
 _draw = random.Random(SEED)  # noqa: S311
 MODES = os.environ.get("BW_NETDIAG_MODES", "read,inject").split(",")
@@ -165,43 +166,8 @@ def _remove(cloud: Any) -> None:
 @pytest.fixture(scope="module")
 def matrix(request: pytest.FixtureRequest) -> Iterator[list[Judged]]:
     """All that was judged, printed at the end."""
-    rows: list[Judged] = []
-    yield rows
-    text = table(rows)
-    if file := os.environ.get("BW_NETDIAG_TABLE"):
-        Path(file).write_text(text + "\n")
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-        print(f"\nseed {SEED}\n{text}")
-
-
-def _diagnose(lab: Lab, server: str, mode: str, to: str = "", port: str = "") -> tuple[dict[str, Any], float]:
-    """The document of one diagnosis as a user gets it, and the seconds that it took from command to answer.
-
-    `to`: an address and a protocol, "" for DHCP; `port`: by which port the guest is to send there.
-    """
-    began = time.monotonic()
-    flags = ["--inject"] if mode == "inject" else []
-    if to:
-        address, protocol = to.split()
-        flags += ["--to", address, "--protocol", protocol, "--port", port]
-    done = lab.bw("diagnose", "network", server, *flags, "-o", "json", code=None, timeout=180)
-    seconds = time.monotonic() - began
-    assert done.returncode in (0, 1), f"exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    document: dict[str, Any] = json.loads(done.stdout)
-    return document, seconds
-
-
-def _of(document: dict[str, Any], target: Target) -> dict[str, Any]:
-    return next(p for p in document["ports"] if p["port"] == target.port)
-
-
-def _healed() -> None:
-    """Heal; a fault that only left something else than it found fails, once it is out."""
-    try:
-        journal.heal()
-    finally:
-        assert not journal.planted()
+    with diagnosing.printed(request, f"seed {SEED}") as rows:
+        yield rows
 
 
 @pytest.mark.parametrize(
@@ -217,17 +183,7 @@ def test_fault(
     if fault.to:
         # No packet of our own goes to an address.
         modes = ["read"]
-    rows = []
-    journal.inject(fault, target)
-    try:
-        for mode in modes:
-            document, seconds = _diagnose(lab, target.server, mode, fault.to.format(**target.names()), target.port)
-            rows.append(judge(fault, target, document, mode=mode, seconds=seconds))
-            if folder := os.environ.get("BW_NETDIAG_DOCUMENTS"):
-                (Path(folder) / f"{fault.name}.{mode}.json").write_text(json.dumps(document, indent=1))
-    finally:
-        matrix.extend(rows)
-        _healed()
+    rows = diagnosing.judged(lab, fault, target, modes, matrix)
     # The cause may be wrong in one of twenty (below); where the packet is lost may not, in none.
     assert all(r.right_verdict and r.right_segment for r in rows), table(rows)
 
@@ -243,7 +199,7 @@ def test_nineteen_causes_of_twenty(matrix: list[Judged]) -> None:
     [pytest.param(*x, marks=() if (x[0], x[2]) == (DAILY, 0) else pytest.mark.slow) for x in HEALTHY],
 )
 def test_no_false_alarm(lab: Lab, ports: dict[str, str], kind: str, mode: str, again: int) -> None:
-    document, _ = _diagnose(lab, ports[kind], mode)
+    document, _ = diagnosing.diagnose(lab, ports[kind], mode)
     for port in document["ports"]:
         assert port["verdict"] in ("ok", "degraded"), json.dumps(port, indent=1)
         assert port["cause"] is None
@@ -259,7 +215,7 @@ ADDRESSES = ("172.24.4.1 icmp", "{gateway} icmp", "169.254.169.254 tcp/80", "{dh
 )
 def test_no_false_alarm_on_the_way_to_an_address(lab: Lab, ports: dict[str, str], kind: str, to: str) -> None:
     target = next(t for t in targets(connect(), ports[kind]) if t.kind == kind)
-    document, _ = _diagnose(lab, ports[kind], "read", to.format(**target.names()), target.port)
+    document, _ = diagnosing.diagnose(lab, ports[kind], "read", to.format(**target.names()), target.port)
     for port in document["ports"]:
         assert (port["verdict"], port["cause"], port["findings"]) == ("ok", None, []), json.dumps(port, indent=1)
 
@@ -277,7 +233,7 @@ def busy() -> Iterator[None]:
 @pytest.mark.parametrize("kind", [pytest.param(k, marks=() if k == DAILY else pytest.mark.slow) for k in KINDS])
 def test_a_busy_machine_loses_nothing(lab: Lab, ports: dict[str, str], busy: None, kind: str) -> None:
     for mode in ("read", "inject"):
-        document, _ = _diagnose(lab, ports[kind], mode)
+        document, _ = diagnosing.diagnose(lab, ports[kind], mode)
         for port in document["ports"]:
             assert port["verdict"] != "lost", json.dumps(port, indent=1)
             assert not [h for h in port["hops"] if "missing" in (h["request"], h["reply"])]
@@ -290,9 +246,9 @@ def test_a_fault_on_a_busy_machine_is_found_or_unknown(lab: Lab, ports: dict[str
     target = choose(fault, targets(connect(), ports[fault.on[0]]))
     journal.inject(fault, target)
     try:
-        port = _of(_diagnose(lab, target.server, "inject")[0], target)
+        port = diagnosing.of(diagnosing.diagnose(lab, target.server, "inject")[0], target)
     finally:
-        _healed()
+        diagnosing.healed()
     assert port["verdict"] in ("lost", "unknown")
     if port["verdict"] == "lost":
         assert segment(port["lost_between"]) in fault.segments, json.dumps(port, indent=1)
@@ -349,12 +305,12 @@ def test_somebody_elses_mirror_and_filter_stay(lab: Lab, ports: dict[str, str]) 
         mirror = "ovs-vsctl -- --id=@m create Mirror name=theirs select-all=false -- add Bridge br-int mirrors @m"
         lab.on(target.host, "sh", "-c", mirror)
         before = dumps()
-        _diagnose(lab, target.server, "inject")
+        diagnosing.diagnose(lab, target.server, "inject")
         lab.bw("diagnose", "network", "--clean", code=0)
         assert differences(before, dumps()) == []
     finally:
         lab.on(target.host, "sh", "-c", "ovs-vsctl remove Bridge br-int mirrors $(ovs-vsctl get Mirror theirs _uuid)")
-        _healed()
+        diagnosing.healed()
 
 
 def test_a_server_that_is_not_there(lab: Lab) -> None:
@@ -381,4 +337,4 @@ def test_two_faults_at_once_are_refused(lab: Lab, ports: dict[str, str]) -> None
         with pytest.raises(LabError, match="qvb-down is planted"):
             journal.inject(load()["qvo-down"], target)
     finally:
-        _healed()
+        diagnosing.healed()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from blue_wizard.diagnose.causes import CODES
-from lab.faults import KINDS, SEGMENTS, VERDICTS, Change, Fault, changes, journal, load, named
+from lab.faults import KINDS, OVN, SEGMENTS, VERDICTS, Change, Fault, changes, journal, load, named
 from lab.faults.command import choose
 from lab.faults.dumps import differences
 from lab.faults.target import Target
@@ -61,7 +61,7 @@ def test_every_fault_is_whole() -> None:
     assert len(faults) >= 60
     for f in faults.values():
         assert f.on, f.name
-        assert set(f.on) <= set(KINDS), f.name
+        assert set(f.on) <= {*KINDS, OVN}, f.name
         assert f.verdict in VERDICTS, f.name
         assert f.look in ("state", "packet"), f.name
         assert f.restores in ("exact", "shape", "function"), f.name
@@ -74,7 +74,7 @@ def test_every_fault_is_whole() -> None:
             assert f.direction in ("request", "reply"), f.name
             assert "." in f.code, f.name
     # Every mode has faults, and every place where a packet can be lost.
-    assert {f.on[0] for f in faults.values()} == set(KINDS)
+    assert {f.on[0] for f in faults.values()} == {*KINDS, OVN}
     assert {s for f in faults.values() for s in f.segments} == set(SEGMENTS)
     with pytest.raises(LabError, match="there is no fault nothing"):
         named("nothing")
