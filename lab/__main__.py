@@ -34,7 +34,12 @@ def main() -> int:
     guests.add_argument("what", choices=("reset",))
     add = commands.add_parser("add", help="an extra part: vcenter, scale, storage-vm, fleet, hyperv, physical, cloud-b")
     add.add_argument("part")
-    add.add_argument("size", nargs="?", type=int, help="of the fleet: how many hosts (30)")
+    add.add_argument(
+        "size",
+        nargs="?",
+        type=int,
+        help="how many hosts (fleet: 30), or small machines more (vcenter: 0)",
+    )
     remove = commands.add_parser("remove", help="remove an extra part again: fleet, hyperv")
     remove.add_argument("part")
     vcenter = commands.add_parser("vcenter", help="the vCenter's machines as at first, or a fault of its own")

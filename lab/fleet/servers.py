@@ -25,8 +25,8 @@ def fill(cloud: Any, count: int) -> None:
     for host in set(names(count)) - set(zone.hosts or []):
         compute.add_host_to_aggregate(zone, host)
     wanted = EACH * count
-    cloud.set_compute_quotas(cloud.current_project_id, instances=wanted + 100, cores=wanted + 200,
-                             server_groups=wanted)  # fmt: skip
+    room = {"instances": wanted + 2 * QUOTAS["instances"], "cores": wanted + 2 * QUOTAS["cores"]}
+    cloud.set_compute_quotas(cloud.current_project_id, **room, server_groups=wanted)
     have = {s.name for s in _servers(compute)}
     image = _image(cloud)
     for at in range(0, count, GROUP_OF):

@@ -1,4 +1,7 @@
-"""An extra part (`lab/lab add vcenter`): a simulated vCenter on ctl1, with real disks behind its datastore."""
+"""An extra part (`lab/lab add vcenter [N]`): a simulated vCenter on ctl1, with real disks behind its datastore.
+
+N small machines beside the others make a crowd, for waves of many.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import random
 import secrets
 import shutil
 import ssl
@@ -16,7 +20,7 @@ from urllib.parse import quote
 
 from lab.guests import cache
 from lab.hosts import kill, log_of, running, spawn
-from lab.parts import part
+from lab.parts import ADDED, part
 from lab.run import LabError, run, say, wait
 from lab.site import CACHE, HOSTS, ROOT, STATE
 
@@ -30,11 +34,20 @@ DATACENTER, DATASTORE, PORTGROUP = "Halle Süd", "ds one", "dv-backend"
 DATA_SIZE = (33 << 20) + 512
 """The second disk of vm-shop: neither whole mebibytes nor whole pages, as disks from other tools are."""
 MARKER = b"the data disk of vm-shop"
+CROWD, CROWD_SIZE, CROWD_DATA = "crowd-", 64 << 20, 32 << 20
+"""The names of the crowd begin with it; how large each one's disk is, and how much of it is written (in bytes)."""
 TWIN = "420f1234-0000-4000-8000-00000000000b"
 
 
 def _disk(file: str, size: int = 1 << 20, bus: str = "pvscsi", **more: Any) -> dict[str, Any]:
     return {"File": file, "Size": size, "Bus": bus, **more}
+
+
+def crowd() -> list[str]:
+    """The names of the crowd's machines."""
+    file = ADDED / "vcenter"
+    many = int((file.read_text() if file.exists() else "").strip() or 0)
+    return [f"{CROWD}{n:03}" for n in range(many)]
 
 
 def machines() -> list[dict[str, Any]]:
@@ -80,6 +93,9 @@ def machines() -> list[dict[str, Any]]:
         {**small, "Name": "nvme", "Disks": [_disk("disk", bus="nvme")]},
         {**small, "Name": "diskless", "Disks": []},
     ]
+    running = {"Power": "poweredOn", "Tools": True}
+    for n, name in enumerate(crowd()):
+        found.append({**small, "Name": name, "Disks": [_disk("disk", CROWD_SIZE)], **(running if n % 4 == 0 else {})})
     for number, machine in enumerate(found):
         machine.setdefault("Folder", machine["Name"])
         machine["Host"] = number
@@ -134,6 +150,9 @@ def _disks() -> None:
                 continue
             with file.open("wb") as f:
                 f.truncate(disk["Size"])
+                if machine["Folder"].startswith(CROWD):
+                    f.write(random.Random(machine["Folder"]).randbytes(CROWD_DATA))  # noqa: S311
+                    continue
                 f.seek(disk["Size"] // 2 + 123)
                 f.write(MARKER * 5000)
                 # The last bytes, so that a copy that loses its tail is seen.
@@ -202,8 +221,11 @@ def control(method: str, path: str, data: dict[str, Any] | None = None) -> dict[
 
 
 def _alive() -> bool:
+    if not running(CTL, "vcenter"):
+        return False
+    found = control("GET", "state")["machines"]
     # It tags its machines by its own API, after it has begun to listen.
-    return running(CTL, "vcenter") and bool(control("GET", "state")["machines"]["tagged"])
+    return bool(found["tagged"]) and {m["Folder"] for m in machines()} <= set(found)
 
 
 def reset() -> None:
