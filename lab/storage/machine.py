@@ -42,6 +42,8 @@ DRIVES = (
     Drive("hdd2", 2, "LAB-HDD-0002"),
     Drive("hdd3", 3, "LAB-HDD-0003"),
     Drive("ssd7", 7, "LAB-SSD-0007", rotates=False),
+    # Behind the others, whose names in the guest come of their order.
+    Drive("hdd4", 4, "LAB-HDD-0004"),
 )
 
 

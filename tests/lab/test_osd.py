@@ -53,6 +53,7 @@ STYLES = {
         ("yes", "done"),
     ),
     "kolla-ssd": Style("kolla-ceph", "hdd3", "make-kolla /dev/sdc 3 /dev/sdd 0.0097 10.99.0.20", ("yes", "done")),
+    "kolla": Style("kolla-ceph", "hdd4", "make-kolla /dev/sde - - 0.0097 10.99.0.20", ("yes", "done")),
 }
 
 
@@ -61,6 +62,7 @@ class Storage:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
+        self.made: dict[str, int] = {}
 
     def on(self, script: str, *, timeout: float = 900) -> str:
         argv = [
@@ -148,19 +150,28 @@ def beats(storage: Storage, tmp_path: Path) -> Iterator[Path]:
     assert ended is None, "a write of the client failed or took a minute"
 
 
-def _made(storage: Storage, style: Style) -> int:
+def _made(storage: Storage, name: str) -> int:
+    """The number of the OSD of a style, which is made where there is none yet."""
+    if name in storage.made:
+        return storage.made[name]
+    style = STYLES[name]
     before = {o["osd"] for o in storage.ceph("osd", "dump")["osds"]}
     storage.on(style.make)
     new = {o["osd"] for o in storage.ceph("osd", "dump")["osds"]} - before
     (osd,) = new
     storage.wait(f"osd.{osd}", lambda: storage.is_up(osd) and storage.clean())
+    storage.made[name] = int(osd)
     return int(osd)
+
+
+def _phases(name: str, told: dict[str, Any]) -> str:
+    return f"\n{name}: " + ", ".join(f"{k} {v:.0f} s" for k, v in told["phases"].items() if v)
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) for n in STYLES])
 def test_replace(storage: Storage, tmp_path: Path, beats: Path, name: str) -> None:
     lab, style = Lab(env=storage.lab.env, state=tmp_path / "state"), STYLES[name]
-    osd = _made(storage, style)
+    osd = _made(storage, name)
     before, slots, flags = storage.node(osd), storage.journal_guids(), storage.flags()
     others = storage.others(style.disk)
     lab.run("disk", "sto1", "fail", style.disk)
@@ -193,4 +204,32 @@ def test_replace(storage: Storage, tmp_path: Path, beats: Path, name: str) -> No
     left = storage.on("dmsetup ls; docker ps -a --format '{{.Names}}' 2>/dev/null; cat /etc/fstab")
     assert "bootstrap_osd" not in left
     assert left.count("KOLLA_CEPH_OSD_BOOTSTRAP") == 0
-    print(f"\n{name}: " + ", ".join(f"{k} {v:.0f} s" for k, v in told["phases"].items() if v))
+    print(_phases(name, told))
+
+
+@pytest.mark.slow
+def test_rebuild(storage: Storage, tmp_path: Path, beats: Path) -> None:
+    """The file system of an OSD is broken, its disk is sound: it is made anew on that disk, and nobody is asked for another one."""
+    lab, style = Lab(env=storage.lab.env, state=tmp_path / "state"), STYLES["rdo"]
+    osd = _made(storage, "rdo")
+    before, slots, flags = storage.node(osd), storage.journal_guids(), storage.flags()
+    others = storage.others(style.disk)
+    serial = next(d.serial for d in storage_vm.machine().drives() if d.name == style.disk)
+    folder = f"/var/lib/ceph/osd/ceph-{osd}"
+    part = storage.on(f"findmnt -no SOURCE {folder}").strip()
+    wipe = f"dd if=/dev/zero of={part} bs=1M count=4 conv=fsync status=none"
+    storage.on(f"systemctl kill -s KILL ceph-osd@{osd}; umount -l {folder}; {wipe}")
+    storage.wait("it to be down", lambda: not storage.is_up(osd))
+
+    view = lab.json("osd", "rebuild", str(osd), "--type", style.type, "--yes", code=0)
+
+    assert view["state"] == "done"
+    assert storage.node(osd) == before
+    assert storage.journal_guids() == slots
+    assert storage.others(style.disk) == others, "another disk of the machine holds something else"
+    assert storage.flags() == flags
+    assert storage.clean()
+    assert storage.is_up(osd)
+    (told,) = view["report"]["osds"]
+    assert told["disk"]["serial"] == serial
+    print(_phases("rdo, rebuilt", told))
