@@ -41,6 +41,8 @@ def server(_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
         image_id=image.id,
         flavor_id=cloud.compute.find_flavor("m1.nano").id,
         networks=[{"uuid": cloud.network.find_network(NETWORK).id}],
+        # Without it nobody may ping the server.
+        security_groups=[{"name": "open"}],
     )
     try:
         cloud.compute.wait_for_server(made, wait=300)
