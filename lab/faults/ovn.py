@@ -74,19 +74,17 @@ def _(t: Target) -> list[Change]:
 
 
 @fault(
-    "ovn-other-address", on=(OVN,), code="ovn.wrong-offer", hop="dhcp-server", segment="compute-ovs", object="{port}"
+    "ovn-other-address",
+    on=(OVN,),
+    code="ovn.wrong-offer",
+    hop="dhcp-server",
+    segment="compute-ovs",
+    direction="reply",
+    object="{port}",
 )
 def _(t: Target) -> list[Change]:
     other = t.address.rpartition(".")[0] + ".251"
     return _changed(t, "addresses", f'"{t.mac} {other}"')
-
-
-@fault(
-    "ovn-other-chassis", on=(OVN,), code="ovn.not-bound", hop="compute-br-int", segment="compute-ovs", object="{port}"
-)
-def _(t: Target) -> list[Change]:
-    row = f"{NBCTL} set Logical_Switch_Port {t.port} options:requested-chassis="
-    return _in_northbound(f"{row}cmp9", row + t.host)
 
 
 @fault("ovn-acl", on=(OVN,), code="ovn.dropped", hop="compute-br-int", segment="compute-ovs", object="acl")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lab.faults import Fault
+from lab.faults import OVN, Fault
 from lab.faults.target import Target
 
 _OVS = {
@@ -47,15 +47,16 @@ _ORDER = (
 )
 
 
-def segment(between: list[str] | None) -> str:
+def segment(between: list[str] | None, *, ovn: bool = False) -> str:
     """The segment of two neighbouring hops, in whichever direction; "" for none.
 
     Captures cannot see inside a switch, so all its hops are one segment: from the last place before it to the first behind it.
+    With `ovn` what answers is in the switch, too.
     """
     if not between or any(h not in _ORDER for h in between):
         return ""
     first, last = sorted(between, key=_ORDER.index)
-    if first == "tap" and last.startswith("compute"):
+    if first == "tap" and (last.startswith("compute") or (ovn and last == "dhcp-server")):
         return "compute-ovs"
     return _OVS.get(first, first)
 
@@ -87,7 +88,7 @@ def judge(fault: Fault, target: Target, document: dict[str, Any], *, mode: str, 
     verdict = port.get("verdict", "none")
     if fault.verdict == "lost":
         right_verdict = verdict == "lost"
-        where = segment(port.get("lost_between"))
+        where = segment(port.get("lost_between"), ovn=OVN in fault.on)
         right_segment = right_verdict and where in fault.segments and port.get("direction") in (fault.direction, None)
         right_cause = right_verdict and cause.get("code") in codes and _same(wanted, cause)
         expected = f"{'|'.join(fault.segments)} {fault.direction} {fault.code} {wanted}"
