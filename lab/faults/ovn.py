@@ -146,6 +146,7 @@ def _(t: Target) -> list[Change]:
     hop="compute-br-int",
     segment="compute-ovs",
     object="{tap}",
+    restores="shape",  # ovn-controller takes the port away and gives it another key when it comes back
 )
 def _(t: Target) -> list[Change]:
     put = f"{VSCTL} set Interface {t.tap} external_ids:iface-id="
