@@ -118,12 +118,15 @@ class Nova:
     """Services, servers, migrations and ports. Its migrations end as `fate` says, as soon as they are looked at twice.
 
     `ends` is False where nobody ends a migration that is aborted; `why` is the last line of a failure's trace.
-    `late`: something fails after the guest has gone over. The guests in `asleep` do not run.
+    `late`: something fails after the guest has gone over; its server is in ERROR `lag` looks after the record. The guests in
+    `asleep` do not run.
     """
 
     def __init__(self, *servers: dict[str, Any], fate: str = "completed") -> None:
         self.name = "lab"
         self.fate = fate
+        self.lag = 0
+        self.breaks: dict[str, int] = {}
         self.services: dict[str, dict[str, Any]] = {
             h: {"id": f"svc-{h}", "binary": "nova-compute", "host": h, "zone": "nova", "status": "enabled",
                 "state": "up", "disabled_reason": None} for h in ("cmp1", "cmp2")
@@ -187,6 +190,11 @@ class Nova:
         raise AssertionError(f"unexpected list {service} {path}")
 
     def _go_on(self, server: str) -> None:
+        if server in self.breaks:
+            self.breaks[server] -= 1
+            if self.breaks[server] <= 0:
+                del self.breaks[server]
+                self.servers[server]["OS-EXT-STS:vm_state"] = "error"
         for m in self.migrations:
             if m["instance_uuid"] != server or m["status"] not in {"running", "migrating"}:
                 continue
@@ -203,7 +211,11 @@ class Nova:
             if fate in {"completed", "finished", "done", "late"}:
                 one["OS-EXT-SRV-ATTR:host"] = m["dest_compute"]
             if fate == "late":
-                m["status"], one["OS-EXT-STS:vm_state"] = "error", "error"
+                m["status"] = "error"
+                if self.lag:
+                    self.breaks[server] = self.lag
+                else:
+                    one["OS-EXT-STS:vm_state"] = "error"
                 self.held[m["uuid"]] = {f"rp-{m['source_compute']}": {}}
             if fate == "finished":
                 one["OS-EXT-STS:vm_state"] = "resized"

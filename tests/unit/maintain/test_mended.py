@@ -38,6 +38,30 @@ def test_a_server_that_has_gone_over_and_runs_is_called_active_again(use: Use, a
     assert _resets(nova) == 1
 
 
+@pytest.mark.failure("b8")
+@pytest.mark.parametrize("lag", [1, 2, 3, 5])
+def test_a_server_that_breaks_a_moment_after_its_record_is_waited_for(use: Use, args: dict[str, Any], lag: int) -> None:
+    nova, ctx = use(Nova(api_server(), fate="late")), Context()
+    nova.lag = lag
+    arrive = _begun(args, ctx)
+    outcome = Arrive().do(ctx, arrive)
+    for _look in range(lag):
+        Arrive().verify(ctx, arrive, outcome)
+    assert nova.servers["s1"]["OS-EXT-STS:vm_state"] == "active"
+    assert (nova.held, _resets(nova)) == ({}, 1)
+
+
+def test_a_server_that_breaks_while_its_job_is_undone_is_brought_home(use: Use, args: dict[str, Any]) -> None:
+    nova, ctx = use(Nova(api_server(), fate="late")), Context()
+    nova.lag = 3
+    _begun(args, ctx)
+    _gone_over(nova)
+    nova.fate = "completed"
+    Begin().undo(ctx, args, ctx.outcomes["start.s1"])
+    server = nova.servers["s1"]
+    assert (server["OS-EXT-SRV-ATTR:host"], server["OS-EXT-STS:vm_state"]) == ("cmp1", "active")
+
+
 def test_killed_after_it_was_mended_the_next_one_sees_it_there(use: Use, args: dict[str, Any]) -> None:
     nova, ctx = use(Nova(api_server(), fate="late")), Context()
     arrive = _begun(args, ctx)

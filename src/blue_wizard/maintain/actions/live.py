@@ -269,6 +269,9 @@ def _despite(ctx: Context, cloud: Cloud, args: Args, record: Migration) -> str |
     now = _rested(ctx, cloud, args)
     if now is None or now.host == args["source"]:
         return None
+    now = mended.told(ctx, cloud, args, now, record)
+    if now is None:
+        return None
     mended.mend(ctx, cloud, args, now, record)
     return now.host
 
@@ -330,8 +333,11 @@ def come_home(ctx: Context, args: Args) -> None:
     torn.only_where_nova_says(ctx, cloud, args, now)
     if now.host == args["source"]:
         return
+    newest = next(iter(moving.migrations_of(cloud, args["server"])), None)
+    now = mended.told(ctx, cloud, args, now, newest)
+    if now is None:
+        return
     if now.vm_state == "error":
-        newest = next(iter(moving.migrations_of(cloud, args["server"])), None)
         mended.mend(ctx, cloud, args, now, newest)
     cordon.open_again(ctx, args)
     if now.vm_state == "stopped":

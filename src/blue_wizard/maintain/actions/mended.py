@@ -3,7 +3,8 @@
 Once a guest has left its source, Nova rolls nothing back: whatever fails after that (a time-out of Neutron, of the queue, of
 the database on a busy cloud) leaves the record `error`, the server in ERROR, and what it held on the source in Placement,
 while its owner notices nothing (nova/compute/manager.py, `_do_live_migration`, `_post_live_migration_update_host` and
-`post_live_migration_at_destination`).
+`post_live_migration_at_destination`). The record fails first and the server's state follows, each by a write of its own: between
+the two, which may be seconds on a busy cloud, the server looks well.
 """
 
 from __future__ import annotations
@@ -16,10 +17,35 @@ from blue_wizard.maintain import moving
 from blue_wizard.reach.openstack import Cloud
 from blue_wizard.text import _
 
-__all__ = ["mend"]
+__all__ = ["mend", "told"]
 
 _AGREE_S = 60.0
 _STATE_S = 60.0
+_TOLD_S = 20.0
+"""How long Nova may take from a record that has failed to the state of its server; longer than its database waits for a lock."""
+
+
+def told(ctx: Context, cloud: Cloud, args: Args, server: Server, record: Migration | None) -> Server | None:
+    """The server once Nova has said of it what it says of `record`; None when it is gone.
+
+    Where the migration has failed and the server is on its destination, ERROR is still to come. Whoever looks before that
+    finds it well and has it broken a moment later.
+    """
+    if record is None or not record.failed or server.host != record.dest or ctx.noted("told") == record.id:
+        return server
+    now: list[Server | None] = [server]
+
+    def said() -> bool | None:
+        now[0] = moving.server_now(cloud, args["server"])
+        return True if now[0] is None or now[0].vm_state == "error" or now[0].host != server.host else None
+
+    try:
+        poll(said, "", timeout_s=_TOLD_S, check_stop=ctx.check_stop)
+    except StepFailed:
+        # Whoever was to say it may have died: it is well for as long as it is called well.
+        ctx.event("wait", "migration failed and server stayed active", server=server.id, migration=record.id)
+    ctx.note("told", record.id)
+    return now[0]
 
 
 def mend(ctx: Context, cloud: Cloud, args: Args, server: Server, record: Migration | None) -> None:
