@@ -326,7 +326,9 @@ def test_nova_calls_a_server_broken_that_has_gone_over(lab: Lab, cloud: Cloud) -
     (record,) = migrations(cloud, web)
     assert record["status"] == "error"
     assert view["report"]["safe"] is True
-    assert {s["name"]: s["mended"] for s in view["report"]["servers"]}["ht-web"] is True
+    told = {s["name"]: s for s in view["report"]["servers"]}["ht-web"]
+    assert told["mended"] is True
+    assert told["why"]
     assert cloud.place(web) == (OTHER, "ACTIVE")
     assert cloud.domains(HOST) == set()
     assert silence < 30

@@ -140,6 +140,7 @@ def report(view: Mapping[str, Json]) -> dict[str, Json]:
                 "probe": outcome.get("probe"),
                 "note": outcome.get("note", ""),
                 "mended": bool(outcome.get("mended")),
+                "why": outcome.get("why", ""),
                 "error": step["error"],
             }
         )

@@ -95,9 +95,7 @@ def result_tables(view: Mapping[str, Any]) -> Iterable[RenderableType]:
             s["destination"],
             seconds_text(s["took_s"]),
             _probe_text(s["probe"]),
-            s["error"]
-            or s["note"]
-            or (_("Nova called it broken after it had arrived; mended") if s.get("mended") else None),
+            s["error"] or s["note"] or (_mended_text(s.get("why")) if s.get("mended") else None),
         )
         for s in report["servers"]
     ]
@@ -161,6 +159,11 @@ def campaign_tables(view: Mapping[str, Any]) -> Iterable[RenderableType]:
         yield Text("\n".join(gate_lines(view["gate"])))
     if view["left"]:
         yield Text("\n".join(left_lines(view["left"])))
+
+
+def _mended_text(why: str | None) -> str:
+    text = _("Nova called it broken after it had arrived; mended")
+    return f"{text} ({why})" if why else text
 
 
 def _probe_text(probe: Mapping[str, Any] | None) -> str:

@@ -31,7 +31,7 @@ def test_a_server_that_has_gone_over_and_runs_is_called_active_again(use: Use, a
     arrive = _begun(args, ctx)
     outcome = Arrive().do(ctx, arrive)
     Arrive().verify(ctx, arrive, outcome)
-    assert (outcome["host"], outcome["mended"]) == ("cmp2", True)
+    assert (outcome["host"], outcome["mended"], outcome["why"]) == ("cmp2", True, "NoValidHost: none")
     assert nova.servers["s1"]["OS-EXT-STS:vm_state"] == "active"
     # What it held on its source is given back, as Nova would have done.
     assert nova.held == {}

@@ -169,7 +169,8 @@ class Arrive(Action):
             return {"host": None, "note": _("was deleted meanwhile"), "probe": heard}
         took = round(time.time() - begun["asked"], 1) if begun.get("asked") else None
         told = {"migration": there.migration, "took_s": took, "probe": heard}
-        return {"host": there.host, **told, "mended": there.mended}
+        why = moving.failure_of(cloud, args["server"]) if there.mended else ""
+        return {"host": there.host, **told, "mended": there.mended, "why": why}
 
     def verify(self, ctx: Context, args: Args, outcome: Outcome) -> None:
         """Once more: record, host, task, libvirt on one side only, binding of each port."""
