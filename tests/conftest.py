@@ -35,14 +35,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # Cheap first. The demonstration waits until the other process is done and the machine is its own; what tears the
-    # lab down comes last.
+    # Cheap first. Of the lab, an inspection of a healthy cloud comes before anything is broken there; the demonstration waits
+    # until the other process is done and the machine is its own; what tears the lab down comes last.
     rank = {"unit": 0, "formats": 1, "reach": 2, "diagnose": 2, "kvm": 2, "vcenter": 2, "crash": 3, "lab": 4}
-    late = ("test_demo.py", "test_lab_lifecycle.py")
+    order = {"test_inspection.py": -1, "test_demo.py": 1, "test_lab_lifecycle.py": 2}
     items.sort(
         key=lambda i: (
             rank.get(i.path.relative_to(ROOT / "tests").parts[0], 0),
-            late.index(i.path.name) if i.path.name in late else -1,
+            order.get(i.path.name, 0),
         )
     )
     if not config.getoption("--whole"):

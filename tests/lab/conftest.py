@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .lab_logs import pytest_runtest_makereport, pytest_runtest_setup  # noqa: F401
+
 if TYPE_CHECKING:
     from .host_cloud import Cloud
 

@@ -93,6 +93,12 @@ class Storage:
     def is_up(self, osd: int) -> bool:
         return any(o["osd"] == osd and o["up"] for o in self.ceph("osd", "dump")["osds"])
 
+    def busy(self, osd: int) -> bool:
+        """Whether an OSD lives; one of FileStore that has nothing to write would not notice for long that its disk is dead."""
+        argv = ["ceph", "-c", self.lab.env["CEPH_CONF"], "tell", f"osd.{osd}", "bench", str(16 << 20), str(4 << 20)]
+        subprocess.run(["timeout", "60", *argv], capture_output=True, check=False)
+        return self.is_up(osd)
+
     def wait(self, what: str, ready: Any, seconds: float = 600) -> None:
         end = time.monotonic() + seconds
         while not ready():
@@ -175,7 +181,7 @@ def test_replace(storage: Storage, tmp_path: Path, beats: Path, name: str) -> No
     before, slots, flags = storage.node(osd), storage.journal_guids(), storage.flags()
     others = storage.others(style.disk)
     lab.run("disk", "sto1", "fail", style.disk)
-    storage.wait("it to be down", lambda: not storage.is_up(osd))
+    storage.wait("it to be down", lambda: not storage.busy(osd))
     (row,) = [r for r in lab.json("osd", "list", code=1) if r["id"] == osd]
     assert row["proved"], row
 
