@@ -13,6 +13,8 @@ from lab.site import STATE
 __all__ = ["complaints", "pytest_runtest_makereport", "pytest_runtest_setup", "sizes"]
 
 _LOUD = re.compile(r" (?:ERROR|CRITICAL) |[Aa]ssert|^\w+(?:\.\w+)*(?:Error|Exception|Timeout)\b")
+# Of a trace the frames: whatever follows the name of the server is indented, or nothing.
+_FRAME = re.compile(r"\](?: {2,}|\s*$)|\] Traceback ")
 _LINES = 8
 _WIDTH = 300
 _SIZES = pytest.StashKey[Mapping[Path, int]]()
@@ -31,7 +33,9 @@ def complaints(folder: Path, before: Mapping[Path, int]) -> str:
             # A log that is shorter than it was has been begun anew.
             f.seek(before.get(file, 0) if before.get(file, 0) <= size else 0)
             lines = f.read().decode(errors="replace").splitlines()
-        loud = list(dict.fromkeys(line[:_WIDTH] for line in lines if _LOUD.search(line)))[-_LINES:]
+        loud = list(dict.fromkeys(line[:_WIDTH] for line in lines if _LOUD.search(line) and not _FRAME.search(line)))[
+            -_LINES:
+        ]
         told += [f"{file.relative_to(folder)}: {line}" for line in loud]
     return "\n".join(told)
 

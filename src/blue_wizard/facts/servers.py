@@ -13,7 +13,8 @@ __all__ = ["Migration", "Server", "parse_migrations", "parse_server"]
 class Server:
     """One server. Sizes: `ram` in MiB, `disk` in GiB (what lies on the host: root, ephemeral and swap disks).
 
-    `image` is the id of the image that it was made of, "" when it boots from a volume.
+    `image` is the id of the image that it was made of, "" when it boots from a volume; `fault` why it is in ERROR, in Nova's
+    words.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Server:
     image: str = ""
     extra_specs: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def parse_server(data: Mapping[str, Any]) -> Server:
         image=image,
         extra_specs=dict(flavor.get("extra_specs") or {}),
         metadata=dict(data.get("metadata") or {}),
+        fault=(data.get("fault") or {}).get("message") or "",
     )
 
 

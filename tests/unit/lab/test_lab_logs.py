@@ -14,6 +14,7 @@ def test_only_what_came_since_and_was_loud_is_told(tmp_path: Path) -> None:
     before = sizes(tmp_path)
     with log.open("a") as f:
         f.write("09:01 INFO nova ERRORS are none\n09:02 ERROR nova broken\n09:02 ERROR nova broken\n  File x\n")
+        f.write("09:03 ERROR nova [instance: 7]   File x\n09:03 ERROR nova [instance: 7] \n")
         f.write("libvirt.libvirtError: no domain\n")
     (tmp_path / "cmp1" / "vswitchd.log").write_text("ovs-vswitchd: assertion x failed in y()\n")
     assert complaints(tmp_path, before).splitlines() == [

@@ -189,12 +189,15 @@ class Nova:
             return list(self.servers.values())
         raise AssertionError(f"unexpected list {service} {path}")
 
+    def _break(self, server: dict[str, Any]) -> None:
+        server["OS-EXT-STS:vm_state"], server["fault"] = "error", {"code": 500, "message": self.why}
+
     def _go_on(self, server: str) -> None:
         if server in self.breaks:
             self.breaks[server] -= 1
             if self.breaks[server] <= 0:
                 del self.breaks[server]
-                self.servers[server]["OS-EXT-STS:vm_state"] = "error"
+                self._break(self.servers[server])
         for m in self.migrations:
             if m["instance_uuid"] != server or m["status"] not in {"running", "migrating"}:
                 continue
@@ -215,7 +218,7 @@ class Nova:
                 if self.lag:
                     self.breaks[server] = self.lag
                 else:
-                    one["OS-EXT-STS:vm_state"] = "error"
+                    self._break(one)
                 self.held[m["uuid"]] = {f"rp-{m['source_compute']}": {}}
             if fate == "finished":
                 one["OS-EXT-STS:vm_state"] = "resized"
@@ -249,6 +252,7 @@ class Nova:
             server["OS-EXT-STS:task_state"] = "migrating" if live else "resize_migrating"
         elif action == "os-resetState":
             server["OS-EXT-STS:vm_state"] = body[action]["state"]
+            server.pop("fault", None)
         elif action == "confirmResize":
             server["OS-EXT-STS:vm_state"] = "stopped"
             self.migrations[-1]["status"] = "confirmed"

@@ -169,8 +169,7 @@ class Arrive(Action):
             return {"host": None, "note": _("was deleted meanwhile"), "probe": heard}
         took = round(time.time() - begun["asked"], 1) if begun.get("asked") else None
         told = {"migration": there.migration, "took_s": took, "probe": heard}
-        why = moving.failure_of(cloud, args["server"]) if there.mended else ""
-        return {"host": there.host, **told, "mended": there.mended, "why": why}
+        return {"host": there.host, **told, "mended": there.mended is not None, "why": there.mended or ""}
 
     def verify(self, ctx: Context, args: Args, outcome: Outcome) -> None:
         """Once more: record, host, task, libvirt on one side only, binding of each port."""
@@ -192,11 +191,11 @@ def _not_there(args: Args, found: list[str]) -> StepFailed:
 
 @dataclass(frozen=True)
 class _There:
-    """Where a server has come to, and by which migration; `mended`: although it has failed."""
+    """Where a server has come to, and by which migration; `mended`: why Nova said that it has failed ("": it did not say)."""
 
     host: str
     migration: int | None
-    mended: bool = False
+    mended: str | None = None
 
 
 def _arrival(
@@ -219,9 +218,9 @@ def _arrival(
                 # An attempt that was killed had asked again.
                 migration = later.id
                 continue
-            host = _despite(ctx, cloud, args, record)
-            if host is not None:
-                return _There(host, migration, mended=True)
+            there = _despite(ctx, cloud, args, record)
+            if there is not None:
+                return _There(there.host, migration, mended=there.fault)
             if not again.is_due(ctx, cloud, args):
                 raise _failed(cloud, args, record)
             before, force = _newest(cloud, args["server"]), bool(args.get("unscheduled"))
@@ -265,8 +264,11 @@ def _arrival(
         time.sleep(_EVERY_S)
 
 
-def _despite(ctx: Context, cloud: Cloud, args: Args, record: Migration) -> str | None:
-    """Where a server runs although its migration has failed; None when it has stayed. Raises StepFailed when it was harmed."""
+def _despite(ctx: Context, cloud: Cloud, args: Args, record: Migration) -> Server | None:
+    """A server that runs elsewhere although its migration has failed, as Nova told of it; None when it has stayed.
+
+    Raises StepFailed when it was harmed.
+    """
     now = _rested(ctx, cloud, args)
     if now is None or now.host == args["source"]:
         return None
@@ -274,7 +276,7 @@ def _despite(ctx: Context, cloud: Cloud, args: Args, record: Migration) -> str |
     if now is None:
         return None
     mended.mend(ctx, cloud, args, now, record)
-    return now.host
+    return now
 
 
 def _failed(cloud: Cloud, args: Args, record: Migration) -> StepFailed:
