@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blue_wizard.disks.layouts import base, kolla, rdo
+from blue_wizard.facts.blockdev import COMMANDS, JOURNAL
 
 from .answers import OK, Answer, Tool
 from .shown import signatures
@@ -53,6 +54,17 @@ def _no_parts(state: State, name: str, words: list[str]) -> Answer:
     return (0 if d and not d["parts"] and not d["pv"] else 1), "", ""
 
 
+def _headers(state: State, name: str, _words: list[str]) -> Answer:
+    lines = []
+    for serial, letter in sorted(state["hosts"][name]["letters"].items()):
+        for p in state["disks"][serial]["parts"]:
+            if p["kind"] == JOURNAL:
+                owner = "" if state["disks"][serial]["dead"] else (p["content"] or {}).get("journal_of", "")
+                header = f"04000000400000000100000000000000{owner.replace('-', '')}" if owner else ""
+                lines.append(f"/dev/sd{letter}{p['n']} {header.ljust(128, '0') if header else ''}")
+    return 0, "\n".join(lines), ""
+
+
 def _delete(state: State, name: str, words: list[str]) -> Answer:
     kernel = words[0].split("/")[3]
     h = state["hosts"][name]
@@ -85,7 +97,8 @@ def _append_conf(state: State, name: str, words: list[str]) -> Answer:
 
 _NO_SIGNATURE = 'test -z "$(wipefs -n -p "$1" | grep -v "^#")"'
 _NO_PARTS = 'test "$(lsblk -nr -o NAME "$1" | wc -l)" = 1'
-LOOKS = {base.HAS_GUID, kolla._RUNNING, kolla._LABEL, kolla._NAMED, rdo._PREPARED, _NO_SIGNATURE, _NO_PARTS}
+_HEADERS = COMMANDS["journals"][2]
+LOOKS = {_HEADERS, base.HAS_GUID, kolla._RUNNING, kolla._LABEL, kolla._NAMED, rdo._PREPARED, _NO_SIGNATURE, _NO_PARTS}
 _SCRIPTS: dict[str, Tool] = {
     base.HAS_GUID: _has_guid,
     kolla._RUNNING: _running,
@@ -94,6 +107,7 @@ _SCRIPTS: dict[str, Tool] = {
     rdo._PREPARED: _prepared,
     _NO_SIGNATURE: _no_signature,
     _NO_PARTS: _no_parts,
+    _HEADERS: _headers,
     'echo 1 > "$1"': _delete,
     'echo "- - -" > "$1"': _scan,
     'for h in /sys/class/scsi_host/host*/scan; do [ -w "$h" ] && echo "- - -" > "$h"; done; udevadm settle -t 10; true': _scan,

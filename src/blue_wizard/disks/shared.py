@@ -14,14 +14,13 @@ from blue_wizard.disks.identity import Identity
 from blue_wizard.disks.layouts import base as b
 from blue_wizard.disks.view import View
 from blue_wizard.errors import Refused
-from blue_wizard.facts.blockdev import Disk, HostDisks, Part, mapper_names
+from blue_wizard.facts.blockdev import JOURNAL, Disk, HostDisks, Part, mapper_names
 from blue_wizard.jobs.model import Risk, Step
 from blue_wizard.text import _
 
 __all__ = ["Member", "find", "foreign", "frame", "holds"]
 
 _MIB = 1 << 20
-_JOURNAL = "45b0969e-9b03-4f30-b4c6-b4b80ceff106"
 _FIRST = ("stop", "out", "safe")
 
 
@@ -63,7 +62,7 @@ def foreign(disk: Disk, host: HostDisks, members: Sequence[Member]) -> str:
             found.append(f"{lv.path} (osd.{number})")
     for p in disk.parts:
         # A journal that nobody is known to own may be that of an OSD whose disk can't be read just now.
-        content = p.kind == _JOURNAL or p.label.startswith("KOLLA_CEPH_") or p.fstype not in {"", "LVM2_member"}
+        content = p.kind == JOURNAL or p.label.startswith("KOLLA_CEPH_") or p.fstype not in {"", "LVM2_member"}
         if p.path not in mine and p.path not in mounts and (content or mapper_names(p.path)):
             found.append(f"{p.path} ({p.label or p.fstype or '-'})")
     groups = {names[0] for m in members for p in m.parts if (names := mapper_names(p.path))}

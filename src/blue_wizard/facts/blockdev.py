@@ -1,7 +1,8 @@
-"""The disks of a host, what is on them and who holds them: commands that do not read the disks, and their pure parsers.
+"""The disks of a host, what is on them and who holds them: commands that do not read the data disks, and their pure parsers.
 
 `lsblk` answers from sysfs and udev's database; mounts come from ``/proc``, since a mount whose disk was pulled is nowhere else.
-A failed disk may hang whoever reads it, so nothing here does.
+A failed disk may hang whoever reads it, so nothing here does; of journal partitions alone the first sector is read, by a command
+of its own that gives up soon.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 __all__ = [
     "COMMANDS",
+    "JOURNAL",
     "Disk",
     "HostDisks",
     "Lv",
     "Mount",
     "Part",
+    "journal_owners",
     "kernel_errors",
     "links_below",
     "mapper_names",
@@ -32,6 +36,12 @@ _COLUMNS = (
     "NAME,KNAME,PATH,TYPE,PKNAME,SIZE,SERIAL,WWN,ROTA,PARTLABEL,PARTUUID,PARTTYPE,"
     "FSTYPE,UUID,MOUNTPOINT,HCTL,TRAN,MODEL,LOG-SEC"
 )
+JOURNAL = "45b0969e-9b03-4f30-b4c6-b4b80ceff106"
+"""The partition type of FileStore's journals."""
+_HEADERS = (
+    f"lsblk -nrpo NAME,PARTTYPE | grep -i {JOURNAL} | sort -u | while read -r p _type; do "
+    'echo "$p $(timeout 5 dd if="$p" iflag=direct bs=4096 count=1 2>/dev/null | od -An -v -tx1 -N64 | tr -d " \\n")"; done'
+)
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "disks": ("lsblk", "-J", "-b", "-o", _COLUMNS),
     "mounts": ("cat", "/proc/mounts"),
@@ -39,6 +49,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "links": ("find", "/dev/disk/by-path", "-type", "l", "-printf", "%p %l\\n"),
     "lvs": ("lvs", "--reportformat", "json", "-o", "lv_name,vg_name,lv_path,lv_tags,devices,lv_size"),
     "kernel": ("dmesg",),
+    "journals": ("sh", "-c", _HEADERS),
     "folders": ("find", "/var/lib/ceph/osd", "-maxdepth", "2", "-type", "l", "-printf", "%p %l\\n"),
 }
 """What `HostDisks` is made of; each may fail by itself."""
@@ -133,7 +144,8 @@ class Lv:
 class HostDisks:
     """All that is known of a host's disks. `failed` names the commands that did not answer, with the reason.
 
-    `folders` are the links in the folders of its OSDs (``.../ceph-3/block``) with where they lead.
+    `folders` are the links in the folders of its OSDs (``.../ceph-3/block``) with where they lead, `journals` the uuid of the OSD
+    that each journal partition (by path) was made for.
     """
 
     host: str
@@ -143,6 +155,7 @@ class HostDisks:
     lvs: tuple[Lv, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     folders: Mapping[str, str] = field(default_factory=dict)
+    journals: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
 
     def disk_of(self, device: str) -> Disk | None:
@@ -259,6 +272,21 @@ def links_below(text: str) -> dict[str, str]:
     """Each link to where it leads, of ``find -printf '%p %l'``."""
     pairs = (line.rpartition(" ") for line in text.splitlines())
     return {path: target for path, _sep, target in pairs if path}
+
+
+def journal_owners(text: str) -> dict[str, str]:
+    """Path of a journal partition to the uuid of the OSD that wrote its header, of lines of a path and its first 64 bytes in hex.
+
+    The header of FileStore (``os/filestore/FileJournal.h``, `header_t`): its version (4 bytes), its length (4), flags (8), and the
+    uuid of the OSD (16). Version 1 had none.
+    """
+    found = {}
+    for line in text.splitlines():
+        path, _sep, digits = line.partition(" ")
+        match = re.match(r"0[2-4]000000[0-9a-f]{24}([0-9a-f]{32})", digits)
+        if match and int(match[1], 16):
+            found[path] = str(UUID(match[1]))
+    return found
 
 
 def parse_mounts(text: str) -> tuple[Mount, ...]:

@@ -59,5 +59,6 @@ def _host(name: str, row: Mapping[str, Answer]) -> HostDisks:
         lvs=lvs,
         errors=blockdev.kernel_errors(out("kernel")),
         folders=blockdev.links_below(out("folders")),
+        journals=blockdev.journal_owners(out("journals")),
         failed=failed,
     )

@@ -50,6 +50,11 @@ def test_a19(bench: Make) -> None:
     for m in state["hosts"]["stor1"]["mounts"]:
         # No folder can be looked into: of two journals either may be its own.
         m[1] = m[1].replace("/var/lib/ceph/osd/ceph-4", "/mnt/elsewhere")
+    # Their headers tell, where they can be read.
+    journals = [p for d in state["disks"].values() for p in d["parts"] if p["label"] == "ceph journal"]
+    assert [p["uuid"] for p in journals if f"by-partuuid/{p['uuid']}" in str(bench(state).plan().steps)] == ["j-3"]
+    for p in journals:
+        p["content"] = None
     refused(bench(state), "journal can't be told")
     for kind in ("kolla-ssd", "kolla"):
         state = build.site(kind)

@@ -171,6 +171,26 @@ def test_rdo_finds_the_journal_by_elimination_or_refuses() -> None:
     assert any("journal can't be told" in p for p in made.problems(nobody))
 
 
+def test_rdo_finds_the_journal_by_its_header() -> None:
+    """a19: the disk is dead and its link with it, and no other link tells of the other journals."""
+    view = views.rdo(link=False)
+    of_headers = {"/dev/sdd1": "00000000-0000-0000-0000-00000000dead", "/dev/sdd2": view.osd.uuid}
+    found = replace(view, disks=replace(view.disks, folders={}, journals=of_headers))
+    made = choose(found)[0]
+    assert made.problems(found) == []
+    assert "/dev/disk/by-partuuid/j-3" in _text(made.steps(found))
+    # The header of a journal that nobody uses any more says nothing of ours.
+    old = replace(view, disks=replace(view.disks, folders={}, journals={"/dev/sdd1": of_headers["/dev/sdd1"]}))
+    assert any("journal can't be told" in p for p in made.problems(old))
+
+
+def test_rdo_refuses_a_journal_whose_header_is_that_of_another_osd() -> None:
+    view = views.rdo()
+    other = next(o for o in view.cluster.osds.values() if o.uuid and o.id != view.osd.id)
+    wrong = replace(view, disks=replace(view.disks, journals={"/dev/sdd2": other.uuid}))
+    assert any(f"osd.{other.id}" in p for p in choose(wrong)[0].problems(wrong))
+
+
 def test_ceph_volume_refuses_what_it_does_not_do() -> None:
     view = views.ceph_volume()
     lvs = tuple(replace(lv, tags={**lv.tags, "ceph.encrypted": "1"}) for lv in view.disks.lvs)

@@ -10,6 +10,7 @@ from blue_wizard.facts.blockdev import (
     Disk,
     HostDisks,
     Part,
+    journal_owners,
     kernel_errors,
     mapper_names,
     parse_disks,
@@ -132,3 +133,12 @@ def test_a_new_disk_is_not_blamed_for_the_letter_of_the_old_one() -> None:
 
 def test_the_kernel_is_content() -> None:
     assert kernel_errors("[1.0] sd 0:0:0:0: [sda] Attached SCSI disk\n[2.0] XFS (sdb1): Mounting V5 Filesystem\n") == {}
+
+
+def test_whose_a_journal_is() -> None:
+    """Recorded of Ceph 16.2: FileStore's journal of an OSD; then one never used, one that can't be read, and another file."""
+    header = (
+        "0400000040000000010000000000000097f5ba9e45fd4f81a0d91668ce9bfaf9" + "0010000000100000000000200000000000c008"
+    )
+    text = f"/dev/sdd2 {header}\n/dev/sdd3 {'00' * 64}\n/dev/sdd4 \n/dev/sdd5 58465342{'00' * 60}\n"
+    assert journal_owners(text) == {"/dev/sdd2": "97f5ba9e-45fd-4f81-a0d9-1668ce9bfaf9"}

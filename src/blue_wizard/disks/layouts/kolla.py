@@ -20,7 +20,6 @@ from blue_wizard.jobs.model import Risk, Step
 from blue_wizard.text import _
 
 BOOTSTRAP = "KOLLA_CEPH_OSD_BOOTSTRAP"
-_JOURNAL = "45b0969e-9b03-4f30-b4c6-b4b80ceff106"
 # Of the container's environment only what Kolla's playbook gives it; the rest is the image's.
 _ENV = ("KOLLA_", "OSD_", "JOURNAL_", "TCMALLOC_")
 

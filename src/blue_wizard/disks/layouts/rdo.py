@@ -14,12 +14,11 @@ from blue_wizard.disks.identity import osd_of_part
 from blue_wizard.disks.layouts import base as b
 from blue_wizard.disks.layouts import layout, manual
 from blue_wizard.disks.view import View
-from blue_wizard.facts.blockdev import Part
+from blue_wizard.facts.blockdev import JOURNAL, Part
 from blue_wizard.jobs.model import Json, Risk, Step
 from blue_wizard.text import _
 
 _DATA = "4fbd7e29-9d25-41b8-afd0-062c0ceff05d"
-_JOURNAL = "45b0969e-9b03-4f30-b4c6-b4b80ceff106"
 _CONF = "/etc/ceph/ceph.conf"
 
 
@@ -37,14 +36,33 @@ def _folder(view: View) -> str:
 
 
 def _journals(view: View) -> list[Part]:
-    """The journal partition of the OSD: the one that its link names, else those that no other OSD's link names."""
-    parts = [p for d in view.disks.disks for p in d.parts if p.kind == _JOURNAL and not osd_of_part(p)]
+    """The journal partition of the OSD: the one that its link names, else the one whose header does, else those that no other
+    OSD's link or header names."""
+    parts = [p for d in view.disks.disks for p in d.parts if p.kind == JOURNAL and not osd_of_part(p)]
     link = view.disks.folders.get(f"{_folder(view)}/journal", "")
     if link:
         named = link.rsplit("/", 1)[-1].lower()
         return [p for p in parts if p.uuid.lower() == named or p.path == link]
+    headers = view.disks.journals
+    mine = [p for p in parts if headers.get(p.path) == view.osd.uuid]
+    if mine:
+        return mine
     taken = {t.rsplit("/", 1)[-1].lower() for f, t in view.disks.folders.items() if f.endswith("/journal")}
-    return [p for p in parts if p.uuid.lower() not in taken and p.name not in taken]
+    others = {o.uuid for o in view.cluster.osds.values() if o.uuid}
+    return [
+        p for p in parts if p.uuid.lower() not in taken and p.name not in taken and headers.get(p.path) not in others
+    ]
+
+
+def _anothers(view: View) -> str:
+    """That the header of the journal that its link names is another OSD's; "" when it is not."""
+    for p in _journals(view):
+        owner = view.disks.journals.get(p.path)
+        for other in view.cluster.osds.values():
+            if owner and other.uuid == owner != view.osd.uuid:
+                text = _("its journal would be {device}, whose header is that of osd.{id}")
+                return text.format(device=p.path, id=other.id)
+    return ""
 
 
 def _aside(view: View) -> Part | None:
@@ -79,6 +97,8 @@ class Rdo:
         if len(_journals(view)) != 1 and not (view.identity.gone and not _journals(view)):
             names = ", ".join(p.path for p in _journals(view)) or "-"
             found.append(_("which partition is its journal can't be told: {found}").format(found=names))
+        elif anothers := _anothers(view):
+            found.append(anothers)
         found += membership.id_goes_elsewhere(view)
         return found
 
