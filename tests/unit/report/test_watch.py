@@ -39,7 +39,7 @@ def _shown(view: dict[str, Any], height: int = 24, now: float = 200.0) -> list[s
     return capture.get().rstrip("\n").split("\n")
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 60),
     st.integers(0, 300),
