@@ -25,9 +25,9 @@ pytestmark = pytest.mark.lab
 SSD = """
 set -e
 type=45b0969e-9b03-4f30-b4c6-b4b80ceff106
-sgdisk --new=1:0:+3G -t 1:8e00 --new=2:0:+512M -t 2:$type -c 2:'ceph journal' --new=3:0:+512M -t 3:$type -c 3:spare /dev/sdd
-partprobe /dev/sdd; udevadm settle
-vgcreate -q ceph-db /dev/sdd1; lvcreate -q -W n -n db-0 -L 1G ceph-db
+sgdisk --new=1:0:+3G -t 1:8e00 --new=2:0:+512M -t 2:$type -c 2:'ceph journal' --new=3:0:+512M -t 3:$type -c 3:spare /dev/sde
+partprobe /dev/sde; udevadm settle
+vgcreate -q ceph-db /dev/sde1; lvcreate -q -W n -n db-0 -L 1G ceph-db
 """
 FSID = "$(awk '/^fsid/{print $NF}' /etc/ceph/ceph.conf)"
 
@@ -49,11 +49,11 @@ STYLES = {
     "rdo": Style(
         "rdo-ceph",
         "hdd2",
-        f"ceph-disk prepare --cluster-uuid {FSID} --fs-type xfs /dev/sdb /dev/sdd2 && ceph-disk activate /dev/sdb1",
+        f"ceph-disk prepare --cluster-uuid {FSID} --fs-type xfs /dev/sdb /dev/sde2 && ceph-disk activate /dev/sdb1",
         ("yes", "done"),
     ),
-    "kolla-ssd": Style("kolla-ceph", "hdd3", "make-kolla /dev/sdc 3 /dev/sdd 0.0097 10.99.0.20", ("yes", "done")),
-    "kolla": Style("kolla-ceph", "hdd4", "make-kolla /dev/sde - - 0.0097 10.99.0.20", ("yes", "done")),
+    "kolla-ssd": Style("kolla-ceph", "hdd3", "make-kolla /dev/sdc 3 /dev/sde 0.0097 10.99.0.20", ("yes", "done")),
+    "kolla": Style("kolla-ceph", "hdd4", "make-kolla /dev/sdd - - 0.0097 10.99.0.20", ("yes", "done")),
 }
 
 
@@ -126,7 +126,7 @@ class Storage:
         return {d.serial: machine.fingerprint(d, whole=d.serial not in used) for d in drives}
 
     def journal_guids(self) -> list[str]:
-        return sorted(self.on("lsblk -nr -o PARTUUID /dev/sdd; lvs --noheadings -o lv_uuid ceph-db").split())
+        return sorted(self.on("lsblk -nr -o PARTUUID /dev/sde; lvs --noheadings -o lv_uuid ceph-db").split())
 
 
 @pytest.fixture(scope="module")
