@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from blue_wizard.disks.layouts import base, kolla, rdo
-from blue_wizard.facts.blockdev import COMMANDS, JOURNAL
+from blue_wizard.facts.blockdev import COMMANDS
 
 from .answers import OK, Answer, Tool
 from .shown import signatures
-from .site import State, attach, lookup, settle
+from .site import JOURNAL, State, attach, lookup, settle
 
 __all__ = ["LOOKS", "TOOLS"]
 

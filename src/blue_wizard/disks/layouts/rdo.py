@@ -54,14 +54,14 @@ def _journals(view: View) -> list[Part]:
     ]
 
 
-def _anothers(view: View) -> str:
+def _anothers(view: View, journals: Sequence[Part]) -> str:
     """That the header of the journal that its link names is another OSD's; "" when it is not."""
-    for p in _journals(view):
-        owner = view.disks.journals.get(p.path)
-        for other in view.cluster.osds.values():
-            if owner and other.uuid == owner != view.osd.uuid:
-                text = _("its journal would be {device}, whose header is that of osd.{id}")
-                return text.format(device=p.path, id=other.id)
+    others = {o.uuid: o.id for o in view.cluster.osds.values() if o.uuid and o.uuid != view.osd.uuid}
+    for p in journals:
+        owner = others.get(view.disks.journals.get(p.path, ""))
+        if owner is not None:
+            text = _("its journal would be {device}, whose header is that of osd.{id}")
+            return text.format(device=p.path, id=owner)
     return ""
 
 
@@ -94,10 +94,11 @@ class Rdo:
         if view.store not in {"filestore", ""}:
             found.append(_("{store} of ceph-disk is not rebuilt by this version").format(store=view.store))
         # On a disk that is gone the journal went with it.
-        if len(_journals(view)) != 1 and not (view.identity.gone and not _journals(view)):
-            names = ", ".join(p.path for p in _journals(view)) or "-"
+        journals = _journals(view)
+        if len(journals) != 1 and not (view.identity.gone and not journals):
+            names = ", ".join(p.path for p in journals) or "-"
             found.append(_("which partition is its journal can't be told: {found}").format(found=names))
-        elif anothers := _anothers(view):
+        elif anothers := _anothers(view, journals):
             found.append(anothers)
         found += membership.id_goes_elsewhere(view)
         return found
