@@ -107,6 +107,16 @@ class Disk:
     parts: tuple[Part, ...] = ()
 
     @property
+    def nameless(self) -> tuple[Part, ...]:
+        """The partitions that udev tells nothing of.
+
+        It reads a partition again when a program that had it open for writing closes it (udev(7), "watch"): of a disk that has died
+        meanwhile it forgets the label, the type and the uuid of a journal, and keeps those of a mounted file system.
+        """
+        own = (p for p in self.parts if p.name.startswith(self.name) and p.number is not None)
+        return tuple(p for p in own if not (p.label or p.uuid or p.kind or p.fstype))
+
+    @property
     def blank(self) -> bool:
         """Nothing is on it, as far as udev has looked."""
         return not self.parts and not self.fstype

@@ -191,6 +191,49 @@ def test_rdo_refuses_a_journal_whose_header_is_that_of_another_osd() -> None:
     assert any(f"osd.{other.id}" in p for p in choose(wrong)[0].problems(wrong))
 
 
+def _forgotten(view: View, slots: int) -> View:
+    """The view after the disk has died: of its journal udev knows nothing; `slots` of the SSD's partitions are left."""
+    data, spare = view.disks.disks[1], view.disks.disks[-1]
+    bare = replace(data, parts=(data.parts[0], views.part("sdb2")))
+    disks = replace(
+        view.disks,
+        disks=(*view.disks.disks[:1], bare, *view.disks.disks[2:-1], replace(spare, parts=spare.parts[:slots])),
+        folders={},
+    )
+    return replace(view, disks=disks, identity=replace(view.identity, disk=bare))
+
+
+def test_a_journal_that_died_beside_the_data_is_on_no_other_disk() -> None:
+    """a19: udev has forgotten it, and what is left on the SSD, even a slot that nobody uses, is not this OSD's."""
+    whole = views.kolla(ssd=False)
+    assert whole.deployed.container is not None
+    env = ("JOURNAL_PARTITION=/dev/disk/by-partuuid/p-b2",)
+    box = replace(whole.deployed.container, env=env)
+    whole = replace(whole, deployed=replace(whole.deployed, container=box))
+    dead = _forgotten(whole, 1)
+    assert choose(dead)[0].problems(dead) == []
+    assert _text(choose(dead)[0].steps(dead)) == _text(choose(whole)[0].steps(whole))
+
+    dead = _forgotten(views.rdo(link=False), 2)
+    made = choose(dead)[0]
+    assert made.problems(dead) == []
+    assert "j-3" not in _text(made.steps(dead))
+    assert "j-4" not in _text(made.steps(dead))
+
+
+def test_a_journal_elsewhere_is_not_taken_for_one_that_died() -> None:
+    """A partition beside the data that tells nothing is no reason to forget a journal that is there under another name."""
+    view = views.kolla()
+    assert view.deployed.container is not None
+    box = replace(view.deployed.container, env=("JOURNAL_PARTITION=/dev/disk/by-partuuid/p-d2",))
+    slot = replace(view.disks.disks[-1].parts[1], label="")
+    ssd = replace(view.disks.disks[-1], parts=(view.disks.disks[-1].parts[0], slot))
+    view = replace(view, deployed=replace(view.deployed, container=box))
+    view = replace(view, disks=replace(view.disks, disks=(*view.disks.disks[:-1], ssd)))
+    dead = _forgotten(view, 2)
+    assert any("no partition has the label of its journal" in p for p in choose(dead)[0].problems(dead))
+
+
 def test_ceph_volume_refuses_what_it_does_not_do() -> None:
     view = views.ceph_volume()
     lvs = tuple(replace(lv, tags={**lv.tags, "ceph.encrypted": "1"}) for lv in view.disks.lvs)

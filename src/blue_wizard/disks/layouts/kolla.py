@@ -96,10 +96,11 @@ class Kolla:
         told = next(
             (e.split("=", 1)[1] for e in (container.env if container else ()) if e.startswith("JOURNAL_PARTITION=")), ""
         )
-        beside = told.rsplit("/", 1)[-1].lower()
-        there = any(beside in {p.uuid.lower(), p.name} for d in view.disks.disks for p in d.parts)
-        # On a disk that is gone the journal went with it.
-        if view.identity.gone and not there:
+        named = told.rsplit("/", 1)[-1].lower()
+        there = any(named in {p.uuid.lower(), p.name} for d in view.disks.disks for p in d.parts)
+        # On a disk that is gone, or dead and beside the data, the journal went with it.
+        beside_data = "" in _parts(view) and view.identity.disk is not None and view.identity.disk.nameless
+        if not there and (view.identity.gone or beside_data):
             return []
         return [
             _("no partition has the label of its journal (its container names {device})").format(device=told or "-")

@@ -37,7 +37,7 @@ def _folder(view: View) -> str:
 
 def _journals(view: View) -> list[Part]:
     """The journal partition of the OSD: the one that its link names, else the one whose header does, else those that no other
-    OSD's link or header names."""
+    OSD's link or header names. None where it was beside the data on a dead disk."""
     parts = [p for d in view.disks.disks for p in d.parts if p.kind == JOURNAL and not osd_of_part(p)]
     link = view.disks.folders.get(f"{_folder(view)}/journal", "")
     if link:
@@ -45,13 +45,19 @@ def _journals(view: View) -> list[Part]:
         return [p for p in parts if p.uuid.lower() == named or p.path == link]
     headers = view.disks.journals
     mine = [p for p in parts if headers.get(p.path) == view.osd.uuid]
-    if mine:
+    if mine or _died_with_data(view):
         return mine
     taken = {t.rsplit("/", 1)[-1].lower() for f, t in view.disks.folders.items() if f.endswith("/journal")}
     others = {o.uuid for o in view.cluster.osds.values() if o.uuid}
     return [
         p for p in parts if p.uuid.lower() not in taken and p.name not in taken and headers.get(p.path) not in others
     ]
+
+
+def _died_with_data(view: View) -> bool:
+    """The disk is dead and its journal was on it: beside the data is a partition that nobody can tell any more of."""
+    disk = view.identity.disk
+    return disk is not None and _data(view) in disk.parts and bool(disk.nameless)
 
 
 def _anothers(view: View, journals: Sequence[Part]) -> str:
@@ -93,9 +99,9 @@ class Rdo:
         found = []
         if view.store not in {"filestore", ""}:
             found.append(_("{store} of ceph-disk is not rebuilt by this version").format(store=view.store))
-        # On a disk that is gone the journal went with it.
+        # On a disk that is gone, or dead and beside the data, the journal went with it.
         journals = _journals(view)
-        if len(journals) != 1 and not (view.identity.gone and not journals):
+        if len(journals) != 1 and not (not journals and (view.identity.gone or _died_with_data(view))):
             names = ", ".join(p.path for p in journals) or "-"
             found.append(_("which partition is its journal can't be told: {found}").format(found=names))
         elif anothers := _anothers(view, journals):
