@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from lab.faults.target import connect
-from lab.guests import tiny
+from lab.guests.image import tiny_image
 from lab.health.ground import NAME
 from lab.run import wait
 
@@ -17,14 +15,7 @@ _HOST = "cmp1"
 def make() -> None:
     """Make what is not there yet."""
     cloud = connect()
-    image = cloud.image.find_image(NAME)
-    if image is None:
-        with tempfile.TemporaryDirectory() as folder:
-            disk = Path(folder) / "tiny.raw"
-            tiny.build(disk)
-            image = cloud.create_image(
-                NAME, filename=str(disk), disk_format="raw", container_format="bare", visibility="public", wait=True
-            )
+    image = tiny_image(cloud, NAME, visibility="public")
     network = cloud.network.find_network("private")
     if cloud.network.find_port(NAME) is None:
         cloud.network.create_port(name=NAME, network_id=network.id)

@@ -161,7 +161,7 @@ def images(_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
 def _host_image(_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     from .host_cloud import uploaded
 
-    yield from uploaded(Lab(_environment, tmp_path_factory.mktemp("state")), tmp_path_factory.mktemp("image"))
+    yield from uploaded(Lab(_environment, tmp_path_factory.mktemp("state")))
 
 
 @pytest.fixture

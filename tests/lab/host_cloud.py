@@ -7,10 +7,9 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from lab.guests import tiny
+from lab.guests.image import tiny_image
 from lab.site import STATE
 
 from .conftest import ROOT, Lab, until
@@ -89,15 +88,12 @@ class Cloud:
         assert self.flags().get(HOST, []) == []
 
 
-def uploaded(lab: Lab, folder: Path) -> Iterator[None]:
+def uploaded(lab: Lab) -> Iterator[None]:
     """The image of the guests, for as long as it is wanted."""
     sdk = lab.connect()
-    file = folder / "tiny.raw"
-    if not sdk.image.find_image(IMAGE):
-        tiny.build(file)
-        sdk.create_image(IMAGE, filename=str(file), disk_format="raw", container_format="bare", wait=True)
+    image = tiny_image(sdk, IMAGE)
     yield
-    sdk.image.delete_image(sdk.image.find_image(IMAGE))
+    sdk.image.delete_image(image)
 
 
 def tidy(lab: Lab) -> Iterator[Cloud]:

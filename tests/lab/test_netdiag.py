@@ -15,7 +15,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ from lab.faults.command import choose
 from lab.faults.dumps import differences, dumps
 from lab.faults.target import connect, targets
 from lab.faults.verdicts import Judged, segment, table, totals
-from lab.guests import tiny
+from lab.guests.image import tiny_image
 from lab.run import LabError
 
 from . import diagnosing
@@ -65,12 +64,12 @@ FLOATING = "netdiag-ovsfw"
 
 
 @pytest.fixture(scope="module")
-def ports(_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def ports(_environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """Servers of the test's own on networks of its own: for each kind of port the name of a server that has one."""
     journal.heal()
     cloud = connect()
     try:
-        _make(cloud, tmp_path_factory.mktemp("netdiag"))
+        _make(cloud)
         found = {}
         for name in SERVERS:
             for t in targets(cloud, name):
@@ -83,13 +82,8 @@ def ports(_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
             _remove(cloud)
 
 
-def _make(cloud: Any, folder: Path) -> None:
-    image = cloud.image.find_image(IMAGE)
-    if image is None:
-        tiny.build(folder / "tiny.raw")
-        image = cloud.create_image(
-            IMAGE, filename=str(folder / "tiny.raw"), disk_format="raw", container_format="bare", wait=True
-        )
+def _make(cloud: Any) -> None:
+    image = tiny_image(cloud, IMAGE)
     networks = {}
     for name, (cidr, provider) in NETWORKS.items():
         networks[name] = cloud.network.find_network(name)

@@ -11,7 +11,7 @@ from lab.faults import OVN, Fault, journal, load
 from lab.faults.command import choose
 from lab.faults.target import connect, targets
 from lab.faults.verdicts import Judged, table
-from lab.guests import tiny
+from lab.guests.image import tiny_image
 from lab.site import CLOUD_B
 
 from . import diagnosing
@@ -31,11 +31,7 @@ def server(_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     lab.run("add", "cloud-b", timeout=900)
     journal.heal()
     cloud = connect(CLOUD_B)
-    image = cloud.image.find_image(IMAGE)
-    if image is None:
-        file = tmp_path_factory.mktemp("ovn") / "tiny.raw"
-        tiny.build(file)
-        image = cloud.create_image(IMAGE, filename=str(file), disk_format="raw", container_format="bare", wait=True)
+    image = tiny_image(cloud, IMAGE)
     made = cloud.compute.find_server(SERVER) or cloud.compute.create_server(
         name=SERVER,
         image_id=image.id,
