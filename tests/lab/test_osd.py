@@ -109,6 +109,11 @@ class Storage:
         states = self.ceph("status")["pgmap"]["pgs_by_state"]
         return {"active+clean"} >= {s["state_name"].replace("+scrubbing", "").replace("+deep", "") for s in states}
 
+    def lights(self) -> set[str]:
+        """The devices whose light Ceph calls on."""
+        told = self.ceph("device", "ls-lights")
+        return {*told["ident"], *told["fault"]}
+
     def flags(self) -> set[str]:
         return set(self.ceph("osd", "dump")["flags_set"])
 
@@ -202,6 +207,7 @@ def test_replace(storage: Storage, tmp_path: Path, beats: Path, name: str) -> No
     assert storage.journal_guids() == slots
     assert storage.others(style.disk) == others, "another disk of the machine holds something else"
     assert storage.flags() == flags
+    assert storage.lights() == set()
     assert storage.clean()
     assert storage.is_up(osd)
     (told,) = view["report"]["osds"]
@@ -234,6 +240,7 @@ def test_rebuild(storage: Storage, tmp_path: Path, beats: Path) -> None:
     assert storage.journal_guids() == slots
     assert storage.others(style.disk) == others, "another disk of the machine holds something else"
     assert storage.flags() == flags
+    assert storage.lights() == set()
     assert storage.clean()
     assert storage.is_up(osd)
     (told,) = view["report"]["osds"]

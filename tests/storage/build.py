@@ -62,6 +62,8 @@ def site(kind: str, **more: Any) -> State:
         "refuses": [],
         "torn": False,
         "wrong_place": None,
+        "orchestrated": kind == "cephadm",
+        "lights": [],
         "unmanaged": False,
         "size": SIZE,
         "min_size": MIN_SIZE,

@@ -396,13 +396,23 @@ def _words_of(state: State, words: list[str], stdin: str | None) -> tuple[int, s
             name, device = target_.split(":", 1)
             n = next((k for k, r in osds.items() if r["destroyed"]), None)
             return _deploy(state, name, device, n)
-        case ["device", "light", *_rest]:
-            return 0, "", ""
+        case ["device", "light", "on" | "off" as verb, device, "ident", *rest]:
+            return _light(c, verb, device, force="--force" in rest)
         case ["config", *_rest]:
             return 0, "", ""
         case _:
             return 22, "", f"no valid command found: {' '.join(words)}"
     return 0, "", ""
+
+
+def _light(c: State, verb: str, device: str, *, force: bool) -> tuple[int, str, str]:
+    """The manager counts a light as on before it asks the orchestrator, and as off when this has answered, or by force."""
+    lit, orchestrated = c["lights"], c["orchestrated"]
+    if verb == "on":
+        lit.append(device)
+    elif orchestrated or force:
+        lit[:] = [x for x in lit if x != device]
+    return (0, "", "") if orchestrated else (22, "", "Error ENOENT: No orchestrator configured")
 
 
 def _deploy(state: State, name: str, device: str, n: str | None) -> tuple[int, str, str]:

@@ -15,12 +15,17 @@ class Light(Action):
     """args: cloud, host, osd, disk, commands (ways to switch it on, the first that works counts), off (one for each)."""
 
     def do(self, ctx: Context, args: Args) -> Outcome:
-        """Switch it on. The outcome's `way` is the number of the way that worked, -1 when none did."""
+        """Switch it on. The outcome's `way` is the number of the way that worked, -1 when none did.
+
+        A way that fails is taken back: Ceph's manager counts a light as on, and warns of it for good, before it has asked anybody
+        to switch it on (mgr/orchestrator, `light_on`).
+        """
         world = World(ctx, args)
         for way, command in enumerate(args["commands"]):
             ctx.note("began", way)
             if _works(ctx, world, args, command):
                 return {"way": way}
+            _works(ctx, world, args, args["off"][way])
         ctx.note("began", -1)
         return {"way": -1}
 

@@ -28,7 +28,8 @@ __all__ = [
 ]
 
 _UNKNOWN = frozenset({"unknown", "creating+unknown"})
-_AGREEING = frozenset({"peering", "activating", "creating"})
+# A primary that has just become one tells of no state at all until it has heard of the others.
+_AGREEING = frozenset({"peering", "activating", "creating", "unknown"})
 _DEAD = frozenset({"down", "incomplete", "stale", "unknown", "inactive"})
 _SHOWN = 5
 
@@ -143,8 +144,8 @@ def quorum(cluster: Cluster) -> Verdict:
 
 
 def passing(cluster: Cluster) -> frozenset[str]:
-    """The PGs that only agree on who serves them (peering, activating): every change of the map makes some, for a moment."""
-    return frozenset(p.id for p in cluster.pgs if p.state & _AGREEING and not p.state & _DEAD)
+    """The PGs that only agree on who serves them : every change of the map makes some, for a moment."""
+    return frozenset(p.id for p in cluster.pgs if p.state & _AGREEING and not p.state & (_DEAD - _AGREEING))
 
 
 def broken(cluster: Cluster, osds: Iterable[int], *, accepted: Iterable[int] = (), young: Collection[str] = ()) -> str:

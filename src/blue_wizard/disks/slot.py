@@ -126,9 +126,9 @@ def _lights(view: View, what: str) -> list[b.Command]:
     ids = dict(p.split("=", 1) for p in view.osd.metadata.get("device_ids", "").split(",") if "=" in p)
     mine = [i for i in ids.values() if view.identity.serial and i.endswith(view.identity.serial)]
     if mine and view.cluster.number >= _NAUTILUS:
-        ways.append(
-            b.ceph("device", "light", "on" if what == "on" else "off", mine[0], "ident", ok="any", timeout_s=30)
-        )
+        # The failed disk is gone when its light goes off: without force the manager would warn of it for good.
+        words = ["on", mine[0], "ident"] if what == "on" else ["off", mine[0], "ident", "--force"]
+        ways.append(b.ceph("device", "light", *words, ok="any", timeout_s=30))
     return ways
 
 

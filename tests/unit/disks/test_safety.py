@@ -106,6 +106,15 @@ def test_what_breaks_while_one_works() -> None:
     assert "1.0" in safety.broken(with_pg(small(CLEAN), acting=(1,)), [0])
 
 
+@pytest.mark.parametrize("state", ["peering", "remapped+peering", "activating", "unknown", "creating+unknown"])
+def test_a_pg_that_agrees_on_who_serves_it_is_broken_only_when_it_takes_long(state: str) -> None:
+    agreeing = with_pg(small(CLEAN), state=frozenset(state.split("+")))
+    assert safety.broken(agreeing, [0], young=["1.0"]) == ""
+    assert "1.0" in safety.broken(agreeing, [0])
+    dead = with_pg(small(CLEAN), state=frozenset({*state.split("+"), "stale"}))
+    assert "1.0" in safety.broken(dead, [0], young=["1.0"])
+
+
 def test_forecast_of_an_even_cluster() -> None:
     pgs = [("active+clean", (i % 6, (i + 1) % 6, (i + 2) % 6)) for i in range(60)]
     found = safety.forecast(small(pgs, used=0.5), [0])

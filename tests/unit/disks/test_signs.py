@@ -35,10 +35,11 @@ def test_the_light(bench: Make, kind: str, leds: bool) -> None:
     state["hosts"]["stor1"]["leds"] = leds
     b = bench(state)
     run = b.run()
-    seen = {}
+    seen, of_ceph = {}, list[str]()
 
     def swap(now: State) -> None:
         seen.update(now["hosts"]["stor1"]["lights"])
+        of_ceph.extend(now["cluster"]["lights"])
         change_disk(now)
 
     run.on["swap"] = swap
@@ -48,6 +49,9 @@ def test_the_light(bench: Make, kind: str, leds: bool) -> None:
     asked = [s for s in b.site.changes() if "device light" in s]
     # Where the enclosure does not answer, Ceph is asked: from Nautilus on.
     assert bool(asked) == (not leds and kind in {"ceph-volume", "cephadm"})
+    # Nobody but an orchestrator switches it on, and the manager must not go on to warn of it.
+    assert bool(of_ceph) == (not leds and kind == "cephadm")
+    assert not b.site.state()["cluster"]["lights"]
 
 
 def test_the_light_goes_off_when_all_is_taken_back(bench: Make) -> None:
