@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from blue_wizard.disks.world import World, shown
 from blue_wizard.errors import BlueWizardError
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 
-__all__ = ["Dark", "Light"]
+__all__ = ["Dark", "Light", "taken_back"]
 
 
 @action("osd.light")
@@ -17,15 +20,16 @@ class Light(Action):
     def do(self, ctx: Context, args: Args) -> Outcome:
         """Switch it on. The outcome's `way` is the number of the way that worked, -1 when none did.
 
-        A way that fails is taken back: Ceph's manager counts a light as on, and warns of it for good, before it has asked anybody
-        to switch it on (mgr/orchestrator, `light_on`).
+        Ceph's way is taken back when it fails: the manager counts a light as on, and warns of it for good, before it has asked
+        anybody to switch it on (mgr/orchestrator, `light_on`).
         """
         world = World(ctx, args)
         for way, command in enumerate(args["commands"]):
             ctx.note("began", way)
             if _works(ctx, world, args, command):
                 return {"way": way}
-            _works(ctx, world, args, args["off"][way])
+            if taken_back(command):
+                _works(ctx, world, args, args["off"][way])
         ctx.note("began", -1)
         return {"way": -1}
 
@@ -46,6 +50,11 @@ class Dark(Action):
         if way >= 0:
             _works(ctx, World(ctx, args), args, args["commands"][way])
         return {"way": way}
+
+
+def taken_back(command: Mapping[str, Any]) -> bool:
+    """Whether something is left of a command that could not switch the light on."""
+    return bool(command["on"] == "ceph")
 
 
 def _works(ctx: Context, world: World, args: Args, command: Args) -> bool:

@@ -114,8 +114,13 @@ def _commands(plan: Plan) -> Iterable[str]:
 
 def commands_of(step: Step) -> list[Mapping[str, Any]]:
     """The commands of a step: those of its arguments, or what its verb makes of them."""
+    from blue_wizard.disks.light import taken_back
     from blue_wizard.disks.swap import SCAN
 
+    if step.verb == "osd.light":
+        why = {"why": _("only if it could not be switched on: Ceph would go on to warn of it")}
+        ways = zip(step.args["commands"], step.args["off"], strict=True)
+        return [c for on, off in ways for c in ((on, {**off, **why}) if taken_back(on) else (on,))]
     if "commands" in step.args:
         return list(step.args["commands"])
     if step.verb == "osd.flags.set":
