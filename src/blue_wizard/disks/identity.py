@@ -1,8 +1,8 @@
 """Which disk an OSD is on, by two independent proofs: what the host says, and what the cluster says. Pure.
 
 The host's proofs are mounts, partition labels, links and tags of volumes. The cluster's are the OSD's uuid in the OSD map,
-found again on the disk, and the serial (newer releases) or the name (Jewel) that the daemon told when it last began. None of
-them needs the disk to be read.
+found again on the disk, and the serial (newer releases) or the name (Jewel) that the daemon told when it last began; these two
+do without the host's when they agree. None of them needs the disk to be read.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _problem(
     if len({p.says for p in proofs}) > 1:
         return _("its proofs disagree: {proofs}").format(proofs=told)
     missing = set(Source) - {p.source for p in proofs}
-    if missing and not (gone and _all_others_there(cluster, osd, host)):
+    if missing and not _written_and_told(proofs) and not (gone and _all_others_there(cluster, osd, host)):
         text = (
             _("only one side says which disk it is on: {proofs}") if proofs else _("nothing says which disk it is on")
         )
@@ -137,6 +137,15 @@ def _problem(
         if others:
             return _("{disk} is also used by {users}").format(disk=disk.path, users=", ".join(others))
     return ""
+
+
+def _written_and_told(proofs: Iterable[Proof]) -> bool:
+    """The OSD's uuid stands on the disk, and its daemon told the same disk when it last began: neither knows of the other.
+
+    It is what is left of an OSD of ceph-disk whose file system can't be mounted any more.
+    """
+    kinds = {p.kind for p in proofs if p.says}
+    return "uuid" in kinds and bool(kinds & {"serial", "name"})
 
 
 def _of_host(osd: Osd, host: HostDisks) -> Iterator[Proof]:

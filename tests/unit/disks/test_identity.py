@@ -86,6 +86,19 @@ def test_ceph_disk_by_mount_and_uuid() -> None:
     assert {p.kind for p in found.proofs} == {"mount", "uuid"}
 
 
+@pytest.mark.parametrize("told", [{"backend_filestore_dev_node": "sdb"}, {"devices": "sdb", "device_ids": IDS}])
+def test_ceph_disk_that_can_not_be_mounted(told: dict[str, str]) -> None:
+    """What stands on the disk, and what the daemon told of it, are two proofs; one of them is none."""
+    written = HostDisks("h0", (_disk("b", _part("sdb1", "ceph data", UUID)), _disk("c")))
+    found = _look(_osd(**told), written)
+    assert found.proved
+    assert found.disk == written.disks[0]
+    assert "only one side" in _look(_osd(), written).problem
+    assert "only one side" in _look(_osd(**told), HostDisks("h0", (_disk("b"), _disk("c")))).problem
+    elsewhere = HostDisks("h0", (_disk("b"), _disk("c", _part("sdc1", "ceph data", UUID))))
+    assert "disagree" in _look(_osd(**told), elsewhere).problem
+
+
 def test_lvm_by_tag_and_uuid() -> None:
     found = _look(_osd(), HostDisks("h0", (_disk("b"),), lvs=(_lv(),)))
     assert found.proved
