@@ -109,6 +109,10 @@ class Storage:
         states = self.ceph("status")["pgmap"]["pgs_by_state"]
         return {"active+clean"} >= {s["state_name"].replace("+scrubbing", "").replace("+deep", "") for s in states}
 
+    def served(self) -> bool:
+        """Every PG is active: the others have agreed on who serves what an OSD that went down has left."""
+        return all("active" in s["state_name"].split("+") for s in self.ceph("status")["pgmap"]["pgs_by_state"])
+
     def lights(self) -> set[str]:
         """The devices whose light Ceph calls on."""
         told = self.ceph("device", "ls-lights")
@@ -231,7 +235,7 @@ def test_rebuild(storage: Storage, tmp_path: Path, beats: Path) -> None:
     part = storage.on(f"findmnt -no SOURCE {folder}").strip()
     wipe = f"dd if=/dev/zero of={part} bs=1M count=4 conv=fsync status=none"
     storage.on(f"systemctl kill -s KILL ceph-osd@{osd}; umount -l {folder}; {wipe}")
-    storage.wait("it to be down", lambda: not storage.is_up(osd))
+    storage.wait("it to be down", lambda: not storage.is_up(osd) and storage.served())
 
     view = lab.json("osd", "rebuild", str(osd), "--type", style.type, "--yes", code=0)
 
