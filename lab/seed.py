@@ -75,8 +75,7 @@ def cloud_objects(cloud: Any, site: Cloud) -> None:
     _network(network, PROVIDER_NETWORK, "10.101.0.0/24", provider_network_type="vlan",
              provider_physical_network="physnet1", provider_segmentation_id=101)  # fmt: skip
     if not network.find_router("r1"):
-        # Translated connections make Open vSwitch 3.1 in user space die of an assertion of its own (conntrack.c, conn_type).
-        gateway = {"network_id": network.find_network("external").id, "enable_snat": not site.ovn}
+        gateway = {"network_id": network.find_network("external").id}
         router = network.create_router(name="r1", external_gateway_info=gateway)
         for name in list(TENANT_NETWORKS[site.name])[:2]:
             network.add_interface_to_router(router, subnet_id=network.find_subnet(name).id)

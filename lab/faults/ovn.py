@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 
 from lab.faults import OVN, Change, fault
-from lab.faults.changes import VSCTL, link_down, stopped
+from lab.faults.changes import VSCTL, link_down
 from lab.faults.target import Target
 from lab.run import LabError
 from lab.site import CLOUD_B
@@ -115,7 +115,8 @@ def _(t: Target) -> list[Change]:
     object="ovn-controller",
 )
 def _(t: Target) -> list[Change]:
-    return [stopped(t.host, "ovn-controller")]
+    # When it goes on, Open vSwitch 3.1 dies of an assertion of its own (conntrack.c, conn_type), seen twice of three times.
+    return [Change(t.host, "kill -STOP $(cat /run/lab/ovn-controller.pid)", _controller(t))]
 
 
 @fault(
