@@ -111,7 +111,8 @@ class Storage:
 
     def served(self) -> bool:
         """Every PG is active: the others have agreed on who serves what an OSD that went down has left."""
-        return all("active" in s["state_name"].split("+") for s in self.ceph("status")["pgmap"]["pgs_by_state"])
+        states = [s["state_name"].split("+") for s in self.ceph("status")["pgmap"]["pgs_by_state"]]
+        return all("active" in s and "stale" not in s for s in states)
 
     def lights(self) -> set[str]:
         """The devices whose light Ceph calls on."""
