@@ -249,5 +249,5 @@ def test_rebuild(storage: Storage, tmp_path: Path, beats: Path) -> None:
     assert storage.clean()
     assert storage.is_up(osd)
     (told,) = view["report"]["osds"]
-    assert told["disk"]["serial"] == serial
+    assert (told["before"]["serial"], told["disk"]) == (serial, None), "no other disk was put in"
     print(_phases("rdo, rebuilt", told))
