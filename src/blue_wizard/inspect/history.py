@@ -17,6 +17,7 @@ from pathlib import Path
 
 from blue_wizard.errors import InputError
 from blue_wizard.text import _
+from blue_wizard.wal import LOCKED_S, write_ahead
 
 __all__ = ["Gone", "History", "Key", "Past", "Waiver", "path"]
 
@@ -105,9 +106,9 @@ class History:
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Raises InputError when the file can't be used."""
         try:
-            db = sqlite3.connect(self._file, timeout=10, isolation_level=None)
+            db = sqlite3.connect(self._file, timeout=LOCKED_S, isolation_level=None)
             try:
-                db.execute("pragma journal_mode=wal")
+                write_ahead(db)
                 yield db
             finally:
                 db.close()

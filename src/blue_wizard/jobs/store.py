@@ -18,6 +18,7 @@ from blue_wizard.jobs.model import Json
 from blue_wizard.jobs.patience import Patience
 from blue_wizard.masking import mask
 from blue_wizard.text import _
+from blue_wizard.wal import LOCKED_S, write_ahead
 
 __all__ = ["Store", "database_url", "driver_url"]
 
@@ -50,7 +51,7 @@ class Store:
             if sqlite:
                 _folder_of(self._url).mkdir(parents=True, exist_ok=True, mode=0o700)
             self._engine = (
-                sa.create_engine(self._url, connect_args={"timeout": 30})
+                sa.create_engine(self._url, connect_args={"timeout": LOCKED_S})
                 if sqlite
                 else sa.create_engine(self._url, pool_size=10, max_overflow=50, pool_pre_ping=True)
             )
@@ -104,10 +105,8 @@ class Store:
 def _tune_sqlite(connection: Any, _record: object) -> None:
     # The driver would begin a transaction only at the first change, after what that change is judged on was read.
     connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()
+    write_ahead(connection)
+    connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

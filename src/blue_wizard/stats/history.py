@@ -12,6 +12,7 @@ from blue_wizard.errors import InputError
 from blue_wizard.stats.collect import Memory
 from blue_wizard.stats.forecast import Point
 from blue_wizard.text import _
+from blue_wizard.wal import LOCKED_S, write_ahead
 
 __all__ = ["History"]
 
@@ -30,7 +31,7 @@ class History:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with closing(self._open()) as db:
-                db.execute("pragma journal_mode=wal")
+                write_ahead(db)
                 db.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as e:
             raise InputError(
@@ -39,7 +40,7 @@ class History:
             ) from e
 
     def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._file, timeout=30)
+        return sqlite3.connect(self._file, timeout=LOCKED_S)
 
     def keep(self, cloud: str, moment: float, values: Mapping[str, float]) -> None:
         """Add the values of one run."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -124,6 +125,22 @@ def test_a_job_that_rests_keeps_nobody_away(ledger: Ledger) -> None:
     assert len(_admitted(ledger)) == 3
     ledger.set_state("j-0", State.WAITING)
     assert len(_admitted(ledger)) == 4
+
+
+def test_a_ledger_that_somebody_else_is_making_is_waited_for(tmp_path: Path) -> None:
+    """SQLite refuses the write-ahead log at once while another process writes to a file that has none yet."""
+    file = tmp_path / "ledger.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE made_first (x)")
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("INSERT INTO made_first VALUES (1)")
+    end = threading.Timer(0.5, other.execute, ["COMMIT"])
+    end.start()
+    try:
+        assert Ledger(f"sqlite:///{file}").jobs() == []
+    finally:
+        end.join()
+        other.close()
 
 
 def test_a_new_ledger_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
