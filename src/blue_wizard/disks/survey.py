@@ -55,10 +55,13 @@ def read_cluster(cloud: str, only: Collection[str] | None = None) -> Cluster:
 
 
 def settled(cloud: str) -> Cluster:
-    """The cluster as soon as no PG is only agreeing on who serves it, but not later than after some looks."""
+    """The cluster as soon as every PG tells who serves it, but not later than after some looks.
+
+    The PGs of an OSD that has just gone down are stale, and then peering, before others serve them.
+    """
     cluster = read_cluster(cloud)
     for _look in range(_LOOKS):
-        if not safety.passing(cluster):
+        if not safety.passing(cluster) and not any("stale" in p.state for p in cluster.pgs):
             break
         time.sleep(_LOOK_EVERY_S)
         cluster = read_cluster(cloud)
