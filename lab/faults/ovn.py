@@ -7,9 +7,10 @@ changes there. The controller compares its flows with a list of its own: deleted
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 from lab.faults import OVN, Change, fault
-from lab.faults.changes import VSCTL, link_down
+from lab.faults.changes import VSCTL, link_down, stopped
 from lab.faults.target import Target
 from lab.run import LabError
 from lab.site import CLOUD_B
@@ -116,7 +117,7 @@ def _(t: Target) -> list[Change]:
 )
 def _(t: Target) -> list[Change]:
     # When it goes on, Open vSwitch 3.1 dies of an assertion of its own (conntrack.c, conn_type), seen twice of three times.
-    return [Change(t.host, "kill -STOP $(cat /run/lab/ovn-controller.pid)", _controller(t))]
+    return [replace(stopped(t.host, "ovn-controller"), undo=_controller(t))]
 
 
 @fault(

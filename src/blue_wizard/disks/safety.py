@@ -25,12 +25,13 @@ __all__ = [
     "passing",
     "quorum",
     "safe_to_destroy",
+    "unsettled",
 ]
 
 _UNKNOWN = frozenset({"unknown", "creating+unknown"})
 # A primary that has just become one tells of no state at all until it has heard of the others.
 _AGREEING = frozenset({"peering", "activating", "creating", "unknown"})
-_DEAD = frozenset({"down", "incomplete", "stale", "unknown", "inactive"})
+_DEAD = frozenset({"down", "incomplete", "stale", "inactive"})
 _SHOWN = 5
 
 
@@ -144,8 +145,13 @@ def quorum(cluster: Cluster) -> Verdict:
 
 
 def passing(cluster: Cluster) -> frozenset[str]:
-    """The PGs that only agree on who serves them : every change of the map makes some, for a moment."""
-    return frozenset(p.id for p in cluster.pgs if p.state & _AGREEING and not p.state & (_DEAD - _AGREEING))
+    """The PGs that only agree on who serves them: every change of the map makes some, for a moment."""
+    return frozenset(p.id for p in cluster.pgs if p.state & _AGREEING and not p.state & _DEAD)
+
+
+def unsettled(cluster: Cluster) -> bool:
+    """Whether some PG does not tell yet who serves it: of an OSD that has just gone down they are stale before they are peering."""
+    return bool(passing(cluster)) or any("stale" in p.state for p in cluster.pgs)
 
 
 def broken(cluster: Cluster, osds: Iterable[int], *, accepted: Iterable[int] = (), young: Collection[str] = ()) -> str:

@@ -55,13 +55,10 @@ def read_cluster(cloud: str, only: Collection[str] | None = None) -> Cluster:
 
 
 def settled(cloud: str) -> Cluster:
-    """The cluster as soon as every PG tells who serves it, but not later than after some looks.
-
-    The PGs of an OSD that has just gone down are stale, and then peering, before others serve them.
-    """
+    """The cluster as soon as every PG tells who serves it, but not later than after some looks."""
     cluster = read_cluster(cloud)
     for _look in range(_LOOKS):
-        if not safety.passing(cluster) and not any("stale" in p.state for p in cluster.pgs):
+        if not safety.unsettled(cluster):
             break
         time.sleep(_LOOK_EVERY_S)
         cluster = read_cluster(cloud)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from blue_wizard.disks.identity import Identity
-from blue_wizard.facts.blockdev import HostDisks
+from blue_wizard.facts.blockdev import HostDisks, Part
 from blue_wizard.facts.ceph import Cluster, Osd
 from blue_wizard.facts.osd_host import OsdHost
 
@@ -40,3 +40,8 @@ class View:
     def store(self) -> str:
         """``bluestore`` or ``filestore``."""
         return self.osd.metadata.get("osd_objectstore", "")
+
+    def forgotten_beside(self, data: Part | None) -> bool:
+        """On the OSD's disk, which is dead, is a partition beside `data` that nobody can tell more of: its journal was there."""
+        disk = self.identity.disk
+        return disk is not None and data in disk.parts and bool(disk.nameless)

@@ -115,6 +115,13 @@ def test_a_pg_that_agrees_on_who_serves_it_is_broken_only_when_it_takes_long(sta
     assert "1.0" in safety.broken(dead, [0], young=["1.0"])
 
 
+@pytest.mark.parametrize("state", ["stale+active+clean", "peering", "unknown"])
+def test_a_pg_that_does_not_tell_yet_who_serves_it_is_waited_for(state: str) -> None:
+    assert safety.unsettled(with_pg(small(CLEAN), state=frozenset(state.split("+"))))
+    for settled in ("active+clean", "active+undersized+degraded", "down"):
+        assert not safety.unsettled(with_pg(small(CLEAN), state=frozenset(settled.split("+"))))
+
+
 def test_forecast_of_an_even_cluster() -> None:
     pgs = [("active+clean", (i % 6, (i + 1) % 6, (i + 2) % 6)) for i in range(60)]
     found = safety.forecast(small(pgs, used=0.5), [0])

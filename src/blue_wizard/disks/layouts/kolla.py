@@ -99,8 +99,8 @@ class Kolla:
         named = told.rsplit("/", 1)[-1].lower()
         there = any(named in {p.uuid.lower(), p.name} for d in view.disks.disks for p in d.parts)
         # On a disk that is gone, or dead and beside the data, the journal went with it.
-        beside_data = "" in _parts(view) and view.identity.disk is not None and view.identity.disk.nameless
-        if not there and (view.identity.gone or beside_data):
+        data = _parts(view).get("", (None, ""))[0]
+        if not there and (view.identity.gone or view.forgotten_beside(data)):
             return []
         return [
             _("no partition has the label of its journal (its container names {device})").format(device=told or "-")

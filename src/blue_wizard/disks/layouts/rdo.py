@@ -45,19 +45,13 @@ def _journals(view: View) -> list[Part]:
         return [p for p in parts if p.uuid.lower() == named or p.path == link]
     headers = view.disks.journals
     mine = [p for p in parts if headers.get(p.path) == view.osd.uuid]
-    if mine or _died_with_data(view):
+    if mine or view.forgotten_beside(_data(view)):
         return mine
     taken = {t.rsplit("/", 1)[-1].lower() for f, t in view.disks.folders.items() if f.endswith("/journal")}
     others = {o.uuid for o in view.cluster.osds.values() if o.uuid}
     return [
         p for p in parts if p.uuid.lower() not in taken and p.name not in taken and headers.get(p.path) not in others
     ]
-
-
-def _died_with_data(view: View) -> bool:
-    """The disk is dead and its journal was on it: beside the data is a partition that nobody can tell any more of."""
-    disk = view.identity.disk
-    return disk is not None and _data(view) in disk.parts and bool(disk.nameless)
 
 
 def _anothers(view: View, journals: Sequence[Part]) -> str:
@@ -101,7 +95,8 @@ class Rdo:
             found.append(_("{store} of ceph-disk is not rebuilt by this version").format(store=view.store))
         # On a disk that is gone, or dead and beside the data, the journal went with it.
         journals = _journals(view)
-        if len(journals) != 1 and not (not journals and (view.identity.gone or _died_with_data(view))):
+        died = not journals and (view.identity.gone or view.forgotten_beside(_data(view)))
+        if len(journals) != 1 and not died:
             names = ", ".join(p.path for p in journals) or "-"
             found.append(_("which partition is its journal can't be told: {found}").format(found=names))
         elif anothers := _anothers(view, journals):
