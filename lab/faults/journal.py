@@ -28,6 +28,7 @@ FOLDER = STATE / "faults"
 NETWORK = "lab.faults.dumps"
 _COMES_THROUGH = 90.0
 _COMES_BACK = 120.0
+_PAUSE = 1.0
 
 
 def planted() -> list[str]:
@@ -77,7 +78,7 @@ def plant(
             "restores": restores,
             "look": look,
             "changes": [asdict(c) for c in changes],
-            "before": _look(look) if restores != "function" else {},
+            "before": _at_rest(look, _PAUSE, exact=restores == "exact") if restores != "function" else {},
         }
         _write(FOLDER / f"{name}.json", record)
         try:
@@ -129,7 +130,7 @@ def _heal(name: str) -> None:
     if record["before"]:
         _as_before(name, record["before"], record["look"], exact=record["restores"] == "exact")
     elif changes:
-        _at_rest()
+        _at_rest(NETWORK, 3 * _PAUSE, exact=True)
     file.unlink()
 
 
@@ -144,16 +145,20 @@ def _as_before(name: str, before: dict[str, str], look: str, *, exact: bool) -> 
         time.sleep(1)
 
 
-def _at_rest() -> None:
-    """Wait until agents that made objects anew have nothing more to do: all is the same as three seconds before."""
+def _at_rest(look: str, pause: float, *, exact: bool) -> dict[str, str]:
+    """The dumps once they are the same as `pause` seconds before.
+
+    An agent that wires a port takes its rules away before it puts them in again, and makes what is gone anew.
+    """
     end = time.monotonic() + _COMES_BACK
-    last = dumps()
+    last = _look(look)
     while time.monotonic() < end:
-        time.sleep(3)
-        now = dumps()
-        if now == last:
-            return
+        time.sleep(pause)
+        now = _look(look)
+        if not differences(last, now, exact=exact):
+            break
         last = now
+    return last
 
 
 def _write(file: Path, record: dict[str, Any]) -> None:

@@ -157,6 +157,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(journal, "FOLDER", tmp_path)
     monkeypatch.setattr(journal, "_run", run)
     monkeypatch.setattr(journal, "dumps", lambda: {"cmp1": "as ever"})
+    monkeypatch.setattr(journal, "_PAUSE", 0)
     return ran
 
 
@@ -296,3 +297,13 @@ def test_a_record_can_be_read_by_whoever_heals(tmp_path: Path, world: list[str])
         {"place": "cmp1", "do": "do", "undo": "undo", "settled": "", "healed": "", "settle_on": ""}
     ]
     assert record["before"] == {"cmp1": "as ever"}
+
+
+def test_what_was_before_is_looked_at_when_nobody_is_at_work(
+    tmp_path: Path, world: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter(["no rules", "half of the rules"])
+    monkeypatch.setattr(journal, "dumps", lambda: {"cmp1": next(looks, "all rules")})
+    journal.inject(planted(Change("cmp1", "do", "undo")), TARGET)
+    assert json.loads((tmp_path / "qvb-down.json").read_text())["before"] == {"cmp1": "all rules"}
+    assert journal.heal() == ["qvb-down"]
