@@ -48,9 +48,18 @@ class Cloud:
         ]
         self.made += [s.id for s in asked]
         servers = [compute.wait_for_server(s, wait=240) for s in asked]
-        for server in servers if wait else ():
-            until(lambda s=server: self.answers(s), f"{server.name} to answer")  # type: ignore[misc]
+        if wait:
+            self.hear(*servers)
         return servers
+
+    def hear(self, *servers: Any) -> None:
+        """Wait until they answer; where one does not, the product says why."""
+        for server in servers:
+            try:
+                until(lambda s=server: self.answers(s), f"{server.name} to answer")  # type: ignore[misc]
+            except AssertionError as e:
+                said = self.lab.bw("diagnose", "network", server.id, "--inject", code=None)
+                raise AssertionError(f"{e}\n{said.stdout}{said.stderr}") from None
 
     def answers(self, server: Any) -> bool:
         return self.lab.run("guest", server.id, "ping", code=None).returncode == 0

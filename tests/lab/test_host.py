@@ -93,7 +93,7 @@ def test_rolled_back_after_it_was_done(lab: Lab, cloud: Cloud) -> None:
     assert [cloud.place(s) for s in (web, resting)] == [(HOST, "ACTIVE"), (HOST, "ACTIVE")]
     cloud.in_service()
     assert lab.json("job", "claims") == []
-    until(lambda: cloud.answers(web), "ht-web to answer")
+    cloud.hear(web)
 
 
 def _suspended(cloud: Cloud, server: Any) -> None:
@@ -206,7 +206,7 @@ def test_cancelled_in_the_middle(lab: Lab, cloud: Cloud) -> None:
     lab.bw("job", "cancel", job, code=130)
     assert [cloud.place(s) for s in (one, two)] == [(HOST, "ACTIVE"), (HOST, "ACTIVE")]
     cloud.in_service()
-    until(lambda: cloud.answers(one), "ht-one to answer")
+    cloud.hear(one)
 
 
 @pytest.mark.failure("b17")
@@ -252,7 +252,7 @@ def test_a_dead_host(lab: Lab, cloud: Cloud) -> None:
         job = lab.json(*enter, "--evacuate", "--yes", code=4)["job"]
         assert lab.json("job", "answer", job, HOST)["state"] == "done"
         assert cloud.place(web) == (OTHER, "ACTIVE")
-        until(lambda: cloud.answers(web), "ht-web to answer from its new host")
+        cloud.hear(web)
     finally:
         # The lab waits for a nova-compute that is up, and that is what leaving lets it be.
         up = subprocess.Popen([str(ROOT / "lab" / "lab"), "up"])
@@ -285,7 +285,7 @@ def test_a_campaign_over_both_hosts(lab: Lab, cloud: Cloud, tmp_path: Path) -> N
     assert [(h["state"], h["in_service"]) for h in hosts] == [("done", True), ("done", True)]
     # The second host was emptied last, so all are on the first one; none was stopped.
     assert [cloud.place(s) for s in (web, db)] == [(HOST, "ACTIVE"), (HOST, "ACTIVE")]
-    until(lambda: cloud.answers(web) and cloud.answers(db), "both to answer")
+    cloud.hear(web, db)
     cloud.in_service()
     assert cloud.service(OTHER).status == "enabled"
     assert lab.json("job", "claims") == []
@@ -338,7 +338,7 @@ def test_nova_calls_a_server_broken_that_has_gone_over(lab: Lab, cloud: Cloud) -
     lab.bw("job", "rollback", view["job"], "--yes")
     assert "old folder of disks" in lab.bw("job", "log", view["job"]).stdout
     assert cloud.place(web) == (HOST, "ACTIVE")
-    until(lambda: cloud.answers(web), "ht-web to answer")
+    cloud.hear(web)
     cloud.in_service()
 
 

@@ -57,8 +57,7 @@ def _home(cloud: Cloud, *servers: Any) -> None:
     assert [cloud.place(s) for s in servers] == [(HOST, "ACTIVE")] * len(servers)
     assert {s.id for s in servers} <= cloud.domains(HOST)
     assert not {s.id for s in servers} & cloud.domains(OTHER)
-    for server in servers:
-        until(lambda s=server: cloud.answers(s), f"{server.name} to answer")  # type: ignore[misc]
+    cloud.hear(*servers)
     cloud.in_service()
 
 

@@ -146,6 +146,35 @@ def test_a_server_that_is_not_heard_after_its_move_has_not_arrived(
         Arrive().do(other, arrive)
 
 
+@pytest.mark.failure("b11")
+@pytest.mark.usefixtures("quick")
+def test_a_server_that_is_not_heard_at_home_is_told_once(
+    use: Use, args: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nova, ctx = use(Nova(api_server())), Context()
+    Arrive().do(ctx, _begun(args, ctx))
+    monkeypatch.setattr("blue_wizard.maintain.probes.Watch.silent_s", lambda _self: 20.0)
+    with pytest.raises(StepFailed, match="not been heard since") as told:
+        Begin().undo(ctx, args, ctx.outcomes["start.s1"])
+    assert "blue-wizard diagnose network s1" in told.value.hint
+    assert nova.servers["s1"]["OS-EXT-SRV-ATTR:host"] == "cmp1"
+    # It is home, and whoever rolls back once more has seen it.
+    Begin().undo(ctx, args, ctx.outcomes["start.s1"])
+
+
+@pytest.mark.failure("b8")
+@pytest.mark.usefixtures("quick")
+def test_a_server_that_was_mended_has_to_be_heard_too(
+    use: Use, args: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(Nova(api_server(), fate="late"))
+    ctx = Context()
+    arrive = _begun(args, ctx)
+    monkeypatch.setattr("blue_wizard.maintain.probes.Watch.silent_s", lambda _self: 20.0)
+    with pytest.raises(StepFailed, match="not been heard since"):
+        Arrive().do(ctx, arrive)
+
+
 @pytest.mark.failure("b12")
 def test_a_cpu_that_does_not_fit_is_told_in_novas_words(use: Use, args: dict[str, Any]) -> None:
     nova, ctx = use(Nova(api_server(), fate="error")), Context()

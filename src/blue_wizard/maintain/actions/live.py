@@ -185,8 +185,17 @@ class Arrive(Action):
 
 def _not_there(args: Args, found: list[str]) -> StepFailed:
     return StepFailed(
-        _("Server {name} has not arrived for sure: {found}").format(name=args["name"], found="; ".join(found))
+        _("Server {name} has not arrived for sure: {found}").format(name=args["name"], found="; ".join(found)),
+        _("Look for where its packets are lost: {command}").format(
+            command=f"blue-wizard diagnose network {args['server']}"
+        )
+        if _unheard() in found
+        else "",
     )
+
+
+def _unheard() -> str:
+    return _("it has not been heard since")
 
 
 @dataclass(frozen=True)
@@ -220,6 +229,7 @@ def _arrival(
                 continue
             there = _despite(ctx, cloud, args, record)
             if there is not None:
+                _hear(ctx, args, silent_s)
                 return _There(there.host, migration, mended=there.fault)
             if not again.is_due(ctx, cloud, args):
                 raise _failed(cloud, args, record)
@@ -235,7 +245,7 @@ def _arrival(
             if not found:
                 if silent_s() < _HEARD_S:
                     return _There(now.host, migration)
-                found = [_("it has not been heard since")]
+                found = [_unheard()]
             if now.vm_state == "error" and (record is None or record.ended):
                 mended.mend(ctx, cloud, args, now, record)
                 continue
@@ -262,6 +272,19 @@ def _arrival(
             text = _("Server {name} did not arrive in {seconds} s; its migration was aborted.")
             raise StepFailed(text.format(name=args["name"], seconds=round(args["timeout_s"])))
         time.sleep(_EVERY_S)
+
+
+def _hear(ctx: Context, args: Args, silent_s: Callable[[], float]) -> None:
+    what = _("server {name} to be heard").format(name=args["name"])
+    try:
+        poll(
+            lambda: True if silent_s() < _HEARD_S else None,
+            what,
+            timeout_s=max(_AGREE_S, args["silence_s"]),
+            check_stop=ctx.check_stop,
+        )
+    except StepFailed as e:
+        raise _not_there(args, [_unheard()]) from e
 
 
 def _despite(ctx: Context, cloud: Cloud, args: Args, record: Migration) -> Server | None:
@@ -366,11 +389,17 @@ def _rested(ctx: Context, cloud: Cloud, args: Args) -> Server | None:
 def carry(ctx: Context, cloud: Cloud, args: Args, source: str, dest: str) -> None:
     """Move a running server from one host to another, the second one disabled or not, and wait until all agree.
 
-    Raises StepFailed. A disabled host is only reached past the scheduler (`force`, in microversions 2.30 to 2.67).
+    Who was heard before has to be heard after it. Raises StepFailed. A disabled host is only reached past the scheduler
+    (`force`, in microversions 2.30 to 2.67).
     """
     closed = bool(args.get("unscheduled")) or any(s.host == dest and not s.enabled for s in site.services(cloud))
-    before = _newest(cloud, args["server"])
-    record = _ask(ctx, cloud, args, dest, before, force=closed)
-    way = {**args, "source": source, "dest": dest, "unscheduled": closed}
-    if _arrival(ctx, cloud, way, record.id, lambda: 0.0) is None:
+    watch = probes.begin(ctx.job_id, cloud, args["server"])
+    try:
+        before = _newest(cloud, args["server"])
+        record = _ask(ctx, cloud, args, dest, before, force=closed)
+        way = {**args, "source": source, "dest": dest, "unscheduled": closed}
+        there = _arrival(ctx, cloud, way, record.id, watch.silent_s)
+    finally:
+        probes.end(ctx.job_id, args["server"])
+    if there is None:
         ctx.event("gone", "server was deleted", server=args["server"])
