@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from lab.guests import cache
+from lab.guests import cache, debian
 from lab.hosts import kill, log_of, running, spawn
 from lab.parts import ADDED, part
 from lab.run import LabError, run, say, wait
@@ -92,6 +92,13 @@ def machines() -> list[dict[str, Any]]:
         {**small, "Name": "no-tools", "Power": "poweredOn"},
         {**small, "Name": "nvme", "Disks": [_disk("disk", bus="nvme")]},
         {**small, "Name": "diskless", "Disks": []},
+        {
+            **common,
+            "Name": "old-shop",
+            "Memory": 512,
+            "Disks": [_disk("system", debian.SIZE), _disk("data", 4 << 20)],
+            "Nics": [{"Mac": "00:50:56:aa:03:01", "Network": "VM Network"}, {"Mac": "00:50:56:aa:03:02"}],
+        },
     ]
     running = {"Power": "poweredOn", "Tools": True}
     for n, name in enumerate(crowd()):

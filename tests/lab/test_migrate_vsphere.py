@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.guests import cache
 from lab.parts import vcenter
 
 from .conftest import ROOT, Lab
@@ -224,6 +225,37 @@ def test_through_a_staging_folder_and_as_a_stream(site: Lab, tmp_path: Path) -> 
     (vm,) = site.json("migrate", "run", wave, "--yes")["report"]["vms"]
     assert vm["disks"][0]["sha256"] == _sha256(vcenter.flat("plain", "disk"))
     assert list((tmp_path / "staging").iterdir()) == []
+    site.bw("migrate", "rollback", wave, "--yes")
+    assert site.inventory() == before
+
+
+@pytest.mark.slow
+def test_a_guest_without_virtio_drivers_is_converted(site: Lab, tmp_path: Path) -> None:
+    before = site.inventory()
+    system, data = (vcenter.flat("old-shop", name) for name in ("system", "data"))
+    subprocess.run(["cp", "--sparse=always", cache.get("debian-legacy"), system], check=True)
+    (tmp_path / "map.yaml").write_text(MAP)
+    wave = tmp_path / "wave.yaml"
+    options = ["--match", "old-shop", "--map", str(tmp_path / "map.yaml"), "--out", str(wave)]
+    site.bw("migrate", "plan", "vcenter", *options)
+    text = yaml.safe_load(wave.read_text())
+    assert text["vms"][0]["convert"] is True
+    text["vms"][0]["verify_timeout"] = 300
+    wave.write_text(yaml.safe_dump(text))
+
+    (vm,) = site.json("migrate", "run", wave, "--yes")["report"]["vms"]
+
+    assert vm["state"] == "done"
+    # What was copied is the source's; the conversion comes after that, and leaves the second disk alone.
+    assert [d["sha256"] for d in vm["disks"]] == [_sha256(system), _sha256(data)]
+    copies = [d["target"].removeprefix("rbd:") for d in vm["disks"]]
+    assert site.rbd_sha256(copies[1], data.stat().st_size) == _sha256(data)
+    assert site.rbd_sha256(copies[0], system.stat().st_size) != _sha256(system)
+    assert set(vm["answers"].values()) == {"answers"}
+    console = site.run("guest", vm["server_id"], "wait", "--timeout", "120").stdout
+    assert all(f"ip={a};" in console for a in vm["addresses"])
+    assert len(vm["addresses"]) == 2
+
     site.bw("migrate", "rollback", wave, "--yes")
     assert site.inventory() == before
 
