@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import yaml
 from lab.guests import cache
 from lab.parts import vcenter
 
-from .conftest import ROOT, Lab
+from .conftest import ROOT, Lab, until
 
 pytestmark = pytest.mark.lab
 MAP = 'networks: {"VM Network": private, dv-backend: storage}\nsecurity_groups: [open]\n'
@@ -257,6 +258,85 @@ def test_a_guest_without_virtio_drivers_is_converted(site: Lab, tmp_path: Path) 
     assert len(vm["addresses"]) == 2
 
     site.bw("migrate", "rollback", wave, "--yes")
+    assert site.inventory() == before
+
+
+HOOK = """#!/bin/sh
+echo "$1 $BW_WHEN $BW_NAME" >> {told}
+"""
+
+
+@pytest.mark.slow
+def test_the_way_of_the_how_to(site: Lab, tmp_path: Path) -> None:
+    """docs/how-to/migrate-from-vmware.md, step by step."""
+    before = site.inventory()
+    # 2. Name the source, by the fingerprint that openssl tells.
+    argv = ["openssl", "x509", "-in", str(vcenter.FOLDER / "cert.pem"), "-noout", "-fingerprint", "-sha256"]
+    told = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    config = yaml.safe_load(Path(site.env["BLUE_WIZARD_CONFIG"]).read_text())
+    source = {"url": vcenter.URL, "password_file": str(vcenter.FOLDER / "password")}
+    config["sources"] = {"vc": {**source, "thumbprint": told.split("=")[1].strip()}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    for name in [n for n in site.env if n.startswith(PREFIX)]:
+        del site.env[name]
+    site.env["BLUE_WIZARD_CONFIG"] = str(tmp_path / "config.yaml")
+
+    # 3. See what can move.
+    assert "vm-shop" in site.bw("migrate", "discover", "vc").stdout
+    (shop,) = site.json("migrate", "discover", "vc", "--match", "vm-s*")
+    assert shop["blockers"] == []
+
+    # 4. Plan and run; two that DRS keeps apart, in two groups, with commands of one's own around each (6.).
+    (tmp_path / "map.yaml").write_text(MAP)
+    hook, said = tmp_path / "hook", tmp_path / "said"
+    hook.write_text(HOOK.format(told=said))
+    hook.chmod(0o755)
+    wave = tmp_path / "wave.yaml"
+    common = ["--map", tmp_path / "map.yaml", "--convert", "never", "--out"]
+    site.bw("migrate", "plan", "vc", "--match", "twin*", *common, wave)
+    data = yaml.safe_load(wave.read_text())
+    assert [g["policy"] for g in data["server_groups"]] == ["soft-anti-affinity"]
+    names = [vm["name"] for vm in data["vms"]]
+    for vm, group in zip(data["vms"], ("databases", "others"), strict=True):
+        # Their disks hold no system.
+        vm.update(start=False, group=group)
+    data["hooks"] = [
+        {"when": when, "match": "twin*", "command": [str(hook), "do"], "undo": [str(hook), "undo"]}
+        for when in ("before", "down", "after")
+    ]
+    wave.write_text(yaml.safe_dump(data))
+    assert "hook" in site.bw("migrate", "run", wave, "--plan").stdout
+    site.bw("migrate", "run", wave, "--group", "databases", "--yes")
+    assert said.read_text().splitlines() == [f"do {when} {names[0]}" for when in ("before", "down", "after")]
+    site.bw("migrate", "run", wave, "--group", "others", "--yes")
+    states = site.json("migrate", "status", wave)
+    servers = [vm["server_id"] for job in states for vm in job["report"]["vms"]]
+    (group,) = [g for g in site.connect().compute.server_groups() if g.name == data["server_groups"][0]["name"]]
+    assert (set(group.member_ids), group.policy) == (set(servers), "soft-anti-affinity")
+    for kind in ("xlsx", "html", "json"):
+        site.bw("migrate", "report", wave, "--out", tmp_path / f"wave.{kind}")
+        assert all(n in (tmp_path / f"wave.{kind}").read_text() for n in names if kind != "xlsx")
+    site.bw("job", "report", states[0]["id"], "--out", tmp_path / "job.html")
+    assert names[0] in (tmp_path / "job.html").read_text()
+    site.bw("migrate", "rollback", wave, "--yes")
+    assert Counter(line.split()[0] for line in said.read_text().splitlines()) == {"do": 6, "undo": 6}
+    assert site.inventory() == before
+
+    # 5. Copy while it runs.
+    warm = tmp_path / "warm.yaml"
+    options = ["--shutdown", "--warm", "--downtime", "30s"]
+    site.bw("migrate", "plan", "vc", "--match", "vm-s*", *options, *common, warm)
+    warm.write_text(warm.read_text().replace("bus: scsi", "bus: virtio"))
+    site.bw("migrate", "run", warm, "--yes", "--detach")
+    until(lambda: json.loads(site.bw("migrate", "status", warm, "-o", "json", code=None).stdout)[0]["gate"], "the gate")
+    (job,) = json.loads(site.bw("migrate", "cutover", warm, "--yes", "-o", "json").stdout)
+    (vm,) = job["report"]["vms"]
+    assert vm["state"] == "done"
+    assert vm["downtime_s"] is not None
+    assert set(vm["answers"].values()) == {"answers"}
+    state = json.loads(site.run("vcenter", "state").stdout)["machines"]
+    assert state["vm-shop"] == {"power": "poweredOff", "snapshots": [], "tracked": False}
+    site.bw("migrate", "rollback", warm, "--yes")
     assert site.inventory() == before
 
 
