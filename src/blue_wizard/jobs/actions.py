@@ -15,6 +15,7 @@ import importlib
 import os
 import pkgutil
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import ClassVar, Protocol, TypeVar
@@ -146,10 +147,16 @@ def load() -> None:
 
     BLUE_WIZARD_PLUGINS names modules to import besides, separated by commas.
     """
-    for point in entry_points(group="blue_wizard.actions"):
-        importlib.import_module(point.value)
+    for module in _installed():
+        importlib.import_module(module)
     for name in filter(None, os.environ.get("BLUE_WIZARD_PLUGINS", "").split(",")):
         importlib.import_module(name)
+
+
+@cache
+def _installed() -> tuple[str, ...]:
+    # Every step asks for its action, and to look for entry points reads the metadata of all that is installed.
+    return tuple(point.value for point in entry_points(group="blue_wizard.actions"))
 
 
 def import_all(folder: ModuleType) -> tuple[ModuleType, ...]:
