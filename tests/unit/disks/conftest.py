@@ -6,6 +6,7 @@ import os
 import random
 import re
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         rest = random.Random(f"{os.environ.get('BW_SEED')}/{name}").sample(group, max(0, len(group) - 2))  # noqa: S311
         for item in rest:
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process of several tells what it has counted to the one that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["disks"] = dict(tally)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    tally.update(getattr(node, "workeroutput", {}).get("disks", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
