@@ -41,7 +41,8 @@ test-all: setup ## the same, with every matrix whole
 	@$(PY) -m pytest $(SIDE_BY_SIDE) --whole
 
 test-osd: setup ## fail, pull and replace disks of the storage host, in every way of deployment
-	@$(PY) -m pytest $(SIDE_BY_SIDE) --whole -rP tests/unit/disks tests/lab/test_osd.py
+	@$(PY) -m pytest $(SIDE_BY_SIDE) --whole -q tests/unit/disks
+	@$(PY) -m pytest --whole -s tests/lab/test_osd.py
 
 test-crash: setup ## kill -9 at every point of every step, then resume, and roll back
 	@$(PY) -m pytest $(SIDE_BY_SIDE) --whole tests/crash tests/lab/test_migrate_crash.py
