@@ -78,7 +78,7 @@ def plant(
             "restores": restores,
             "look": look,
             "changes": [asdict(c) for c in changes],
-            "before": _at_rest(look, _PAUSE, exact=restores == "exact") if restores != "function" else {},
+            "before": _before(look, restores),
         }
         _write(FOLDER / f"{name}.json", record)
         try:
@@ -130,7 +130,7 @@ def _heal(name: str) -> None:
     if record["before"]:
         _as_before(name, record["before"], record["look"], exact=record["restores"] == "exact")
     elif changes:
-        _at_rest(NETWORK, 3 * _PAUSE, exact=True)
+        _at_rest(3 * _PAUSE, exact=True)
     file.unlink()
 
 
@@ -145,16 +145,22 @@ def _as_before(name: str, before: dict[str, str], look: str, *, exact: bool) -> 
         time.sleep(1)
 
 
-def _at_rest(look: str, pause: float, *, exact: bool) -> dict[str, str]:
-    """The dumps once they are the same as `pause` seconds before.
+def _before(look: str, restores: str) -> dict[str, str]:
+    if restores == "function":
+        return {}
+    return _at_rest(_PAUSE, exact=restores == "exact") if look == NETWORK else _look(look)
+
+
+def _at_rest(pause: float, *, exact: bool) -> dict[str, str]:
+    """The network's dumps once they are the same as `pause` seconds before.
 
     An agent that wires a port takes its rules away before it puts them in again, and makes what is gone anew.
     """
     end = time.monotonic() + _COMES_BACK
-    last = _look(look)
+    last = dumps()
     while time.monotonic() < end:
         time.sleep(pause)
-        now = _look(look)
+        now = dumps()
         if not differences(last, now, exact=exact):
             break
         last = now

@@ -41,7 +41,13 @@ ROWS = (
     ("keystone.endpoint", "id,interface,url,enabled", "1"),
     ("keystone.password", "local_user_id,expires_at,expires_at_int", "1"),
     ("placement.allocations", "resource_provider_id,consumer_id,resource_class_id,used", "1"),
-    ("placement.inventories", "resource_provider_id,resource_class_id,total,reserved,allocation_ratio", "1"),
+    # How much memory (class 1) there is, is the machine's word: on a virtual one it changes by itself.
+    (
+        "placement.inventories",
+        "resource_provider_id,resource_class_id,case resource_class_id when 1 then '' else total end,reserved,"
+        "allocation_ratio",
+        "1",
+    ),
     ("placement.resource_providers", "uuid,name", "1"),
     ("placement.resource_provider_traits", "resource_provider_id,trait_id", "1"),
 )
