@@ -316,7 +316,7 @@ def test_the_way_of_the_how_to(site: Lab, tmp_path: Path) -> None:
     for kind in ("xlsx", "html", "json"):
         site.bw("migrate", "report", wave, "--out", tmp_path / f"wave.{kind}")
         assert all(n in (tmp_path / f"wave.{kind}").read_text() for n in names if kind != "xlsx")
-    site.bw("job", "report", states[0]["id"], "--out", tmp_path / "job.html")
+    site.bw("job", "report", states[0]["job"], "--out", tmp_path / "job.html")
     assert names[0] in (tmp_path / "job.html").read_text()
     site.bw("migrate", "rollback", wave, "--yes")
     assert Counter(line.split()[0] for line in said.read_text().splitlines()) == {"do": 6, "undo": 6}
