@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import importlib
-import os
 import pkgutil
 from collections.abc import Callable, Iterable
 
+from blue_wizard import plugins
 from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause, Finding
 
@@ -52,6 +52,5 @@ def rules() -> tuple[Rule, ...]:
 
     for module in sorted(pkgutil.iter_modules(folder.__path__), key=lambda m: m.name):
         importlib.import_module(f"{folder.__name__}.{module.name}")
-    for name in filter(None, os.environ.get("BLUE_WIZARD_PLUGINS", "").split(",")):
-        importlib.import_module(name)
+    plugins.load_named()
     return tuple(_registry.values())

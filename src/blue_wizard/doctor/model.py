@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 import threading
 from collections.abc import Callable, Iterable
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from blue_wizard import config
+from blue_wizard import config, plugins
 from blue_wizard.errors import BlueWizardError
 
 if TYPE_CHECKING:
@@ -149,6 +148,5 @@ def checks() -> tuple[Check, ...]:
 
     for module in sorted(pkgutil.iter_modules(folder.__path__), key=lambda m: m.name):
         importlib.import_module(f"{folder.__name__}.{module.name}")
-    for name in filter(None, os.environ.get("BLUE_WIZARD_PLUGINS", "").split(",")):
-        importlib.import_module(name)
+    plugins.load_named()
     return tuple(_registry.values())

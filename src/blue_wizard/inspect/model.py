@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
 import pkgutil
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from blue_wizard import plugins
 from blue_wizard.masking import mask
 from blue_wizard.text import translated
 
@@ -156,8 +156,7 @@ def checks() -> tuple[Check, ...]:
 
     for module in _modules(folder):
         importlib.import_module(module)
-    for name in filter(None, os.environ.get("BLUE_WIZARD_PLUGINS", "").split(",")):
-        importlib.import_module(name)
+    plugins.load_named()
     return tuple(_registry[id_] for id_ in sorted(_registry))
 
 

@@ -12,14 +12,12 @@ never at memory.
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 from collections.abc import Callable, Collection, Mapping
-from functools import cache
-from importlib.metadata import entry_points
 from types import ModuleType
 from typing import ClassVar, Protocol, TypeVar
 
+from blue_wizard import plugins
 from blue_wizard.errors import InputError
 from blue_wizard.jobs.model import Json, Outcome, Plan
 from blue_wizard.text import _
@@ -143,20 +141,8 @@ def action(verb: str) -> Callable[[_A], _A]:
 
 
 def load() -> None:
-    """Import every module that registers actions: the entry points `blue_wizard.actions`, and a site's own plug-ins.
-
-    BLUE_WIZARD_PLUGINS names modules to import besides, separated by commas.
-    """
-    for module in _installed():
-        importlib.import_module(module)
-    for name in filter(None, os.environ.get("BLUE_WIZARD_PLUGINS", "").split(",")):
-        importlib.import_module(name)
-
-
-@cache
-def _installed() -> tuple[str, ...]:
-    # Every step asks for its action, and to look for entry points reads the metadata of all that is installed.
-    return tuple(point.value for point in entry_points(group="blue_wizard.actions"))
+    """Import every module that registers actions: the entry points `blue_wizard.actions`, and a site's own plug-ins."""
+    plugins.load_installed("blue_wizard.actions")
 
 
 def import_all(folder: ModuleType) -> tuple[ModuleType, ...]:

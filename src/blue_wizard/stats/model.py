@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from blue_wizard import plugins
 from blue_wizard.stats.platform import Missing, Platform
 
 __all__ = [
@@ -217,8 +217,7 @@ def _load() -> None:
 
     for module in sorted(pkgutil.iter_modules(folder.__path__), key=lambda m: m.name):
         importlib.import_module(f"{folder.__name__}.{module.name}")
-    for name in filter(None, os.environ.get("BLUE_WIZARD_PLUGINS", "").split(",")):
-        importlib.import_module(name)
+    plugins.load_named()
 
 
 def statistics() -> tuple[Statistic, ...]:

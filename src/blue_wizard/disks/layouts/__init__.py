@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+from blue_wizard import plugins
 from blue_wizard.disks.view import View
 from blue_wizard.errors import InputError, Refused
 from blue_wizard.facts.blockdev import Part
@@ -51,8 +51,7 @@ def layouts() -> dict[str, Layout]:
     """All layouts by name: those of this folder, and those of `BLUE_WIZARD_PLUGINS`."""
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda m: m.name):
         importlib.import_module(f"{__name__}.{module.name}")
-    for name in filter(None, os.environ.get("BLUE_WIZARD_PLUGINS", "").split(",")):
-        importlib.import_module(name)
+    plugins.load_named()
     return dict(_registry)
 
 

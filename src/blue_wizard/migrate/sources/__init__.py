@@ -6,11 +6,10 @@ See docs/how-to/add-a-source.md.
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
-from importlib.metadata import entry_points
 from typing import TypeVar
 
+from blue_wizard import plugins
 from blue_wizard.errors import InputError
 from blue_wizard.migrate.source import Export, Exporting, Glancing, PowerControl, Source
 from blue_wizard.text import _
@@ -35,10 +34,7 @@ def source(cls: _S) -> _S:
 def _load() -> None:
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    for point in entry_points(group="blue_wizard.sources"):
-        point.load()
-    for name in filter(None, os.environ.get("BLUE_WIZARD_PLUGINS", "").split(",")):
-        importlib.import_module(name)
+    plugins.load_installed("blue_wizard.sources")
 
 
 def open_source(url: str) -> Source:
