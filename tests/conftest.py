@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.told import Told
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -18,9 +20,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="run the matrices whole instead of a sample")
 
 
-def pytest_configure() -> None:
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
     # Of several processes each draws the samples: they must not disagree around midnight.
     os.environ.setdefault("BW_SEED", time.strftime("%Y-%m-%d"))
+    shows = config.pluginmanager.get_plugin("terminalreporter")
+    if shows and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Told(shows))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

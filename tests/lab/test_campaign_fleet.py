@@ -19,7 +19,7 @@ from lab.fleet import EACH, names
 
 from .conftest import Lab, until
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(3600)]
 HOSTS = names(int(os.environ.get("BW_FLEET", "30")))
 ROOM = 16
 LANES = 2

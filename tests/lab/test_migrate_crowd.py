@@ -25,7 +25,7 @@ from lab.parts import vcenter
 
 from .conftest import ROOT, Lab, until
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(3600)]
 MACHINES = int(os.environ.get("BW_CROWD", "100"))
 HOSTS = -(-MACHINES // 6) + 1
 """A host of the fleet has room for six more servers."""

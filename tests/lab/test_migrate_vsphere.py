@@ -231,6 +231,7 @@ def test_through_a_staging_folder_and_as_a_stream(site: Lab, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_a_guest_without_virtio_drivers_is_converted(site: Lab, tmp_path: Path) -> None:
     before = site.inventory()
     system, data = (vcenter.flat("old-shop", name) for name in ("system", "data"))

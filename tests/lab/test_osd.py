@@ -21,7 +21,7 @@ from lab.parts import storage_vm
 
 from .conftest import Lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(3600)]
 SSD = """
 set -e
 type=45b0969e-9b03-4f30-b4c6-b4b80ceff106
