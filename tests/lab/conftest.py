@@ -128,11 +128,12 @@ def image_sha256(path: Path, fmt: str, scratch: Path) -> str:
 
 def until(condition: Callable[[], Any], what: str, timeout: float = 120) -> Any:
     """The first true value of `condition`; fails naming what was waited for."""
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < timeout:
         if value := condition():
             return value
-        time.sleep(0.2)
+        # Most conditions start programs, on the machine whose work is waited for.
+        time.sleep(min(2.0, max(0.2, waited / 20)))
     raise AssertionError(f"waited {timeout} s in vain for {what}")
 
 

@@ -9,23 +9,32 @@ from typing import TypeVar
 from blue_wizard.errors import StepFailed
 from blue_wizard.text import _
 
-__all__ = ["poll"]
+__all__ = ["pause_s", "poll"]
 
 _T = TypeVar("_T")
-_EVERY_S = 0.5
+_SOONEST_S, _LATEST_S, _SHARE = 0.5, 2.0, 0.05
+
+
+def pause_s(waited_s: float) -> float:
+    """Seconds until it is asked again: soon at first, then less often, so that hundreds of waits do not load an API.
+
+    A wait of more than ten seconds becomes longer by a twentieth of it at most.
+    """
+    return min(_LATEST_S, max(_SOONEST_S, waited_s * _SHARE))
 
 
 def poll(
     ask: Callable[[], _T | None], what: str, *, timeout_s: float, check_stop: Callable[[], None] | None = None
 ) -> _T:
     """The first answer that is not None. Raises StepFailed naming `what` when there is none in time."""
-    end = time.monotonic() + timeout_s
+    began = time.monotonic()
     while True:
         answer = ask()
         if answer is not None:
             return answer
         if check_stop:
             check_stop()
-        if time.monotonic() > end:
+        waited = time.monotonic() - began
+        if waited > timeout_s:
             raise StepFailed(_("Waited {seconds} s in vain for {what}.").format(seconds=round(timeout_s), what=what))
-        time.sleep(_EVERY_S)
+        time.sleep(pause_s(waited))

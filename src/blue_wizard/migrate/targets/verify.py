@@ -10,6 +10,7 @@ from typing import Any
 from blue_wizard.errors import BlueWizardError, StepFailed
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
+from blue_wizard.jobs.polling import pause_s
 from blue_wizard.migrate.targets.common import cloud_of, fault_of, server_of
 from blue_wizard.reach import openstack, ssh
 from blue_wizard.text import _
@@ -67,7 +68,7 @@ class VerifyServer(Action):
                 break
             ctx.check_stop()
             ctx.progress(len(probes) - len(waiting), max(1, len(probes)), unit=_("addresses"), note=_("wait"))
-            time.sleep(_EVERY_S)
+            time.sleep(max(_EVERY_S, pause_s(seconds)))
         outcome = {
             "status": server["status"],
             "console": console,

@@ -93,7 +93,7 @@ class Shelf:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blue_wizard.jobs.polling._EVERY_S", 0)
+    monkeypatch.setattr("blue_wizard.jobs.polling._SOONEST_S", 0)
 
 
 def make(shelf: Shelf, disk: str, owner: str = "m-1") -> dict[str, Any]:

@@ -218,7 +218,7 @@ class Nova:
 
 
 def test_a_server_is_stopped_and_started_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blue_wizard.jobs.polling._EVERY_S", 0)
+    monkeypatch.setattr("blue_wizard.jobs.polling._SOONEST_S", 0)
     monkeypatch.setattr("blue_wizard.migrate.shutdown.time.sleep", lambda _seconds: None)
     nova = Nova("ACTIVE")
     source = OpenStack("openstack://old")
