@@ -100,6 +100,7 @@ def _debugfs(disk: Path, request: str) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_the_file_is_written_as_a_whole_or_not_at_all(
     copy: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
