@@ -34,7 +34,7 @@ SIDE_BY_SIDE := -n 2
 
 test: setup     ## types and style, then every test; brings the lab up for those that need it
 	@.venv/bin/ruff check -q && .venv/bin/ruff format --check -q && .venv/bin/mypy
-	@$(PY) -m pytest $(SIDE_BY_SIDE) --durations=30 --durations-min=20 --session-timeout=4500
+	@$(PY) -m pytest $(SIDE_BY_SIDE) --durations=30 --durations-min=20 --session-timeout=4900
 
 test-all: setup ## the same, with every matrix whole
 	@.venv/bin/ruff check -q && .venv/bin/ruff format --check -q && .venv/bin/mypy

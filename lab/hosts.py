@@ -109,8 +109,10 @@ def create(host: Host) -> None:
         _plug(host, "u", "phy0", "bwl-under", 1600)
         _plug(host, "e", "ex0", "bwl-ext", 1500)
     binds = "".join(f"mount --bind {folder}/{f} /etc/{f}\n" for f in ("hosts", "resolv.conf", "nsswitch.conf"))
+    # What this machine's root has in his own .bashrc would run before every command that comes by SSH.
     inside = f"""
 set -e
+[ ! -e /root/.bashrc ] || mount --bind /dev/null /root/.bashrc
 mount -t tmpfs tmpfs /run
 mkdir -p /run/lab /run/netns /run/openvswitch /run/lock /run/libvirt /run/sshd /run/ceph
 mount -t tmpfs tmpfs /dev/shm

@@ -13,7 +13,8 @@ from lab import up
 
 from .conftest import Lab, until
 
-pytestmark = pytest.mark.lab
+# The lab is built anew: on a slow machine that takes long.
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
 
 def _standing_on(name: str) -> set[str]:
