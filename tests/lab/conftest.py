@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from blue_wizard.jobs.polling import pause_s
+
 from .lab_logs import pytest_runtest_makereport, pytest_runtest_setup  # noqa: F401
 
 if TYPE_CHECKING:
@@ -133,7 +135,7 @@ def until(condition: Callable[[], Any], what: str, timeout: float = 120) -> Any:
         if value := condition():
             return value
         # Most conditions start programs, on the machine whose work is waited for.
-        time.sleep(min(2.0, max(0.2, waited / 20)))
+        time.sleep(pause_s(waited, 0.2))
     raise AssertionError(f"waited {timeout} s in vain for {what}")
 
 

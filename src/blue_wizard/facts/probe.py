@@ -64,23 +64,20 @@ import glob, json, subprocess, sys, threading, time
 jobs, out, began = json.loads(sys.argv[1]), {}, time.time()
 # All at once would load a small host, and make those late that were started last. What waits gives its place to the next one.
 places, brief = threading.Semaphore(8), 1.0
-def run(job):
-    with places:
-        p = subprocess.Popen(job["argv"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        try:
-            return p, p.communicate(timeout=min(brief, job["timeout"]))
-        except subprocess.TimeoutExpired:
-            pass
+def told_by(p, seconds):
     try:
-        return p, p.communicate(timeout=max(0.0, job["timeout"] - brief))
+        return p.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        p.kill()
-        return p, None
+        return None
 def work(name, job):
     try:
         if "argv" in job:
-            p, told = run(job)
+            with places:
+                p = subprocess.Popen(job["argv"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                told = told_by(p, min(brief, job["timeout"]))
+            told = told or told_by(p, max(0.0, job["timeout"] - brief))
             if told is None:
+                p.kill()
                 out[name] = {"late": True}
                 return
             o, e = told

@@ -15,12 +15,12 @@ _T = TypeVar("_T")
 _SOONEST_S, _LATEST_S, _SHARE = 0.5, 2.0, 0.05
 
 
-def pause_s(waited_s: float) -> float:
-    """Seconds until it is asked again: soon at first, then less often, so that hundreds of waits do not load an API.
+def pause_s(waited_s: float, soonest_s: float) -> float:
+    """Seconds until it is asked again: `soonest_s` at first, then longer, so that hundreds of waits do not load an API.
 
-    A wait of more than ten seconds becomes longer by a twentieth of it at most.
+    A long wait becomes longer by a twentieth of it at most.
     """
-    return min(_LATEST_S, max(_SOONEST_S, waited_s * _SHARE))
+    return min(_LATEST_S, max(soonest_s, waited_s * _SHARE))
 
 
 def poll(
@@ -37,4 +37,4 @@ def poll(
         waited = time.monotonic() - began
         if waited > timeout_s:
             raise StepFailed(_("Waited {seconds} s in vain for {what}.").format(seconds=round(timeout_s), what=what))
-        time.sleep(pause_s(waited))
+        time.sleep(pause_s(waited, _SOONEST_S))

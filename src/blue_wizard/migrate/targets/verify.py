@@ -68,7 +68,7 @@ class VerifyServer(Action):
                 break
             ctx.check_stop()
             ctx.progress(len(probes) - len(waiting), max(1, len(probes)), unit=_("addresses"), note=_("wait"))
-            time.sleep(max(_EVERY_S, pause_s(seconds)))
+            time.sleep(pause_s(seconds, _EVERY_S))
         outcome = {
             "status": server["status"],
             "console": console,
