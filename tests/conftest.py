@@ -25,7 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Of several processes each draws the samples: they must not disagree around midnight.
     os.environ.setdefault("BW_SEED", time.strftime("%Y-%m-%d"))
     shows = config.pluginmanager.get_plugin("terminalreporter")
-    if shows and not hasattr(config, "workerinput"):
+    # The processes of xdist show nothing themselves.
+    if shows:
         config.pluginmanager.register(Told(shows))
 
 

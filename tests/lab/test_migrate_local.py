@@ -23,10 +23,10 @@ MAP = 'networks: {default: private, backend: storage, "": private}\nsecurity_gro
 STEPS = ("port.0", "flavor.0", "image", "server", "stop", "off", "import.0", "import.1", "attach.0", "start", "verify")
 # Another sample every day; BW_SEED repeats one.
 SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
-EVERY = [(s, p, e) for s in STEPS for p in ("before", "during", "after") for e in ("resume", "rollback")]
+ENDS = ("resume", "rollback")
+EVERY = [(s, p, e) for s in STEPS for p in ("before", "during", "after") for e in ENDS]
 _draw = random.Random(SEED)  # noqa: S311
 SAMPLE = set(_draw.sample(EVERY, 1))
-ENDS = ("resume", "rollback")
 END = _draw.choice(ENDS)
 
 
