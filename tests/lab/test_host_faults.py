@@ -180,6 +180,44 @@ def test_no_network_after_the_move(lab: Lab, cloud: Cloud) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.failure("b11")
+def test_a_network_host_has_lost_where_it_went(lab: Lab, cloud: Cloud) -> None:
+    """Its flows of the tunnels are gone once the server is there: it is wired again, and need not come back."""
+    (web,) = cloud.boot("ht-web")
+    (port,) = cloud.sdk.network.ports(device_id=web.id)
+    held = "cookie=0xb11,priority=65000,actions=drop"
+    lab.on(OTHER, "ovs-ofctl", "-O", "OpenFlow13", "add-flow", "br-tun", held)
+    forgotten = threading.Thread(target=_forgotten, args=(lab, cloud, web, port.network_id))
+    forgotten.start()
+    try:
+        view = _enter(lab)
+    finally:
+        forgotten.join()
+    assert (view["state"], view["report"]["safe"]) == ("done", True)
+    assert [s["rewired"] for s in view["report"]["servers"]] == [True]
+    assert cloud.place(web) == (OTHER, "ACTIVE")
+    cloud.hear(web)
+    assert next(iter(cloud.sdk.network.ports(device_id=web.id))).description == port.description
+    lab.bw("host", "leave", HOST, "--yes")
+    assert cloud.place(web) == (HOST, "ACTIVE")
+    cloud.hear(web)
+
+
+def _forgotten(lab: Lab, cloud: Cloud, server: Any, network: str) -> None:
+    """Nothing gets through until the server is there; then it could, if the network host knew where to."""
+    until(lambda: cloud.place(server)[0] == OTHER, "the server to be there")
+    until(lambda: next(iter(cloud.sdk.network.ports(device_id=server.id))).status == "ACTIVE", "its port to be active")
+    (dhcp,) = cloud.sdk.network.ports(network_id=network, device_owner="network:dhcp")
+    tag = lab.on("net1", "ovs-vsctl", "--bare", "--columns=tag", "find", "Port", f"name=tap{dhcp.id[:11]}").strip()
+    assert tag.isdigit()
+    # It is told of the new place a moment after the port was called active.
+    time.sleep(4)
+    for table in ("20", "22"):
+        lab.on("net1", "ovs-ofctl", "-O", "OpenFlow13", "del-flows", "br-tun", f"table={table},dl_vlan={tag}")
+    lab.on(OTHER, "ovs-ofctl", "-O", "OpenFlow13", "del-flows", "br-tun", "cookie=0xb11/-1")
+
+
+@pytest.mark.slow
 @pytest.mark.failure("b13")
 def test_the_destination_lacks_the_secret_of_ceph(lab: Lab, cloud: Cloud) -> None:
     (web,) = cloud.boot("ht-web", volume=True)

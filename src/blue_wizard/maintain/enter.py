@@ -141,6 +141,7 @@ def report(view: Mapping[str, Json]) -> dict[str, Json]:
                 "note": outcome.get("note", ""),
                 "mended": bool(outcome.get("mended")),
                 "why": outcome.get("why", ""),
+                "rewired": bool(outcome.get("rewired")),
                 "error": step["error"],
             }
         )

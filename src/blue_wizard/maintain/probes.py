@@ -38,7 +38,7 @@ class Target:
 class _Heard:
     pings: Pings
     last: float
-    failed: bool = False
+    turn: int = 0
 
 
 @dataclass
@@ -49,6 +49,7 @@ class Watch:
     _heard: dict[str, _Heard | None] = field(default_factory=dict)
     _threads: list[threading.Thread] = field(default_factory=list)
     _end: threading.Event = field(default_factory=threading.Event)
+    _turn: int = 0
 
     def start(self) -> None:
         """Ask each target once, and go on with those that answer."""
@@ -66,19 +67,28 @@ class Watch:
         heard = self._heard[target.address]
         assert heard is not None, "only who answers is asked on"
         while not self._end.is_set():
+            turn = self._turn
             found = _round(target, _ROUND)
             if found is None:
                 # Nobody could look, which is no silence of the server.
-                heard.last = time.monotonic()
+                heard.last, heard.turn = time.monotonic(), turn
                 self._end.wait(1)
                 continue
             heard.pings = pings.joined(heard.pings, found)
             if found.lost < found.sent:
-                heard.last = time.monotonic()
+                heard.last, heard.turn = time.monotonic(), turn
 
     def silent_s(self) -> float:
         """For how long the most silent target has not answered (seconds)."""
         return max((time.monotonic() - h.last for h in self._heard.values() if h), default=0.0)
+
+    def listen_anew(self) -> None:
+        """From now on only what is asked after this counts for `heard_anew`: a reply of before tells nothing of a new place."""
+        self._turn += 1
+
+    def heard_anew(self) -> bool:
+        """Whether each target that answered at first has answered something that was asked after `listen_anew`."""
+        return all(h.turn == self._turn for h in self._heard.values() if h)
 
     def stop(self) -> dict[str, Json]:
         """End; for each address ``{sent, lost, silence}``, all 0 where it was silent before."""

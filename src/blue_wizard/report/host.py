@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from blue_wizard.report.lines import gate_lines, left_lines, rest_lines
@@ -95,7 +95,7 @@ def result_tables(view: Mapping[str, Any]) -> Iterable[RenderableType]:
             s["destination"],
             seconds_text(s["took_s"]),
             _probe_text(s["probe"]),
-            s["error"] or s["note"] or (_mended_text(s.get("why")) if s.get("mended") else None),
+            s["error"] or s["note"] or "; ".join(_put_right(s)) or None,
         )
         for s in report["servers"]
     ]
@@ -161,9 +161,12 @@ def campaign_tables(view: Mapping[str, Any]) -> Iterable[RenderableType]:
         yield Text("\n".join(left_lines(view["left"])))
 
 
-def _mended_text(why: str | None) -> str:
-    text = _("Nova called it broken after it had arrived; mended")
-    return f"{text} ({why})" if why else text
+def _put_right(server: Mapping[str, Any]) -> Iterator[str]:
+    if server.get("mended"):
+        text = _("Nova called it broken after it had arrived; mended")
+        yield f"{text} ({server['why']})" if server.get("why") else text
+    if server.get("rewired"):
+        yield _("it was not heard after it had arrived; its ports were wired again")
 
 
 def _probe_text(probe: Mapping[str, Any] | None) -> str:

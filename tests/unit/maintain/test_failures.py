@@ -135,13 +135,13 @@ def test_a_server_that_is_not_heard_after_its_move_has_not_arrived(
     use(Nova(api_server()))
     ctx = Context()
     arrive = _begun(args, ctx)
-    silent = iter([0.0, 0.0, *[20.0] * 3, 0.0])
-    monkeypatch.setattr("blue_wizard.maintain.probes.Watch.silent_s", lambda _self: next(silent))
+    heard = iter([False, False, True])
+    monkeypatch.setattr("blue_wizard.maintain.probes.Watch.heard_anew", lambda _self: next(heard))
     assert Arrive().do(ctx, arrive)["host"] == "cmp2"
     use(Nova(api_server()))
     other = Context()
     arrive = _begun(args, other)
-    monkeypatch.setattr("blue_wizard.maintain.probes.Watch.silent_s", lambda _self: 20.0)
+    monkeypatch.setattr("blue_wizard.maintain.probes.Watch.heard_anew", lambda _self: False)
     with pytest.raises(StepFailed, match="not been heard since"):
         Arrive().do(other, arrive)
 
@@ -153,7 +153,7 @@ def test_a_server_that_is_not_heard_at_home_is_told_once(
 ) -> None:
     nova, ctx = use(Nova(api_server())), Context()
     Arrive().do(ctx, _begun(args, ctx))
-    monkeypatch.setattr("blue_wizard.maintain.probes.Watch.silent_s", lambda _self: 20.0)
+    monkeypatch.setattr("blue_wizard.maintain.probes.Watch.heard_anew", lambda _self: False)
     with pytest.raises(StepFailed, match="not been heard since") as told:
         Begin().undo(ctx, args, ctx.outcomes["start.s1"])
     assert "blue-wizard diagnose network s1" in told.value.hint
@@ -170,7 +170,7 @@ def test_a_server_that_was_mended_has_to_be_heard_too(
     use(Nova(api_server(), fate="late"))
     ctx = Context()
     arrive = _begun(args, ctx)
-    monkeypatch.setattr("blue_wizard.maintain.probes.Watch.silent_s", lambda _self: 20.0)
+    monkeypatch.setattr("blue_wizard.maintain.probes.Watch.heard_anew", lambda _self: False)
     with pytest.raises(StepFailed, match="not been heard since"):
         Arrive().do(ctx, arrive)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from blue_wizard.errors import BlueWizardError, StepFailed
@@ -11,7 +10,7 @@ from blue_wizard.facts.servers import Migration, Server
 from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import poll
-from blue_wizard.maintain import bindings, moving, patient, probes, site
+from blue_wizard.maintain import bindings, moving, patient, probes, rewire, site
 from blue_wizard.maintain.actions import again, cold, cordon, mended, torn
 from blue_wizard.reach.openstack import ApiError, Cloud, client_command
 from blue_wizard.text import _
@@ -23,8 +22,6 @@ _AGREE_S = 120.0
 _ABORT_S = 180.0
 _EVERY_S = 1.0
 _TRIES = 5
-_HEARD_S = 6.0
-"""Longer than a round of pings takes: who was heard within it is heard."""
 
 
 def _ask(ctx: Context, cloud: Cloud, args: Args, dest: str, before: int, *, force: bool) -> Migration:
@@ -162,14 +159,15 @@ class Arrive(Action):
         begun = ctx.outcome(args["begin"])
         watch = probes.begin(ctx.job_id, cloud, args["server"])
         try:
-            there = _arrival(ctx, cloud, args, begun.get("migration"), watch.silent_s)
+            there = _arrival(ctx, cloud, args, begun.get("migration"), watch)
         finally:
             heard = probes.end(ctx.job_id, args["server"])
         if there is None:
             return {"host": None, "note": _("was deleted meanwhile"), "probe": heard}
         took = round(time.time() - begun["asked"], 1) if begun.get("asked") else None
         told = {"migration": there.migration, "took_s": took, "probe": heard}
-        return {"host": there.host, **told, "mended": there.mended is not None, "why": there.mended or ""}
+        mended_, why = there.mended is not None, there.mended or ""
+        return {"host": there.host, **told, "mended": mended_, "why": why, "rewired": there.rewired}
 
     def verify(self, ctx: Context, args: Args, outcome: Outcome) -> None:
         """Once more: record, host, task, libvirt on one side only, binding of each port."""
@@ -200,19 +198,22 @@ def _unheard() -> str:
 
 @dataclass(frozen=True)
 class _There:
-    """Where a server has come to, and by which migration; `mended`: why Nova said that it has failed ("": it did not say)."""
+    """Where a server has come to, and by which migration.
+
+    `mended`: why Nova said that it has failed ("": it did not say). `rewired`: it was heard only after its ports were wired again.
+    """
 
     host: str
     migration: int | None
     mended: str | None = None
+    rewired: bool = False
 
 
-def _arrival(
-    ctx: Context, cloud: Cloud, args: Args, migration: int | None, silent_s: Callable[[], float]
-) -> _There | None:
+def _arrival(ctx: Context, cloud: Cloud, args: Args, migration: int | None, watch: probes.Watch) -> _There | None:
     """Where the server has come to; None when it was deleted. Raises StepFailed when it does not come."""
     began = time.monotonic()
     forced = False
+    wiring = rewire.Once(ctx, cloud, args["server"])
     arrived: float | None = None
     found: list[str] = []
     said: float | None = None
@@ -229,23 +230,26 @@ def _arrival(
                 continue
             there = _despite(ctx, cloud, args, record)
             if there is not None:
-                _hear(ctx, args, silent_s)
-                return _There(there.host, migration, mended=there.fault)
+                _hear(ctx, args, watch, wiring)
+                return _There(there.host, migration, mended=there.fault, rewired=wiring.done)
             if not again.is_due(ctx, cloud, args):
                 raise _failed(cloud, args, record)
             before, force = _newest(cloud, args["server"]), bool(args.get("unscheduled"))
             migration = _ask(ctx, cloud, args, args["dest"], before, force=force).id
             continue
         if now.host != args["source"] and not now.task_state:
-            arrived = arrived or time.monotonic()
+            if arrived is None:
+                arrived = time.monotonic()
+                watch.listen_anew()
             try:
                 found = moving.look(cloud, args["server"], args["source"], args["dest"], migration)
             except BlueWizardError as e:
                 found = [e.message]
             if not found:
-                if silent_s() < _HEARD_S:
-                    return _There(now.host, migration)
+                if watch.heard_anew():
+                    return _There(now.host, migration, rewired=wiring.done)
                 found = [_unheard()]
+                wiring.unheard()
             if now.vm_state == "error" and (record is None or record.ended):
                 mended.mend(ctx, cloud, args, now, record)
                 continue
@@ -260,7 +264,7 @@ def _arrival(
         elif arrived is not None:
             if time.monotonic() - arrived > max(_AGREE_S, args["silence_s"]):
                 raise _not_there(args, found)
-        elif silent_s() > args["silence_s"]:
+        elif watch.silent_s() > args["silence_s"]:
             _abort(ctx, cloud, args, migration)
             text = _("Server {name} was not heard for {seconds} s while it moved; its migration was aborted.")
             raise StepFailed(text.format(name=args["name"], seconds=round(args["silence_s"])))
@@ -274,15 +278,18 @@ def _arrival(
         time.sleep(_EVERY_S)
 
 
-def _hear(ctx: Context, args: Args, silent_s: Callable[[], float]) -> None:
+def _hear(ctx: Context, args: Args, watch: probes.Watch, wiring: rewire.Once) -> None:
+    watch.listen_anew()
     what = _("server {name} to be heard").format(name=args["name"])
+
+    def heard() -> bool | None:
+        if watch.heard_anew():
+            return True
+        wiring.unheard()
+        return None
+
     try:
-        poll(
-            lambda: True if silent_s() < _HEARD_S else None,
-            what,
-            timeout_s=max(_AGREE_S, args["silence_s"]),
-            check_stop=ctx.check_stop,
-        )
+        poll(heard, what, timeout_s=max(_AGREE_S, args["silence_s"]), check_stop=ctx.check_stop)
     except StepFailed as e:
         raise _not_there(args, [_unheard()]) from e
 
@@ -398,7 +405,7 @@ def carry(ctx: Context, cloud: Cloud, args: Args, source: str, dest: str) -> Non
         before = _newest(cloud, args["server"])
         record = _ask(ctx, cloud, args, dest, before, force=closed)
         way = {**args, "source": source, "dest": dest, "unscheduled": closed}
-        there = _arrival(ctx, cloud, way, record.id, watch.silent_s)
+        there = _arrival(ctx, cloud, way, record.id, watch)
     finally:
         probes.end(ctx.job_id, args["server"])
     if there is None:
