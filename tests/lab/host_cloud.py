@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
+import select
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +20,8 @@ from .conftest import ROOT, Lab, until
 
 HOST, OTHER = "cmp1", "cmp2"
 IMAGE = "host-test"
+SILENT_S = 25.0
+"""A server that moves is away for some seconds; who is away for longer than this has lost its network."""
 
 
 class Cloud:
@@ -132,20 +138,42 @@ def tidy(lab: Lab) -> Iterator[Cloud]:
 
 
 class Listener:
-    """Pings a server from its network's DHCP namespace all the time, and knows nothing of the product."""
+    """Pings a server from its network's DHCP namespace all the time, and knows nothing of the product.
+
+    Where the server falls silent the diagnosis is printed while it is so: an operation that fails brings it home.
+    """
 
     def __init__(self, cloud: Cloud, server: Any) -> None:
         port = next(iter(cloud.sdk.network.ports(device_id=server.id)))
         namespace, address = f"qdhcp-{port.network_id}", port.fixed_ips[0]["ip_address"]
         ping = f"exec ip netns exec {namespace} ping -n -D -w 1800 -i 0.2 {address}"
-        self._lab, self._pid = cloud.lab, f"/run/host-test-{server.id}.pid"
+        self._lab, self._server, self._pid = cloud.lab, server.id, f"/run/host-test-{server.id}.pid"
         argv = [str(ROOT / "lab" / "lab"), "exec", "net1", "--", "sh", "-c", f"echo $$ > {self._pid}; {ping}"]
-        self._child = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        self._child = subprocess.Popen(argv, stdout=subprocess.PIPE)
+        self._said = b""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._child.stdout is not None
+        pipe, heard, told = self._child.stdout.fileno(), time.monotonic(), False
+        while True:
+            if select.select([pipe], [], [], 1.0)[0]:
+                said = os.read(pipe, 65536)
+                if not said:
+                    return
+                self._said += said
+                heard = time.monotonic() if b" bytes from " in said else heard
+            if not told and time.monotonic() - heard > SILENT_S:
+                told = True
+                print(self._lab.bw("diagnose", "network", self._server, code=None).stdout)
 
     def stop(self) -> tuple[int, int, float]:
         """How many pings were sent and lost, and the longest time without an answer (seconds)."""
         self._lab.on("net1", "sh", "-c", f"kill -INT $(cat {self._pid}); rm {self._pid}")
-        text = self._child.communicate(timeout=60)[0]
+        self._child.wait(timeout=60)
+        self._reader.join(timeout=60)
+        text = self._said.decode()
         sent, received = map(int, re.findall(r"(\d+) packets transmitted, (\d+) received", text)[0])
         times = [float(t) for t in re.findall(r"^\[([\d.]+)\] \d+ bytes", text, re.M)]
         return sent, sent - received, max((b - a for a, b in itertools.pairwise(times)), default=0.0)
