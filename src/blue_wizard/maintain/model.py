@@ -77,6 +77,7 @@ class Port:
     host: str = ""
     status: str = ""
     vif: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from blue_wizard.errors import BlueWizardError
 from blue_wizard.jobs.actions import Context
+from blue_wizard.maintain import probes, site
 from blue_wizard.reach.openstack import Cloud
 
 __all__ = ["Once", "wire_again"]
@@ -30,16 +31,20 @@ class Once:
     ctx: Context
     cloud: Cloud
     server: str
+    watch: probes.Watch
     done: bool = False
     _since: float | None = field(default=None, repr=False)
 
-    def unheard(self) -> None:
-        """To be called each time when it is not heard; does it when that has been so for some seconds."""
+    def heard(self) -> bool:
+        """Whether it is heard (see `Watch.heard_anew`). Asked again and again: does it when that was not so for some seconds."""
+        if self.watch.heard_anew():
+            return True
         now = time.monotonic()
         self._since = now if self._since is None else self._since
         if not self.done and now - self._since >= _AFTER_S:
             self.done = True
             wire_again(self.ctx, self.cloud, self.server)
+        return False
 
 
 def wire_again(ctx: Context, cloud: Cloud, server: str) -> None:
@@ -48,11 +53,11 @@ def wire_again(ctx: Context, cloud: Cloud, server: str) -> None:
     A worker that is killed between the two leaves the blank. What Neutron refuses is told in the log and no error: it was
     only an attempt.
     """
-    for port in cloud.list("network", f"/ports?device_id={server}", "ports"):
-        told = port.get("description") or ""
-        ctx.event("effect", "wire port again", server=server, port=port["id"], host=port.get("binding:host_id"))
+    for port in site.ports_of(cloud, server):
+        told = port.description
+        ctx.event("effect", "wire port again", server=server, port=port.id, host=port.host)
         try:
             for text in (f"{told} " if len(told) < _LONGEST else told[:-1], told):
-                cloud.put("network", f"/ports/{port['id']}", {"port": {"description": text}})
+                cloud.put("network", f"/ports/{port.id}", {"port": {"description": text}})
         except BlueWizardError as e:
-            ctx.event("wait", "port was not wired again", port=port["id"], error=e.message)
+            ctx.event("wait", "port was not wired again", port=port.id, error=e.message)

@@ -59,6 +59,7 @@ def ports_of(cloud: Cloud, server: str) -> tuple[Port, ...]:
             host=p.get("binding:host_id") or "",
             status=p["status"],
             vif=p.get("binding:vif_type") or "",
+            description=p.get("description") or "",
         )
         for p in sorted(listed, key=lambda p: str(p["id"]))
     )

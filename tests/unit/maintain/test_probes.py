@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
 
 import pytest
 
@@ -41,47 +40,43 @@ class Rounds:
 
 
 @pytest.fixture
-def watching(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[tuple[Watch, Rounds]]]:
-    @contextmanager
-    def watch() -> Iterator[tuple[Watch, Rounds]]:
-        rounds = Rounds()
-        monkeypatch.setattr(probes, "_round", rounds.round)
-        made = Watch([TARGET])
-        made.start()
-        assert rounds.begun.acquire(timeout=5)
-        yield made, rounds
-        made._end.set()
-        rounds.over()
-        made.stop()
-
-    return watch
+def watching(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Watch, Rounds]]:
+    rounds = Rounds()
+    monkeypatch.setattr(probes, "_round", rounds.round)
+    watch = Watch([TARGET])
+    watch.start()
+    assert rounds.begun.acquire(timeout=5)
+    yield watch, rounds
+    watch._end.set()
+    rounds.over()
+    watch.stop()
 
 
 @pytest.mark.failure("b11")
 def test_a_round_that_was_under_way_tells_nothing_of_the_new_place(
-    watching: Callable[[], AbstractContextManager[tuple[Watch, Rounds]]],
+    watching: tuple[Watch, Rounds],
 ) -> None:
-    with watching() as (watch, rounds):
-        watch.listen_anew()
-        rounds.end(ANSWERED)
-        assert not watch.heard_anew()
-        rounds.end(SILENT)
-        assert not watch.heard_anew()
-        rounds.end(Pings(10, 9, (1.0,)))
-        assert watch.heard_anew()
-        watch.listen_anew()
-        assert not watch.heard_anew()
+    watch, rounds = watching
+    watch.listen_anew()
+    rounds.end(ANSWERED)
+    assert not watch.heard_anew()
+    rounds.end(SILENT)
+    assert not watch.heard_anew()
+    rounds.end(Pings(10, 9, (1.0,)))
+    assert watch.heard_anew()
+    watch.listen_anew()
+    assert not watch.heard_anew()
 
 
 def test_where_nobody_could_look_nothing_was_silent(
-    watching: Callable[[], AbstractContextManager[tuple[Watch, Rounds]]], monkeypatch: pytest.MonkeyPatch
+    watching: tuple[Watch, Rounds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with watching() as (watch, rounds):
-        monkeypatch.setattr(watch._end, "wait", lambda _s: False)
-        watch.listen_anew()
-        rounds.end(SILENT)
-        rounds.end(None)
-        assert watch.heard_anew()
+    watch, rounds = watching
+    monkeypatch.setattr(watch._end, "wait", lambda _s: False)
+    watch.listen_anew()
+    rounds.end(SILENT)
+    rounds.end(None)
+    assert watch.heard_anew()
 
 
 def test_who_never_answered_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

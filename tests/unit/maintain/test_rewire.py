@@ -10,6 +10,7 @@ import pytest
 from blue_wizard.errors import StepFailed
 from blue_wizard.maintain import rewire
 from blue_wizard.maintain.actions.live import Arrive, Begin
+from blue_wizard.maintain.probes import Watch
 from blue_wizard.reach.openstack import ApiError
 
 from .fakes import Context, Nova, api_server
@@ -104,13 +105,13 @@ def test_who_is_heard_is_left_alone(mute: Callable[[Wired], Wired], args: dict[s
 
 
 def test_an_agent_is_given_its_time(mute: Callable[[Wired], Wired], monkeypatch: pytest.MonkeyPatch) -> None:
-    nova, ctx, clock = mute(Wired()), Context(), iter([0.0, 9.0, 10.0, 11.0])
+    nova, ctx, clock = mute(Wired(heals=False)), Context(), iter([0.0, 9.0, 10.0, 11.0])
     monkeypatch.setattr(rewire, "_AFTER_S", 10.0)
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
-    once = rewire.Once(ctx, nova, "s1")  # type: ignore[arg-type]
+    once = rewire.Once(ctx, nova, "s1", Watch([]))  # type: ignore[arg-type]
     done = []
     for _look in range(4):
-        once.unheard()
+        assert not once.heard()
         done.append(once.done)
     assert done == [False, False, True, True]
     assert ctx.events.count(WIRED) == 1

@@ -166,8 +166,8 @@ class Arrive(Action):
             return {"host": None, "note": _("was deleted meanwhile"), "probe": heard}
         took = round(time.time() - begun["asked"], 1) if begun.get("asked") else None
         told = {"migration": there.migration, "took_s": took, "probe": heard}
-        mended_, why = there.mended is not None, there.mended or ""
-        return {"host": there.host, **told, "mended": mended_, "why": why, "rewired": there.rewired}
+        mending = {"mended": there.mended is not None, "why": there.mended or "", "rewired": there.rewired}
+        return {"host": there.host, **told, **mending}
 
     def verify(self, ctx: Context, args: Args, outcome: Outcome) -> None:
         """Once more: record, host, task, libvirt on one side only, binding of each port."""
@@ -213,7 +213,7 @@ def _arrival(ctx: Context, cloud: Cloud, args: Args, migration: int | None, watc
     """Where the server has come to; None when it was deleted. Raises StepFailed when it does not come."""
     began = time.monotonic()
     forced = False
-    wiring = rewire.Once(ctx, cloud, args["server"])
+    wiring = rewire.Once(ctx, cloud, args["server"], watch)
     arrived: float | None = None
     found: list[str] = []
     said: float | None = None
@@ -230,7 +230,8 @@ def _arrival(ctx: Context, cloud: Cloud, args: Args, migration: int | None, watc
                 continue
             there = _despite(ctx, cloud, args, record)
             if there is not None:
-                _hear(ctx, args, watch, wiring)
+                watch.listen_anew()
+                _hear(ctx, args, wiring)
                 return _There(there.host, migration, mended=there.fault, rewired=wiring.done)
             if not again.is_due(ctx, cloud, args):
                 raise _failed(cloud, args, record)
@@ -246,10 +247,9 @@ def _arrival(ctx: Context, cloud: Cloud, args: Args, migration: int | None, watc
             except BlueWizardError as e:
                 found = [e.message]
             if not found:
-                if watch.heard_anew():
+                if wiring.heard():
                     return _There(now.host, migration, rewired=wiring.done)
                 found = [_unheard()]
-                wiring.unheard()
             if now.vm_state == "error" and (record is None or record.ended):
                 mended.mend(ctx, cloud, args, now, record)
                 continue
@@ -278,18 +278,10 @@ def _arrival(ctx: Context, cloud: Cloud, args: Args, migration: int | None, watc
         time.sleep(_EVERY_S)
 
 
-def _hear(ctx: Context, args: Args, watch: probes.Watch, wiring: rewire.Once) -> None:
-    watch.listen_anew()
-    what = _("server {name} to be heard").format(name=args["name"])
-
-    def heard() -> bool | None:
-        if watch.heard_anew():
-            return True
-        wiring.unheard()
-        return None
-
+def _hear(ctx: Context, args: Args, wiring: rewire.Once) -> None:
+    what, seconds = _("server {name} to be heard").format(name=args["name"]), max(_AGREE_S, args["silence_s"])
     try:
-        poll(heard, what, timeout_s=max(_AGREE_S, args["silence_s"]), check_stop=ctx.check_stop)
+        poll(lambda: wiring.heard() or None, what, timeout_s=seconds, check_stop=ctx.check_stop)
     except StepFailed as e:
         raise _not_there(args, [_unheard()]) from e
 
