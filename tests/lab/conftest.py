@@ -49,9 +49,9 @@ class Lab:
             )
         return done
 
-    def json(self, *args: str | Path, code: int | None = 0) -> Any:
+    def json(self, *args: str | Path, code: int | None = 0, timeout: float = 900) -> Any:
         """The same with ``-o json``, read."""
-        return json.loads(self.bw(*args, "-o", "json", code=code).stdout)
+        return json.loads(self.bw(*args, "-o", "json", code=code, timeout=timeout).stdout)
 
     @property
     def environment(self) -> dict[str, str]:

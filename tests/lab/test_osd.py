@@ -23,6 +23,9 @@ from lab.parts import storage_vm
 from .conftest import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(3600)]
+
+LONGEST = 2400
+"""Seconds that one call may last: a refill ends when it ends, and a slow machine takes a quarter of an hour."""
 SSD = """
 set -e
 type=45b0969e-9b03-4f30-b4c6-b4b80ceff106
@@ -212,12 +215,12 @@ def test_replace(storage: Storage, tmp_path: Path, beats: Path, name: str) -> No
     planned = lab.json("osd", "replace", str(osd), "--type", style.type, "--plan")
     assert storage.flags() == flags, "a plan touches nothing"
 
-    view = lab.json("osd", "replace", str(osd), "--type", style.type, "--yes", code=4)
+    view = lab.json("osd", "replace", str(osd), "--type", style.type, "--yes", code=4, timeout=LONGEST)
     for answer in style.gates[:-1]:
-        view = lab.json("job", "answer", view["job"], answer, code=4)
+        view = lab.json("job", "answer", view["job"], answer, code=4, timeout=LONGEST)
     lab.run("disk", "sto1", "pull", style.disk)
     lab.run("disk", "sto1", "insert", style.disk, "--serial", f"LAB-NEW-{osd}")
-    view = lab.json("job", "answer", view["job"], style.gates[-1], code=0)
+    view = lab.json("job", "answer", view["job"], style.gates[-1], code=0, timeout=LONGEST)
 
     assert view["state"] == "done"
     assert storage.node(osd) == before
@@ -250,7 +253,7 @@ def test_rebuild(storage: Storage, tmp_path: Path, beats: Path) -> None:
     storage.on(f"systemctl kill -s KILL ceph-osd@{osd}; umount -l {folder}; {wipe}")
     storage.wait("it to be down", lambda: not storage.is_up(osd) and storage.served())
 
-    view = lab.json("osd", "rebuild", str(osd), "--type", style.type, "--yes", code=0)
+    view = lab.json("osd", "rebuild", str(osd), "--type", style.type, "--yes", code=0, timeout=LONGEST)
 
     assert view["state"] == "done"
     assert storage.node(osd) == before
