@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.drawn import seed
 from tests.told import Told
 
+pytest_plugins = ("tests.drawn",)
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -23,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     # Of several processes each draws the samples: they must not disagree around midnight.
-    os.environ.setdefault("BW_SEED", time.strftime("%Y-%m-%d"))
+    seed()
     shows = config.pluginmanager.get_plugin("terminalreporter")
     # The processes of xdist show nothing themselves.
     if shows:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import random
 import subprocess
 import sys
@@ -12,12 +11,13 @@ import time
 from pathlib import Path
 
 from blue_wizard.migrate.transfer.journal import Journal
+from tests.drawn import seed
 
 from .copier import identity
 
 COPIER = Path(__file__).with_name("copier.py")
-# Another sequence of kills every day; BW_SEED repeats one.
-SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
+# Another sequence of kills every day.
+SEED = seed()
 
 
 def make_disk(file: Path, size: int) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import time
 from collections import Counter
 from dataclasses import replace
 
@@ -13,6 +11,7 @@ import pytest
 from blue_wizard.jobs import client
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import Gate, Plan, State
+from tests.drawn import seed
 
 from .conftest import Toy
 
@@ -20,8 +19,7 @@ OWN = ("a", "b", "c", "d")
 CHILDREN = (("k", "l", "m", "n"), ("u", "v", "w", "x"))
 STEPS = (*OWN, *CHILDREN[0], *CHILDREN[1])
 EVERY = [(s, p, e) for s in STEPS for p in ("before", "during", "after") for e in ("resume", "rollback")]
-# Another sample every day; BW_SEED repeats one.
-SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
+SEED = seed()
 SAMPLE = {("b", "during", "resume"), *random.Random(SEED).sample(EVERY, 3)}  # noqa: S311
 
 

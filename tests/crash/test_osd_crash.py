@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from blue_wizard import config
 from blue_wizard.jobs import client, worker
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import Plan, State
+from tests.drawn import seed
 from tests.storage import build, seam
 from tests.storage.runner import Bench, bench, change_disk
 from tests.storage.site import State as Played
@@ -82,7 +82,7 @@ STEPS = {
     "cephadm": ("hold", "drain", "swap", "create", "manage", "refill"),
 }
 EVERY = _cases()
-SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
+SEED = seed()
 SAMPLE = {
     ("kolla-ssd", "replace", "bootstrap", "during", "resume"),
     ("rdo-ssd", "rebuild", "crush", "during", "rollback"),

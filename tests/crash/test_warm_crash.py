@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
-import time
 from pathlib import Path
 
 import pytest
@@ -15,12 +13,13 @@ from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import Plan, State, Step
 from blue_wizard.migrate.warm.steps import after_warm, warm_steps
 from blue_wizard.migrate.wave import DiskPlan, VmPlan, Warm, Wave
+from tests.drawn import seed
 
 from .conftest import HERE, Toy
 
 ROOT = HERE.parents[1]
 SIZE = (6 << 20) + 512
-SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
+SEED = seed()
 EVERY = [
     (step, phase, end)
     for step in ("warm", "off", "final", "forget")

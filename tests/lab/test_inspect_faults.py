@@ -23,12 +23,12 @@ from lab.health import Planting, load, stage
 from lab.health.command import plant
 from lab.health.dumps import dumps
 from lab.health.verdicts import Judged, judge, table
+from tests.drawn import seed
 
 from .conftest import ROOT, Lab, until
 
 pytestmark = pytest.mark.lab
-# Another sample every day; BW_SEED repeats one.
-SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
+SEED = seed()
 PLANTINGS = list(load().values())
 _draw = random.Random(SEED)  # noqa: S311
 # Those that need neither a stage nor somebody who comes back to life.

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
-import time
 from typing import Any
 
 import pytest
@@ -16,10 +13,6 @@ from lab.health.command import plant
 from .conftest import Lab
 
 pytestmark = pytest.mark.lab
-SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
-# Those that need no stage; one of the first two is drawn each day.
-ALONE = ["ghost-domain", "orphan-image", "orphan-disk"]
-TODAY = random.Random(SEED).choice(ALONE[:2])  # noqa: S311
 
 
 def _objects(lab: Lab, check: str) -> set[str]:
@@ -45,7 +38,9 @@ def _fixed_and_taken_back(lab: Lab, name: str) -> None:
         journal.heal()
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n == TODAY else pytest.mark.slow) for n in ALONE])
+# Those that need no stage.
+@pytest.mark.drawn("debris")
+@pytest.mark.parametrize("name", ["ghost-domain", "orphan-image", pytest.param("orphan-disk", marks=pytest.mark.slow)])
 def test_debris_goes_and_comes_back(lab: Lab, name: str) -> None:
     _fixed_and_taken_back(lab, name)
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import subprocess
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from lab.guests import cache
 from lab.guests.fixtures import disk_file, ova
 from lab.guests.vhdx import linked, vhdx
 from tests.crash.copies import make_disk
+from tests.drawn import seed
 from tests.formats import makers
 
 from .conftest import Lab
@@ -27,7 +26,7 @@ pytestmark = pytest.mark.lab
 MIB = 1 << 20
 SIZE = 24 * MIB + 3 * 512
 MAP = 'networks: {"VM Network": private, "": private}\nsecurity_groups: [open]\n'
-SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
+SEED = seed()
 
 
 def _plain(folder: Path, scratch: Path) -> dict[str, str]:

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,6 @@ pytestmark = pytest.mark.lab
 GUEST = GUESTS["tiny2"]
 MAP = 'networks: {default: private, backend: storage, "": private}\nsecurity_groups: [open]\n'
 STEPS = ("port.0", "flavor.0", "image", "server", "stop", "off", "import.0", "import.1", "attach.0", "start", "verify")
-# Another sample every day; BW_SEED repeats one.
-SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
-ENDS = ("resume", "rollback")
-EVERY = [(s, p, e) for s in STEPS for p in ("before", "during", "after") for e in ENDS]
-_draw = random.Random(SEED)  # noqa: S311
-SAMPLE = set(_draw.sample(EVERY, 1))
-END = _draw.choice(ENDS)
 
 
 def _plan(lab: Lab, tmp_path: Path, source: str | Path, *options: str) -> Path:
@@ -107,7 +99,8 @@ def _half_written(lab: Lab) -> bool:
     return any(int(lab.on(host, "sh", "-c", script)) >= 40_000_000 for host in COMPUTES)
 
 
-@pytest.mark.parametrize("end", [pytest.param(e, marks=() if e == END else pytest.mark.slow) for e in ENDS])
+@pytest.mark.drawn("local disk killed")
+@pytest.mark.parametrize("end", ["resume", "rollback"])
 def test_killed_in_the_middle_of_a_copy(lab: Lab, tmp_path: Path, noise: Path, end: str) -> None:
     wave = _plan(lab, tmp_path, noise, "--storage", "local")
     text = yaml.safe_load(wave.read_text())
@@ -129,14 +122,15 @@ def test_killed_in_the_middle_of_a_copy(lab: Lab, tmp_path: Path, noise: Path, e
     until(lambda: everything(lab) == before, "everything to be as before", 15)
 
 
-@pytest.mark.parametrize(
-    ("step", "phase", "end"), [pytest.param(*x, marks=() if x in SAMPLE else pytest.mark.slow) for x in EVERY]
-)
+@pytest.mark.drawn("local disk killed")
+@pytest.mark.parametrize("end", ["resume", "rollback"])
+@pytest.mark.parametrize("phase", ["before", "during", "after"])
+@pytest.mark.parametrize("step", STEPS)
 def test_killed(lab: Lab, tmp_path: Path, step: str, phase: str, end: str) -> None:
     wave, marker = _plan_guest(lab, tmp_path, "--storage", "local"), tmp_path / "killed"
     before = everything(lab)
     job = _killed(lab, wave, f"{step}:{phase}:{marker}")
-    assert marker.exists(), f"the worker was not killed (seed {SEED})"
+    assert marker.exists(), "the worker was not killed"
     if end == "resume":
         assert lab.json("job", "resume", job)["state"] == "done"
         (vm,) = lab.json("job", "show", job)["report"]["vms"]
@@ -158,7 +152,8 @@ def _killed(lab: Lab, wave: Path, where: str) -> str:
     return job
 
 
-@pytest.mark.parametrize("storage", ["rbd", pytest.param("local", marks=pytest.mark.slow)])
+@pytest.mark.drawn("staging folder")
+@pytest.mark.parametrize("storage", ["rbd", "local"])
 def test_through_a_staging_folder(lab: Lab, tmp_path: Path, storage: str) -> None:
     staging = tmp_path / "staging"
     staging.mkdir()
@@ -181,6 +176,7 @@ def test_through_a_staging_folder(lab: Lab, tmp_path: Path, storage: str) -> Non
     assert everything(lab) == before
 
 
+@pytest.mark.drawn("staging folder")
 def test_a_rollback_empties_the_staging_folder(lab: Lab, tmp_path: Path) -> None:
     staging = tmp_path / "staging"
     staging.mkdir()

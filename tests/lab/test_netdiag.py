@@ -26,13 +26,13 @@ from lab.faults.target import connect, targets
 from lab.faults.verdicts import Judged, segment, table, totals
 from lab.guests.image import tiny_image
 from lab.run import LabError
+from tests.drawn import seed
 
 from . import diagnosing
 from .conftest import ROOT, Lab, until
 
 pytestmark = pytest.mark.lab
-# Another sample every day; BW_SEED repeats one.
-SEED = os.environ.get("BW_SEED") or time.strftime("%Y-%m-%d")
+SEED = seed()
 FAULTS = [f for f in load().values() if OVN not in f.on]
 FAMILIES = sorted({f.family for f in FAULTS})
 _draw = random.Random(SEED)  # noqa: S311

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from collections import Counter
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.drawn import seed
 from tests.storage.runner import tally
 
 from .faults import FAULTS
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.path.name.startswith("test_faults_"):
             groups.setdefault(item.nodeid.split("[")[0], []).append(item)
     for name, group in groups.items():
-        rest = random.Random(f"{os.environ.get('BW_SEED')}/{name}").sample(group, max(0, len(group) - 2))  # noqa: S311
+        rest = random.Random(f"{seed()}/{name}").sample(group, max(0, len(group) - 2))  # noqa: S311
         for item in rest:
             item.add_marker(pytest.mark.slow)
 

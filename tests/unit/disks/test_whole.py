@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import pytest
 
 from blue_wizard.jobs.model import Plan
 from blue_wizard.report.disks import commands_of
+from tests.drawn import seed
 from tests.storage import build
 from tests.storage.runner import Bench, Killed, bench, leftovers
 from tests.storage.site import State, digests
@@ -89,8 +89,8 @@ def _pattern(command: Any) -> re.Pattern[str]:
 def points(request: pytest.FixtureRequest, count: int) -> list[int]:
     """After which commands to kill: after every one, or, day by day, after some of them (BW_SEED repeats a day)."""
     every = list(range(1, count + 1))
-    seed = f"{os.environ.get('BW_SEED')}/{request.node.name}"
-    return every if request.config.getoption("--whole") else sorted(random.Random(seed).sample(every, min(1, count)))  # noqa: S311
+    draw = random.Random(f"{seed()}/{request.node.name}")  # noqa: S311
+    return every if request.config.getoption("--whole") else sorted(draw.sample(every, min(1, count)))
 
 
 def count_of(bench: Make, kind: str, way: str) -> tuple[int, int]:
