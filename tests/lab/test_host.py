@@ -343,7 +343,7 @@ STEPS = ("cordon", "settle", "start", "move", "cold", "empty", "quiet")
 
 
 @pytest.mark.failure("b27")
-@pytest.mark.drawn("host killed")
+@pytest.mark.drawn("host failure")
 @pytest.mark.parametrize("end", ["resume", "rollback"])
 @pytest.mark.parametrize("phase", ["before", "during", "after"])
 @pytest.mark.parametrize("step", STEPS)

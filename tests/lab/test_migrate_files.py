@@ -24,6 +24,7 @@ def _plan(lab: Lab, tmp_path: Path, source: Path, *options: str) -> Path:
 
 
 @pytest.mark.way("files", "cold")
+@pytest.mark.drawn("files")
 def test_an_ova_and_a_vhdx_side_by_side(lab: Lab, images: Path, tmp_path: Path) -> None:
     before = lab.inventory()
     wave = _plan(lab, tmp_path, images, "--convert", "never")
@@ -62,6 +63,7 @@ def test_one_disk_that_stays_off(lab: Lab, tmp_path: Path) -> None:
     assert lab.inventory() == before
 
 
+@pytest.mark.drawn("files")
 def test_a_wave_in_parts_and_what_is_left_of_it(lab: Lab, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

@@ -22,7 +22,7 @@ def _source_answers(lab: Lab) -> bool:
 
 
 @pytest.mark.way("kvm", "cold")
-@pytest.mark.drawn("KVM, cold")
+@pytest.mark.drawn("KVM")
 @pytest.mark.parametrize("keep", [False, True], ids=["new-addresses", "keep-ip-keep-mac"])
 def test_two_disks_two_cards(lab: Lab, tmp_path: Path, keep: bool) -> None:
     until(lambda: _source_answers(lab), "the source to answer")

@@ -54,6 +54,7 @@ def _check_guest(lab: Lab, vm: dict[str, object], tmp_path: Path) -> None:
 
 
 @pytest.mark.way("kvm", "cold", "local")
+@pytest.mark.drawn("KVM")
 def test_two_disks_onto_a_compute_host(lab: Lab, tmp_path: Path) -> None:
     wave = _plan_guest(lab, tmp_path, "--storage", "local")
     before = everything(lab)

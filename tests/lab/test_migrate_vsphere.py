@@ -74,6 +74,7 @@ def _sha256(file: Path) -> str:
 
 
 @pytest.mark.way("vsphere", "cold")
+@pytest.mark.drawn("VMware")
 def test_two_disks_two_cards_and_back(site: Lab, tmp_path: Path) -> None:
     before = site.inventory()
     assert _machine(site, "vm-shop")["power"] == "on"
@@ -169,6 +170,7 @@ def _records(data: bytes) -> set[int]:
 
 
 @pytest.mark.way("vsphere", "warm")
+@pytest.mark.drawn("VMware")
 @pytest.mark.parametrize("read", ["https", pytest.param("lease", marks=pytest.mark.slow)])
 def test_copied_while_it_runs_and_nothing_that_was_acknowledged_is_lost(
     site: Lab, tmp_path: Path, writer: Path, read: str

@@ -86,6 +86,7 @@ def equal_to_the_source(lab: Lab, vm: dict[str, Any], scratch: Path) -> None:
 
 
 @pytest.mark.way("kvm", "warm")
+@pytest.mark.drawn("KVM")
 def test_nothing_that_was_told_is_lost(diary: Lab, tmp_path: Path) -> None:
     lab = diary
     before = lab.inventory()
