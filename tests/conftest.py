@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.drawn import seed
+from tests import drawn
 from tests.told import Told
 
-pytest_plugins = ("tests.drawn",)
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -24,7 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     # Of several processes each draws the samples: they must not disagree around midnight.
-    seed()
+    drawn.seed()
+    config.pluginmanager.register(drawn)
     shows = config.pluginmanager.get_plugin("terminalreporter")
     # The processes of xdist show nothing themselves.
     if shows:
