@@ -59,7 +59,7 @@ def vm_steps(
                 "off",
                 "source.power.off",
                 {**origin, "timeout": vm.shutdown_timeout, **({"cut": True} if vm.power_off else {})},
-                _("shut down {machine} at the source").format(machine=vm.id),
+                _("shut down {machine} at the source").format(machine=vm.at_source),
                 _("its disks have to stand still"),
                 Risk.HIGH,
                 30,

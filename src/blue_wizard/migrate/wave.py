@@ -150,6 +150,11 @@ class VmPlan(_Strict):
     """strict: a server whose addresses do not answer is a failure, and rolled back."""
     verify_timeout: int = Field(default=180, gt=0, description="seconds")
 
+    @property
+    def at_source(self) -> str:
+        """The machine as a person finds it at its source; some tell machines apart by numbers that nobody knows by heart."""
+        return self.id if self.id == self.name else f"{self.name} ({self.id})"
+
 
 class Wave(_Strict):
     """A wave: machines of one source that go into one cloud."""

@@ -150,6 +150,14 @@ def test_a_machine_that_is_off_is_not_shut_down_and_one_with_start_false_stays_o
     assert not {"source.power.off", "nova.server.start", "migrate.server.verify"} & verbs
 
 
+@pytest.mark.parametrize(("named", "told"), [("m", "shut down m at"), ("web", "shut down web (m) at")])
+def test_a_machine_is_told_by_its_name_and_by_its_number_at_the_source(named: str, told: str) -> None:
+    wave = make(shutdown=True)
+    vm = wave.vms[0].model_copy(update={"name": named})
+    (off,) = [s for s in vm_steps(wave, vm, SITE, Power.ON) if s.verb == "source.power.off"]
+    assert told in off.title
+
+
 def test_volumes_are_rounded_up_and_the_first_disk_boots() -> None:
     wave = make()
     volumes = [s.args for s in vm_steps(wave, wave.vms[0], SITE, Power.OFF) if s.verb == "cinder.volume.create"]

@@ -45,7 +45,7 @@ def warm_steps(wave: Wave, vm: VmPlan, warm: Warm, prepare: str) -> list[Step]:
             CUT,
             "warm.cut",
             {**copy, "copied": "warm", "timeout": vm.shutdown_timeout, "cut": vm.power_off},
-            _("catch up, and shut down {machine} at the source").format(machine=vm.id),
+            _("catch up, and shut down {machine} at the source").format(machine=vm.at_source),
             _("its disks have to stand still for the last round"),
             Risk.HIGH,
             30,
