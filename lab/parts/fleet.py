@@ -20,6 +20,8 @@ from lab.site import ROOT, STATE, exports, fill
 FOLDER = STATE / "fleet"
 SOURCES = ROOT / "lab" / "fleet"
 DEFAULT, MOST = 30, 100
+LISTENS = 16
+"""At how many addresses one sshd listens at most (OpenSSH's MAX_LISTEN_SOCKS)."""
 
 
 def count() -> int:
@@ -49,9 +51,6 @@ def _files() -> None:
 
 
 def _ssh() -> None:
-    listen = "\n".join(f"ListenAddress {address(n)}:22" for n in range(1, count() + 1))
-    file = FOLDER / "sshd_config"
-    file.write_text(fill("fleet-sshd_config", LISTEN=listen))
     script = "; ".join(f"ip address replace {address(n)}/24 dev mgmt" for n in range(1, count() + 1))
     on(CTL, ["sh", "-c", script])
     _forget()
@@ -61,7 +60,16 @@ def _ssh() -> None:
             known.write(f"Host {host}\n  HostName {address(n)}\n")
     with (STATE / "ssh" / "known_hosts").open("a") as keys:
         keys.writelines(f"{host},{address(n)} {public}\n" for n, host in enumerate(names(count()), 1))
-    spawn(CTL, "fleet-sshd", ["/usr/sbin/sshd", "-D", "-e", "-f", file])
+    for number, daemon in enumerate(_daemons(count())):
+        first = number * LISTENS + 1
+        several = range(first, min(first + LISTENS, count() + 1))
+        file = FOLDER / f"{daemon}_config"
+        file.write_text(fill("fleet-sshd_config", LISTEN="\n".join(f"ListenAddress {address(n)}:22" for n in several)))
+        spawn(CTL, daemon, ["/usr/sbin/sshd", "-D", "-e", "-f", file])
+
+
+def _daemons(hosts: int) -> list[str]:
+    return [f"fleet-sshd-{n}" for n in range(-(-hosts // LISTENS))]
 
 
 def _forget() -> None:
@@ -104,14 +112,19 @@ def _filled() -> int:
 
 
 def _alive() -> bool:
-    last = names(count())[-1]
-    ssh = ["ssh", "-F", STATE / "ssh" / "config", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", last, "virsh list"]
-    return running(CTL, "fleet") and _up() >= count() and _filled() >= count() * EACH and ok([str(a) for a in ssh])
+    if not running(CTL, "fleet") or _up() < count() or _filled() < count() * EACH:
+        return False
+    return all(_answers(host) for host in names(count())[::LISTENS])
+
+
+def _answers(host: str) -> bool:
+    ssh = ["ssh", "-F", STATE / "ssh" / "config", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", host, "virsh list"]
+    return ok([str(a) for a in ssh])
 
 
 def _stop() -> None:
     _nova("clear")
-    for daemon in ("fleet", "fleet-sshd"):
+    for daemon in ("fleet", *_daemons(MOST)):
         kill(CTL, daemon)
     _nova("empty")
     for number in range(1, MOST + 1):
