@@ -76,6 +76,7 @@ def _killed_at(lab: Lab, command: list[str], done: int) -> None:
         argv, env=lab.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as follower:
         until(lambda: follower.poll() is not None or _done(lab) >= done, f"{done} machines to have moved", 1800)
+        assert follower.poll() is None, follower.communicate()[1][-3000:]
         os.kill(int((lab.state / "worker.lock").read_text()), signal.SIGKILL)
         _out, told = follower.communicate(timeout=120)
     assert follower.returncode == 4, told

@@ -199,10 +199,11 @@ def _size(vm: VmPlan, site: Site) -> tuple[int, int]:
 
 
 def _space(wave: Wave, site: Site) -> Finding:
-    # The worst case: every disk full. A cluster that fills up while we write stops all of its clients.
-    need = sum(gib(d.size) << 30 for vm in _in_rbd(wave) for d in vm.disks)
+    # The worst case: every disk full. A cluster that fills up while we write stops all of its clients. What a volume is larger
+    # than its disk, by Cinder's whole GiB, is not written by us.
+    need = sum(d.size for vm in _in_rbd(wave) for d in vm.disks)
     return Finding(
         _("space in pool {pool}").format(pool=site.pool),
         need <= site.pool_free,
-        _("{need} GiB in the worst case, {free} GiB available").format(need=need >> 30, free=site.pool_free >> 30),
+        _("{need} GiB in the worst case, {free} GiB available").format(need=gib(need), free=site.pool_free >> 30),
     )

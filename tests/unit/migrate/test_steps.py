@@ -265,6 +265,17 @@ def test_what_stands_in_the_way(site: Site, kind: type[Exception], word: str) ->
         preconditions.judge(preconditions.check(make(), site))
 
 
+def test_many_small_disks_need_their_own_size_and_not_that_of_their_volumes() -> None:
+    wave = make(shutdown=True)
+    small = [d.model_copy(update={"id": f"vd{n}", "size": 64 << 20}) for n, d in enumerate(wave.vms[0].disks * 50)]
+    crowd = wave.model_copy(update={"vms": [wave.vms[0].model_copy(update={"disks": small})]})
+    found = preconditions.check(crowd, replace(SITE, pool_free=7 * GIB))
+    (space,) = [f for f in found if "space in pool" in f.title]
+    assert (space.holds, space.detail) == (True, "7 GiB in the worst case, 7 GiB available")
+    (space,) = [f for f in preconditions.check(crowd, replace(SITE, pool_free=6 * GIB)) if "space in pool" in f.title]
+    assert not space.holds
+
+
 def test_a_disk_that_the_wave_does_not_name_is_told_by_the_plan() -> None:
     def told(machine: Machine) -> list[str]:
         source: Any = object()
