@@ -7,7 +7,7 @@ from typing import Literal
 from blue_wizard.facts.card_names import CardNames
 from blue_wizard.migrate.card_rules import Card, decide
 from blue_wizard.migrate.convert import Guest
-from blue_wizard.migrate.machine import Machine
+from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.migrate.wave import VmPlan
 from blue_wizard.text import _
 
@@ -25,13 +25,18 @@ def with_names(vm: VmPlan, machine: Machine, seen: Guest | None, wish: Names, re
     if not vm.nics or "windows" in f"{machine.os} {seen.system if seen else ''}".lower():
         return vm
     can = vm.storage == "rbd"
-    if seen is None or seen.cards is None:
+    if seen is None or seen.cards is None or not (seen.system or _whole(machine)):
         # Without a look, foreign hardware is reason enough to look at the copy.
         keep = can and (wish == "always" or (wish == "auto" and seen is not None))
         if not machine.flavor:
             remarks.append(f"{vm.name}: {_unseen(keep, can)}")
         return vm.model_copy(update={"keep_names": keep})
     return _known(vm, seen.cards, wish, can, remarks)
+
+
+def _whole(machine: Machine) -> bool:
+    """Whether finding no system proves that there is none: it may lie across disks, and what is written to is in no order."""
+    return len(machine.disks) == 1 and machine.power is not Power.ON
 
 
 def _unseen(keep: bool, can: bool) -> str:

@@ -19,6 +19,8 @@ from blue_wizard.text import _
 __all__ = ["Guest", "convert_in_place", "inspect", "parse_inspection"]
 
 _INSPECT_TIMEOUT_S = 300
+# What guestfish says after it has seen all partitions; any other failure says nothing of the guest.
+_NO_SYSTEM = "no operating system was found"
 # `-i` has mounted the guest's file systems; `inspect-os` would unmount them again.
 _SCRIPT = """
 echo ==etc
@@ -38,7 +40,7 @@ echo ==windows
 class Guest:
     """What was seen inside. `virtio` is None when it can't be told. `warnings` are what a conversion does not mend.
 
-    `cards` is what its files call its network cards; None where nobody has looked.
+    `cards` is what its files call its network cards; None where nobody has looked, and nothing where no system was found.
     """
 
     system: str
@@ -57,7 +59,8 @@ def inspect(uri: str) -> Guest:
         if done is None:
             return Guest("", None, (_("The look inside took too long; nothing is known of its drivers."),))
         if "==etc" not in done.stdout:
-            return Guest("", None, (_("No operating system was recognised inside; nothing is known of its drivers."),))
+            warning = _("No operating system was recognised inside; nothing is known of its drivers.")
+            return Guest("", None, (warning,), CardNames() if _NO_SYSTEM in done.stderr else None)
         found = parse_inspection(done.stdout, "".join(_list_initrd(file) for file in sorted(folder.iterdir())))
         return found if found.system == "Windows" else replace(found, cards=card_files.judge(files, done.stdout))
 

@@ -132,6 +132,18 @@ def test_no_guess_is_planned() -> None:
     assert any("ens192" in r and "can't be proved" in r for r in remarks)
 
 
+def test_where_no_system_was_found_there_is_no_second_look_in_the_downtime() -> None:
+    nothing = Guest("", None, (), CardNames())
+    one = replace(FOREIGN, disks=FOREIGN.disks[:1])
+    assert planned(nothing, machine=one)[0].keep_names is False
+    assert planned(nothing, machine=replace(one, power=Power.UNKNOWN))[0].keep_names is False
+    assert planned(nothing, "always", machine=one)[0].keep_names
+    # Here the plan has seen one disk of several, or one that was written to.
+    two = replace(one, disks=(*one.disks, replace(one.disks[0], id="another")))
+    assert planned(nothing, machine=two)[0].keep_names
+    assert planned(nothing, machine=replace(one, power=Power.ON))[0].keep_names
+
+
 def test_a_guest_that_nobody_could_look_into_is_looked_at_on_the_copy() -> None:
     vm, remarks = planned(Guest("", None))
     assert vm.keep_names

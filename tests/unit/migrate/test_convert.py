@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from blue_wizard.migrate.convert import _domain_xml, parse_inspection
+from blue_wizard.facts.card_names import CardNames
+from blue_wizard.migrate import guestfish
+from blue_wizard.migrate.convert import _domain_xml, inspect, parse_inspection
 
 LINUX = """==etc
 PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
@@ -52,3 +55,23 @@ def test_all_disks_of_a_guest_are_converted_together() -> None:
     assert [d.find("source/host").get("port") for d in disks] == ["10001", "10002", "10003"]  # type: ignore[union-attr]
     assert [d.find("target").get("dev") for d in disks] == ["sda", "sdb", "sdc"]  # type: ignore[union-attr]
     assert domain.findtext("name") == "a <b> & 'c'"
+
+
+@pytest.mark.parametrize(
+    ("said", "cards"),
+    [
+        (guestfish.Said([], 1, "", "guestfish: no operating system was found on this disk\n"), CardNames()),
+        (guestfish.Said([], 1, "", "libguestfs: error: connection to the disk was lost\n"), None),
+        (None, None),
+    ],
+)
+def test_a_look_that_finds_no_system_is_not_one_that_failed(
+    said: guestfish.Said | None, cards: CardNames | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(*_args: Any, **_options: Any) -> guestfish.Said | None:
+        return said
+
+    monkeypatch.setattr(guestfish, "run", answer)
+    guest = inspect("nbd+unix:///?socket=/nowhere")
+    assert (guest.system, guest.virtio, guest.cards) == ("", None, cards)
+    assert len(guest.warnings) == 1
