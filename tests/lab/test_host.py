@@ -28,6 +28,7 @@ def _job(lab: Lab) -> str:
     return str(lab.json("job", "list")[-1]["id"])
 
 
+@pytest.mark.drawn("host emptied")
 @pytest.mark.failure("b23", "b26")
 def test_enter_and_leave(lab: Lab, cloud: Cloud) -> None:
     web, db, off = cloud.boot("ht-web", "ht-db", "ht-off")
@@ -312,7 +313,7 @@ def _no_good_end() -> Iterator[None]:
     sql("DROP TRIGGER nova.no_good_end")
 
 
-@pytest.mark.drawn("host failure")
+@pytest.mark.drawn("host emptied")
 @pytest.mark.failure("b8")
 @pytest.mark.usefixtures("_no_good_end")
 def test_nova_calls_a_server_broken_that_has_gone_over(lab: Lab, cloud: Cloud) -> None:
@@ -343,7 +344,7 @@ STEPS = ("cordon", "settle", "start", "move", "cold", "empty", "quiet")
 
 
 @pytest.mark.failure("b27")
-@pytest.mark.drawn("host failure")
+@pytest.mark.drawn("host emptied")
 @pytest.mark.parametrize("end", ["resume", "rollback"])
 @pytest.mark.parametrize("phase", ["before", "during", "after"])
 @pytest.mark.parametrize("step", STEPS)

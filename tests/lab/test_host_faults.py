@@ -151,7 +151,7 @@ def test_nova_does_not_learn_that_a_server_has_gone(lab: Lab, cloud: Cloud) -> N
     _home(cloud, web)
 
 
-@pytest.mark.drawn("host failure")
+@pytest.mark.drawn("host emptied")
 @pytest.mark.failure("b10")
 def test_a_stale_binding_is_in_the_way(lab: Lab, cloud: Cloud) -> None:
     (web,) = cloud.boot("ht-web")

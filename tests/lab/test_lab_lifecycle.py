@@ -23,6 +23,7 @@ def _standing_on(name: str) -> set[str]:
     return direct.union(*(_standing_on(n) for n in direct))
 
 
+@pytest.mark.drawn("lab")
 def test_up_again_does_nothing_and_a_dead_service_is_repaired(lab: Lab) -> None:
     assert "everything is up already" in lab.run("up").stderr
     pid = lab.on("ctl1", "cat", "/run/lab/glance.pid").strip()
@@ -35,6 +36,7 @@ def test_up_again_does_nothing_and_a_dead_service_is_repaired(lab: Lab) -> None:
     lab.run("status")
 
 
+@pytest.mark.drawn("lab")
 def test_whole_again_after_everything_was_killed_and_nothing_left_after_down(lab: Lab) -> None:
     for pid in up._processes():
         # The first process of a host takes all others of it along.

@@ -100,7 +100,7 @@ def _half_written(lab: Lab) -> bool:
     return any(int(lab.on(host, "sh", "-c", script)) >= 40_000_000 for host in COMPUTES)
 
 
-@pytest.mark.drawn("local disk killed")
+@pytest.mark.drawn("migration killed")
 @pytest.mark.parametrize("end", ["resume", "rollback"])
 def test_killed_in_the_middle_of_a_copy(lab: Lab, tmp_path: Path, noise: Path, end: str) -> None:
     wave = _plan(lab, tmp_path, noise, "--storage", "local")
@@ -123,7 +123,7 @@ def test_killed_in_the_middle_of_a_copy(lab: Lab, tmp_path: Path, noise: Path, e
     until(lambda: everything(lab) == before, "everything to be as before", 15)
 
 
-@pytest.mark.drawn("local disk killed")
+@pytest.mark.drawn("migration killed")
 @pytest.mark.parametrize("end", ["resume", "rollback"])
 @pytest.mark.parametrize("phase", ["before", "during", "after"])
 @pytest.mark.parametrize("step", STEPS)

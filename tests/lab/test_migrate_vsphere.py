@@ -217,6 +217,7 @@ def test_copied_while_it_runs_and_nothing_that_was_acknowledged_is_lost(
     assert _machine(site, "vm-shop")["power"] == "on"
 
 
+@pytest.mark.drawn("staging folder")
 def test_through_a_staging_folder_and_as_a_stream(site: Lab, tmp_path: Path) -> None:
     before = site.inventory()
     (tmp_path / "staging").mkdir()

@@ -15,6 +15,7 @@ from .conftest import Lab, image_sha256
 pytestmark = pytest.mark.lab
 
 
+@pytest.mark.drawn("files")
 def test_windows_is_recognised_and_moved(lab: Lab, tmp_path: Path) -> None:
     before = lab.inventory()
     file, map_file, wave = tmp_path / "win.vhdx", tmp_path / "map.yaml", tmp_path / "wave.yaml"

@@ -47,7 +47,7 @@ def image(lab: Lab) -> Iterator[str]:
         yield name
 
 
-@pytest.mark.drawn("copy into RBD killed")
+@pytest.mark.drawn("copy into RBD")
 def test_killed_twice(lab: Lab, image: str, tmp_path: Path) -> None:
     source = tmp_path / "disk.raw"
     make_disk(source, SIZE)
@@ -90,6 +90,7 @@ def _restless(lab: Lab) -> Iterator[None]:
     assert len(rounds) >= 3, "hardly an OSD was stopped"
 
 
+@pytest.mark.drawn("copy into RBD")
 def test_a_cluster_that_rests_midway(lab: Lab, image: str, tmp_path: Path) -> None:
     source, log = tmp_path / "disk.raw", tmp_path / "log"
     make_disk(source, SIZE)
@@ -119,7 +120,7 @@ def test_a_cluster_that_rests_midway(lab: Lab, image: str, tmp_path: Path) -> No
     assert lab.rbd_sha256(image, SIZE) == expected
 
 
-@pytest.mark.drawn("copy into RBD killed")
+@pytest.mark.drawn("migration killed")
 def test_a_migration_that_is_killed_midway_carries_on_there(lab: Lab, tmp_path: Path) -> None:
     folder, map_file, wave, marker = (tmp_path / n for n in ("in", "map.yaml", "wave.yaml", "killed"))
     folder.mkdir()
