@@ -1,4 +1,4 @@
-"""The fleet in Nova: its zone, flavor, groups and servers. ``python -m lab.fleet.servers fill|clear|empty HOSTS``."""
+"""The fleet in Nova: its zone, flavor, groups and servers. ``python -m lab.fleet.servers fill|empty HOSTS``."""
 
 from __future__ import annotations
 
@@ -70,19 +70,20 @@ def _wait(compute: Any, timeout_s: float = 300) -> None:
         time.sleep(1)
 
 
-def clear(cloud: Any, _count: int) -> None:
-    """Delete the servers; their computes have to live for that."""
+def empty(cloud: Any, _count: int) -> None:
+    """Remove it all, when the computes are dead: servers, groups, zone, flavor, services with their hosts and providers."""
     compute = cloud.compute
+    services = [s for s in compute.services(binary="nova-compute") if s.host.startswith(PREFIX)]
+    # The servers of a host that is known to be down are deleted by Nova's API alone; living computes need seconds for each.
+    for service in services:
+        compute.update_service_forced_down(service, service.host, service.binary, forced=True)
     for server in _servers(compute):
         compute.delete_server(server, force=True)
     end = time.monotonic() + 300
-    while _servers(compute) and time.monotonic() < end:
+    while left := _servers(compute):
+        if time.monotonic() > end:
+            raise SystemExit(f"{len(left)} servers were not deleted, the first is {left[0].name}: {left[0].status}")
         time.sleep(1)
-
-
-def empty(cloud: Any, _count: int) -> None:
-    """Remove the rest, when the computes are dead: groups, zone, flavor, services with their hosts and providers."""
-    compute = cloud.compute
     for group in compute.server_groups(all_projects=True):
         if group.name.startswith(PREFIX):
             compute.delete_server_group(group)
@@ -91,9 +92,8 @@ def empty(cloud: Any, _count: int) -> None:
         for host in zone.hosts or []:
             compute.remove_host_from_aggregate(zone, host)
         compute.delete_aggregate(zone)
-    for service in compute.services(binary="nova-compute"):
-        if service.host.startswith(PREFIX):
-            compute.delete_service(service)
+    for service in services:
+        compute.delete_service(service)
     cloud.set_compute_quotas(cloud.current_project_id, **QUOTAS, server_groups=10)
     for thing, found in (
         (compute.delete_flavor, compute.find_flavor(FLAVOR)),
@@ -104,4 +104,4 @@ def empty(cloud: Any, _count: int) -> None:
 
 
 if __name__ == "__main__":
-    {"fill": fill, "clear": clear, "empty": empty}[sys.argv[1]](openstack.connect(cloud="lab"), int(sys.argv[2]))
+    {"fill": fill, "empty": empty}[sys.argv[1]](openstack.connect(cloud="lab"), int(sys.argv[2]))

@@ -123,7 +123,6 @@ def _answers(host: str) -> bool:
 
 
 def _stop() -> None:
-    _nova("clear")
     for daemon in ("fleet", *_daemons(MOST)):
         kill(CTL, daemon)
     _nova("empty")
