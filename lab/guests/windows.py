@@ -85,7 +85,7 @@ def build(out: Path) -> None:
             f"upload {folder / 'program'} /Windows/System32/cmd.exe",
             "umount /",
         ]
-        env = {"LIBGUESTFS_BACKEND": "direct", "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg", "TMPDIR": scratch}
+        env = {"LIBGUESTFS_BACKEND": "direct", "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg", "LIBGUESTFS_TMPDIR": scratch}
         run(["guestfish", "--format=raw", "-a", out], stdin="\n".join(script) + "\n", env={**os.environ, **env})
 
 

@@ -20,8 +20,10 @@ class Said(subprocess.CompletedProcess[str]):
 
 def environment(scratch: str) -> dict[str, str]:
     """What libguestfs' programs need; `scratch` is a folder for what they write."""
-    # The libvirt backend needs a libvirtd of the operator's machine; the direct one needs nothing.
-    return {"LIBGUESTFS_BACKEND": "direct", **os.environ, "TMPDIR": scratch, "LC_ALL": "C"}
+    # The libvirt backend needs a libvirtd of the operator's machine; the direct one needs nothing. The appliance is made once,
+    # where libguestfs would keep it by itself: in a folder that goes with `scratch` it would be made anew for every look.
+    ours = {"LIBGUESTFS_BACKEND": "direct", "LIBGUESTFS_CACHEDIR": os.environ.get("TMPDIR", "/var/tmp")}  # noqa: S108
+    return {**ours, **os.environ, "TMPDIR": scratch, "VIRT_V2V_TMPDIR": scratch, "LC_ALL": "C"}
 
 
 def run(uris: Sequence[str], script: str, *, scratch: str, timeout_s: float, write: bool = False) -> Said | None:

@@ -36,6 +36,18 @@ def test_drivers_of_linux(config: str, initrd: str, virtio: bool | None) -> None
     assert guest.system == "Debian GNU/Linux 12 (bookworm)"
 
 
+def test_the_appliance_outlives_what_is_written_beside_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TMPDIR", raising=False)
+    for name in ("LIBGUESTFS_CACHEDIR", "LIBGUESTFS_BACKEND"):
+        monkeypatch.delenv(name, raising=False)
+    env = guestfish.environment("/scratch")
+    assert (env["LIBGUESTFS_CACHEDIR"], env["TMPDIR"], env["VIRT_V2V_TMPDIR"]) == ("/var/tmp", "/scratch", "/scratch")
+    monkeypatch.setenv("TMPDIR", "/large")
+    assert guestfish.environment("/scratch")["LIBGUESTFS_CACHEDIR"] == "/large"
+    monkeypatch.setenv("LIBGUESTFS_CACHEDIR", "/chosen")
+    assert guestfish.environment("/scratch")["LIBGUESTFS_CACHEDIR"] == "/chosen"
+
+
 def test_device_names_in_fstab_are_told() -> None:
     text = LINUX.format(fstab="/dev/sda1 / ext4\nUUID=1 /x ext4\n", config="CONFIG_VIRTIO_BLK=y")
     (warning,) = parse_inspection(text, "").warnings
