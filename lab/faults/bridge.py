@@ -14,6 +14,10 @@ from lab.faults.target import Target
 
 HYBRID = ("hybrid", "vlan-hybrid")
 OVSFW = ("ovsfw", "vlan-ovsfw")
+HELD = (
+    "the agent is held, or it would report the port down; when it goes on it may hear first that the port has gone and only then "
+    "that it is back, and wires all of it anew, with other numbers"
+)
 
 
 @fault("tap-down", on=HYBRID, code="tap.down", hop="tap", segment="guest", object="{tap}")
@@ -133,6 +137,7 @@ def _(t: Target) -> list[Change]:
     segment="qbr",
     object="{qvb}",
     also=("qvo.missing", "ovs.no-device"),
+    restores="shape",
     note="its other end, qvo, goes with it; the agent is held, or it would report the port down",
 )
 def _(t: Target) -> list[Change]:
@@ -148,7 +153,9 @@ ip link set {t.qvb} up
 ip link set {t.qvo} up
 ip link set {t.qvb} master {t.qbr}
 """
-    return [held(t.host), Change(t.host, f"ip link del {t.qvb}", undo)]
+    # Without a datapath in the kernel the switch goes on with the device that it had opened: it has to open the new one.
+    again = port_gone(t, t.host, "br-int", t.qvo)
+    return [held(t.host), Change(t.host, f"ip link del {t.qvb}", f"{undo}{again.do}\n{again.undo}")]
 
 
 @fault(
@@ -171,7 +178,8 @@ def _(t: Target) -> list[Change]:
     hop="qvo",
     segment="compute-ovs",
     object="{qvo}",
-    note="the agent is held, or it would report the port down",
+    restores="shape",
+    note=HELD,
 )
 def _(t: Target) -> list[Change]:
     return [held(t.host), port_gone(t, t.host, "br-int", t.qvo)]
@@ -184,7 +192,8 @@ def _(t: Target) -> list[Change]:
     hop="tap",
     segment="compute-ovs",
     object="{tap}",
-    note="the agent is held, or it would report the port down",
+    restores="shape",
+    note=HELD,
 )
 def _(t: Target) -> list[Change]:
     return [held(t.host), port_gone(t, t.host, "br-int", t.tap)]
