@@ -6,6 +6,8 @@ wires a port again when its interface changes. So it is held where a whole table
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lab.faults import Change, fault
 from lab.faults.changes import column, flow_added, flows_gone, held, option, port_flag, port_gone, stopped
 from lab.faults.target import Target
@@ -270,10 +272,12 @@ def _(t: Target) -> list[Change]:
     segment="compute-ovs",
     object="ovs-vswitchd",
     restores="shape",
-    note="the agent is held; afterwards it finds its canary gone and makes all rules again",
+    note="the agent is held, and started anew afterwards: one that goes on just when the switch connects may hang for good "
+    "(os-ken's datapath.set_xid). A new one makes all rules again",
 )
 def _(t: Target) -> list[Change]:
     kill = "kill -9 $(cat /run/lab/vswitchd.pid)"
     dump = "ovs-ofctl -O OpenFlow13 dump-flows"
     healed = f"{dump} br-int table=23 | grep -q table=23 && {dump} br-tun table=22 | grep -q dl_vlan"
-    return [held(t.host), Change("lab", "", t.host), Change(t.host, kill, "true", healed=healed)]
+    agent = [Change("lab-new-agent", "", t.host), replace(held(t.host), undo="true")]
+    return [*agent, Change("lab", "", t.host), Change(t.host, kill, "true", healed=healed)]

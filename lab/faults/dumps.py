@@ -18,8 +18,9 @@ done
 ovn-sbctl --timeout=20 --format=csv --no-headings --columns=name,hostname list Chassis | sort
 """
 # Cookies, learned rules and counters change by themselves; a table without rules is as good as none.
-# What a bridge learns about its neighbours is no setting. OVN's controller numbers the zones of connection tracking itself
-# (registers 11 to 13), and leaves one out of a multicast flow until it is known.
+# Whether a TAP device is called UP or UNKNOWN hangs on the moment at which it was set up. What a bridge learns about its
+# neighbours is no setting. OVN's controller numbers the zones of connection tracking itself (registers 11 to 13), and leaves one
+# out of a multicast flow until it is known.
 HOST_DUMP = r"""
 V="ovs-vsctl --timeout=20"
 echo "# switch"; $V show | sort
@@ -35,7 +36,8 @@ for b in $($V list-br); do
     ovs-appctl fdb/show $b | grep -i static || true
 done
 links() {
-    ip $1 -o link | sed -e 's/^[0-9]*: //' -e 's/@[^:]*//' -e 's/ qdisc .*\(state [A-Z]*\).*link\/\([^ ]* [^ ]*\).*/ \1 \2/' | sort
+    ip $1 -o link | sed -e 's/^[0-9]*: //' -e 's/@[^:]*//' -e 's/ qdisc .*\(state [A-Z]*\).*link\/\([^ ]* [^ ]*\).*/ \1 \2/' \
+        -e 's/ state UNKNOWN / state UP /' | sort
     ip $1 -4 -o address | sed -e 's/^[0-9]*: //' -e 's/\\.*//' | sort
     ip $1 -4 route | sort
     tc $1 qdisc show | grep -v -E 'noqueue|pfifo_fast|fq_codel' || true

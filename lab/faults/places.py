@@ -9,6 +9,7 @@ from typing import Any
 
 from lab import ovs
 from lab.faults.target import connect, shell
+from lab.parts import neutron
 from lab.parts.infra import sql
 from lab.parts.openstack import seed
 from lab.run import LabError, wait
@@ -60,6 +61,10 @@ def _switch(host: str) -> None:
     ovs.start(EVERY_HOST[host])
 
 
+def _new_agent(host: str) -> None:
+    neutron.start(EVERY_HOST[host], "ovs")
+
+
 def _agent(what: str) -> None:
     wait(lambda: seed(f"agent:{what}") == "up\n", f"the agent {what} to report itself", timeout=60)
 
@@ -69,4 +74,11 @@ def _port(port: str) -> None:
     wait(lambda: cloud.network.get_port(port).status == "ACTIVE", f"port {port} to be active", timeout=120)
 
 
-OTHERS = {"api": _api, "sql": sql, "lab": _switch, "lab-agent": _agent, "lab-port": _port}
+OTHERS = {
+    "api": _api,
+    "sql": sql,
+    "lab": _switch,
+    "lab-new-agent": _new_agent,
+    "lab-agent": _agent,
+    "lab-port": _port,
+}

@@ -94,11 +94,13 @@ def judge(fault: Fault, target: Target, document: dict[str, Any], *, mode: str, 
         expected = f"{'|'.join(fault.segments)} {fault.direction} {fault.code} {wanted}"
         said = f"{where or port.get('lost_between')} {port.get('direction')}"
     else:
-        # "Works, but" is degraded or ok; what could not be looked at is unknown, and never lost.
-        right_verdict = verdict in (("ok", "degraded") if fault.verdict == "ok" else ("unknown",))
+        noted = any(f.get("code") in codes and _same(wanted, f) for f in [cause, *findings])
+        # "Works, but" is degraded or ok; what could not be looked at is unknown, and never lost. Where a packet of our own has
+        # passed all the same it works, if what could not be looked at is told.
+        passed = mode == "inject" and noted and verdict in ("ok", "degraded")
+        right_verdict = verdict in ("ok", "degraded") if fault.verdict == "ok" else verdict == "unknown" or passed
         right_segment = right_verdict
-        noted = [f for f in [cause, *findings] if f.get("code") in codes]
-        right_cause = right_verdict and (not fault.code or any(_same(wanted, f) for f in noted))
+        right_cause = right_verdict and (not fault.code or noted)
         expected = f"{fault.verdict}: {fault.code} {wanted}"
         said = ",".join(str(f.get("code")) for f in findings)
     return Judged(

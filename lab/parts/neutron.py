@@ -15,7 +15,8 @@ _FIRST_S = 40.0
 AGENTS = {"dhcp": "neutron-dhcp-agent", "l3": "neutron-l3-agent", "metadata": "neutron-metadata-agent"}
 
 
-def _agent(host: Host, kind: str) -> None:
+def start(host: Host, kind: str) -> None:
+    """Start an agent (`ovs`, or one of AGENTS) on a host; one that runs there is killed first."""
     file = LAB.etc / "neutron" / f"{host.name}.conf"
     if not file.exists():
         file.touch(mode=0o600)
@@ -52,7 +53,7 @@ def _serve() -> None:
         wait(lambda: not _unserved(), "a DHCP server on each network", timeout=_FIRST_S)
     except LabError:
         say(f"the DHCP agent does not serve {', '.join(_unserved())}: it is started anew")
-        _agent(HOSTS["net1"], "dhcp")
+        start(HOSTS["net1"], "dhcp")
 
 
 for _h in HOSTS.values():
@@ -60,7 +61,7 @@ for _h in HOSTS.values():
         part(
             f"neutron-ovs:{_h.name}",
             needs=(f"ovs:{_h.name}", "neutron"),
-            start=partial(_agent, _h, "ovs"),
+            start=partial(start, _h, "ovs"),
             alive=partial(_agent_alive, _h, "ovs"),
             log=log_of(_h, "neutron-ovs"),
         )
@@ -69,7 +70,7 @@ for _kind in AGENTS:
     part(
         f"neutron-{_kind}",
         needs=("neutron-ovs:net1",),
-        start=partial(_agent, HOSTS["net1"], _kind),
+        start=partial(start, HOSTS["net1"], _kind),
         alive=partial(_agent_alive, HOSTS["net1"], _kind),
         log=log_of(HOSTS["net1"], f"neutron-{_kind}"),
     )

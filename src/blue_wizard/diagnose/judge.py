@@ -141,7 +141,8 @@ def _by_capture(case: Case, causes: list[Cause], seen: watched.Sightings) -> tup
         # An answer that brings another address than the port's is no help.
         wrong = case.path.address not in seen.offered
         kept = [c for c in causes if c.code.startswith(_GUEST) or (wrong and c.code in _WRONG_ADDRESS)]
-        return kept, [_passed(c) for c in causes if c not in kept and not c.unknown]
+        # What could not be looked at is told, too: it did not keep a packet from passing, and something is wrong with it.
+        return kept, [_passed(c) for c in causes if c not in kept]
     if seen.lost is None:
         return causes, []
     first, second, direction = seen.lost

@@ -55,6 +55,15 @@ def test_a_packet_that_passes_outweighs_what_looks_wrong() -> None:
     assert [f.code for f in report.findings] == ["ovs.wrong-tag"]
 
 
+def test_a_packet_that_passes_does_not_hide_what_could_not_be_read() -> None:
+    seen = Seen(HYBRID)
+    seen.cmp["ovs"].update(rc=1, out="", err="ovs-vsctl: unix:/run/openvswitch/db.sock: database connection failed")
+    seen.cmp.update(flows={}, ports={}, fdb={}, traces={})
+    report = captured(seen, "1111111", "1111111")
+    assert (report.verdict, report.cause) == (Verdict.OK, None)
+    assert [f.code for f in report.findings] == ["ovs.db-down"]
+
+
 @pytest.mark.parametrize(
     ("requests", "replies", "between", "direction", "code"),
     [

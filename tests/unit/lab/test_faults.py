@@ -279,6 +279,15 @@ def test_a_finding_is_right_when_nothing_is_called_lost() -> None:
     assert not judge(hung, TARGET, _said(verdict="lost"), mode="read", seconds=1).right_verdict
 
 
+def test_what_could_not_be_looked_at_is_unknown_unless_a_packet_has_passed() -> None:
+    fault = named("ovsdb-hung")
+    told = {"findings": [{"code": "ovs.db-down", "object": "ovsdb-server"}], "cause": None}
+    assert judge(fault, TARGET, _said(verdict="unknown"), mode="inject", seconds=1).right_verdict
+    assert judge(fault, TARGET, _said(verdict="ok", **told), mode="inject", seconds=1).right_cause
+    assert not judge(fault, TARGET, _said(verdict="ok", **told), mode="read", seconds=1).right_verdict
+    assert not judge(fault, TARGET, _said(verdict="ok", findings=[]), mode="inject", seconds=1).right_verdict
+
+
 def test_the_table_has_a_line_for_each_and_the_shares() -> None:
     fault = named("qvb-down")
     rows = [judge(fault, TARGET, _said(**LOST), mode="read", seconds=s) for s in (1.0, 3.0, 2.0)]
