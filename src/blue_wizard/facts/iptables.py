@@ -7,7 +7,7 @@ import re
 import shlex
 from dataclasses import dataclass, field
 
-__all__ = ["Chain", "Fate", "Packet", "Rule", "Tables", "follow", "parse_save"]
+__all__ = ["Chain", "Fate", "Packet", "Rule", "Tables", "follow", "parse_save", "within"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,17 @@ def parse_save(text: str) -> Tables:
             target = next((words[i + 1] for i, w in enumerate(words[:-1]) if w in {"-j", "-g"}), "")
             chains.setdefault(rule[2], Chain(rule[2])).rules.append(Rule(rule[2], words, target, int(rule[1] or 0)))
     return tables
+
+
+def within(tables: Tables, table: str, chain: str) -> list[Rule]:
+    """All rules that a packet may meet in a built-in chain and in those that it leads to."""
+    chains = tables.get(table, {})
+    names = [chain]
+    # The list grows while it is gone through.
+    for name in names:
+        targets = dict.fromkeys(r.target for r in chains[name].rules) if name in chains else ()
+        names += [t for t in targets if t in chains and t not in names]
+    return [r for name in names if name in chains for r in chains[name].rules]
 
 
 @dataclass(frozen=True)

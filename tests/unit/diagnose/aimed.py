@@ -13,10 +13,22 @@ OUTER = "0f000000-00aa-4000-8000-000000000001"
 QG = f"qg-{OUTER[:11]}"
 NAT = """*nat
 :PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
 :POSTROUTING ACCEPT [0:0]
+:neutron-l3-agent-PREROUTING - [0:0]
+:neutron-l3-agent-OUTPUT - [0:0]
+:neutron-l3-agent-float-snat - [0:0]
+:neutron-l3-agent-snat - [0:0]
+:neutron-postrouting-bottom - [0:0]
+-A PREROUTING -j neutron-l3-agent-PREROUTING
+-A OUTPUT -j neutron-l3-agent-OUTPUT
+-A POSTROUTING -j neutron-postrouting-bottom
+-A neutron-l3-agent-OUTPUT -d {floating}/32 -j DNAT --to-destination {address}
 -A neutron-l3-agent-PREROUTING -d 169.254.169.254/32 -i qr-+ -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 9697
 -A neutron-l3-agent-PREROUTING -d {floating}/32 -j DNAT --to-destination {address}
 -A neutron-l3-agent-float-snat -s {address}/32 -j SNAT --to-source {floating} --random-fully
+-A neutron-l3-agent-snat -j neutron-l3-agent-float-snat
+-A neutron-postrouting-bottom -j neutron-l3-agent-snat
 -A neutron-l3-agent-snat -o {qg} -j SNAT --to-source 203.0.113.2 --random-fully
 COMMIT
 *filter

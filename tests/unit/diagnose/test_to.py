@@ -113,15 +113,15 @@ def blocked_back(s: Aimed) -> None:
 
 
 def no_snat(s: Aimed) -> None:
-    s.edit(s.inside["iptables"], r"^-A neutron-l3-agent-snat .*\n", "")
+    s.edit(s.inside["iptables"], r"^-A neutron-l3-agent-snat -o .*\n", "")
 
 
 def no_floating_snat(s: Aimed) -> None:
-    s.edit(s.inside["iptables"], r"^.*float-snat.*\n", "")
+    s.edit(s.inside["iptables"], r"^-A neutron-l3-agent-float-snat .*\n", "")
 
 
 def no_floating_dnat(s: Aimed) -> None:
-    s.edit(s.inside["iptables"], r"^.*DNAT.*\n", "")
+    s.edit(s.inside["iptables"], r"^-A neutron-l3-agent-PREROUTING .*DNAT.*\n", "")
 
 
 def no_floating_address(s: Aimed) -> None:

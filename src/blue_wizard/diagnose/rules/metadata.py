@@ -10,6 +10,7 @@ from blue_wizard.diagnose.aim import METADATA
 from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause
 from blue_wizard.diagnose.rulebook import about
+from blue_wizard.facts.iptables import within
 from blue_wizard.text import _
 
 __all__ = ["agent", "proxy", "redirected"]
@@ -37,7 +38,7 @@ def redirected(case: Case) -> Iterable[Cause]:
     if not _wanted(case) or space is None:
         return
     if path.purpose == "router":
-        rules = [r for c in space.tables.get("nat", {}).values() for r in c.rules]
+        rules = within(space.tables, "nat", "PREROUTING")
         if not space.tables or any(METADATA in " ".join(r.words) and r.target == "REDIRECT" for r in rules):
             return
         text = _("The rule that takes {address} to the proxy is missing in {space} on {host}.")

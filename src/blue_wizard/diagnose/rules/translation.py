@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from blue_wizard.diagnose import remedies
 from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause, Direction
 from blue_wizard.diagnose.rulebook import about
 from blue_wizard.diagnose.view import SpaceView
-from blue_wizard.facts.iptables import Rule
+from blue_wizard.facts.iptables import Rule, within
 from blue_wizard.text import _
 
 __all__ = ["floating", "shared"]
@@ -20,11 +20,6 @@ def _outward(case: Case) -> SpaceView | None:
     if case.space is None or not case.space.present or not case.path.out_device.startswith("qg-"):
         return None
     return case.space if case.space.tables.get("nat") else None
-
-
-def _rules(space: SpaceView) -> Iterator[Rule]:
-    for chain in space.tables["nat"].values():
-        yield from chain.rules
 
 
 def _has(found: Rule, target: str, **options: str) -> bool:
@@ -49,7 +44,10 @@ def _mine(case: Case) -> str:
 
 @about("router")
 def floating(case: Case) -> Iterable[Cause]:
-    """The floating IP stands on the router's external device, and is translated both ways."""
+    """The floating IP stands on the router's external device, and is translated both ways.
+
+    Neutron also translates what the router itself sends to it (in OUTPUT), which is no help to anybody else.
+    """
     path, space, address = case.path, _outward(case), _mine(case)
     if space is None or not address:
         return
@@ -65,11 +63,11 @@ def floating(case: Case) -> Iterable[Cause]:
             "fip.address-missing", "out-port", path.network_host, address, text, restart, shown, Direction.REPLY
         )
     ways = (
-        ("SNAT", Direction.REQUEST, "out-port", {"s": path.address, "to_source": address}),
-        ("DNAT", Direction.REPLY, "router", {"d": address, "to_destination": path.address}),
+        ("SNAT", "POSTROUTING", Direction.REQUEST, "out-port", {"s": path.address, "to_source": address}),
+        ("DNAT", "PREROUTING", Direction.REPLY, "router", {"d": address, "to_destination": path.address}),
     )
-    for target, direction, lost, options in ways:
-        if any(_has(r, target, **options) for r in _rules(space)):
+    for target, chain, direction, lost, options in ways:
+        if any(_has(r, target, **options) for r in within(space.tables, "nat", chain)):
             continue
         text = _("The {target} rule for floating IP {address} is missing in {space} on {host}.").format(
             target=target, address=address, space=path.space, host=path.network_host
@@ -87,7 +85,8 @@ def shared(case: Case) -> Iterable[Cause]:
     if not (path.router.get("external_gateway_info") or {}).get("enable_snat"):
         return
     own = [str(ip["ip_address"]) for ip in path.out_port["fixed_ips"] if ":" not in ip["ip_address"]]
-    if any(_has(r, "SNAT", o=path.out_device, to_source=a) for r in _rules(space) for a in own):
+    rules = within(space.tables, "nat", "POSTROUTING")
+    if any(_has(r, "SNAT", o=path.out_device, to_source=a) for r in rules for a in own):
         return
     text = _("The rule that gives packets the router's address {address} is missing in {space} on {host}.").format(
         address=", ".join(own), space=path.space, host=path.network_host
