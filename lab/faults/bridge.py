@@ -192,7 +192,8 @@ def _(t: Target) -> list[Change]:
     hop="tap",
     segment="compute-ovs",
     object="{tap}",
-    restores="shape",
+    # When the agent wires the only port of a network anew, the rules of its former number stay behind in table 82.
+    restores="function",
     note=HELD,
 )
 def _(t: Target) -> list[Change]:
