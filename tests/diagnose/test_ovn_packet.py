@@ -106,11 +106,19 @@ def test_a_filter_on_the_device_that_drops_the_answer(door: OvnSite) -> None:
     assert (report.verdict, report.cause.code, report.direction) == (Verdict.LOST, "tap.tc-filter", "reply")
 
 
+def listening(site: OvnSite) -> int:
+    """How many sockets on the host hear every frame."""
+    return len(site.on("cat /proc/net/packet").splitlines())
+
+
 def heard(site: OvnSite, mac: str, times: int) -> tuple[dict[str, object], PortReport]:
     """Listen while the guest asks."""
+    others = listening(site)
 
     def ask() -> None:
-        time.sleep(2.5)
+        site.until(lambda: listening(site) > others, "somebody to listen")
+        # It binds, filters and proves itself before what it hears counts.
+        time.sleep(1)
         for xid in range(times):
             site.send(dhcp.discover(mac, 0xB1000400 + xid))
 
