@@ -216,8 +216,10 @@ def test_no_false_alarm_on_the_way_to_an_address(lab: Lab, ports: dict[str, str]
 
 @pytest.fixture
 def busy() -> Iterator[None]:
-    """Four busy loops, twice as many as the machine has cores."""
-    loops = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(4)]
+    """Four busy loops, twice as many as the machine has cores. They end with whoever started them."""
+    count = "n=0; while [ $n -lt 1000000 ]; do n=$((n+1)); done"
+    loop = f"while [ $PPID = $(cut -d ' ' -f 4 /proc/$$/stat) ]; do {count}; done"
+    loops = [subprocess.Popen(["sh", "-c", loop]) for _ in range(4)]
     yield
     for loop in loops:
         loop.kill()
