@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -16,21 +12,10 @@ from blue_wizard.diagnose import capture as capture_module
 from blue_wizard.diagnose.agents import Agents
 from blue_wizard.diagnose.capture import Capture, Point, Problem
 from blue_wizard.facts import dhcp
+from tests.busy import busy
 from tests.diagnose.conftest import GUEST, MAC, NETWORK, Lan, hybrid, programs
 
 POINTS = [Point(hop, host, device, netns, tunnel) for hop, host, device, netns, tunnel in hybrid()]
-_LOOPS = 4
-
-
-@contextmanager
-def busy() -> Iterator[None]:
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _i in range(_LOOPS)]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ from lab.faults.target import connect, targets
 from lab.faults.verdicts import Judged, segment, table, totals
 from lab.guests.image import tiny_image
 from lab.run import LabError
+from tests.busy import busy
 from tests.drawn import seed
 
 from . import diagnosing
@@ -215,19 +216,14 @@ def test_no_false_alarm_on_the_way_to_an_address(lab: Lab, ports: dict[str, str]
 
 
 @pytest.fixture
-def busy() -> Iterator[None]:
-    """Four busy loops, twice as many as the machine has cores. They end with whoever started them."""
-    count = "n=0; while [ $n -lt 1000000 ]; do n=$((n+1)); done"
-    loop = f"while [ $PPID = $(cut -d ' ' -f 4 /proc/$$/stat) ]; do {count}; done"
-    loops = [subprocess.Popen(["sh", "-c", loop]) for _ in range(4)]
-    yield
-    for loop in loops:
-        loop.kill()
-        loop.wait()
+def _busy() -> Iterator[None]:
+    with busy():
+        yield
 
 
 @pytest.mark.parametrize("kind", [pytest.param(k, marks=() if k == DAILY else pytest.mark.slow) for k in KINDS])
-def test_a_busy_machine_loses_nothing(lab: Lab, ports: dict[str, str], busy: None, kind: str) -> None:
+@pytest.mark.usefixtures("_busy")
+def test_a_busy_machine_loses_nothing(lab: Lab, ports: dict[str, str], kind: str) -> None:
     for mode in ("read", "inject"):
         document, _ = diagnosing.diagnose(lab, ports[kind], mode)
         for port in document["ports"]:
@@ -237,7 +233,8 @@ def test_a_busy_machine_loses_nothing(lab: Lab, ports: dict[str, str], busy: Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["qvb-down", "tunnel-input-network", "ovsfw-reply-flow", "vlan-not-carried"])
-def test_a_fault_on_a_busy_machine_is_found_or_unknown(lab: Lab, ports: dict[str, str], busy: None, name: str) -> None:
+@pytest.mark.usefixtures("_busy")
+def test_a_fault_on_a_busy_machine_is_found_or_unknown(lab: Lab, ports: dict[str, str], name: str) -> None:
     fault = load()[name]
     target = choose(fault, targets(connect(), ports[fault.on[0]]))
     journal.inject(fault, target)
