@@ -1,4 +1,4 @@
-"""What libvirt says of a domain: the XML of `virsh dumpxml`, and the tables of `virsh`."""
+"""What libvirt says of a domain and its volumes: the XML of `virsh dumpxml`, and the tables of `virsh`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from xml.etree.ElementTree import Element
 
 from defusedxml import ElementTree
 
-__all__ = ["Domain", "DomainDisk", "DomainNic", "parse_addresses", "parse_block_info", "parse_domain"]
+__all__ = [
+    "Domain",
+    "DomainDisk",
+    "DomainInfo",
+    "DomainNic",
+    "Volume",
+    "parse_addresses",
+    "parse_block_info",
+    "parse_domain",
+    "parse_info",
+    "parse_volume",
+]
 
 _UNITS = {"b": 1, "bytes": 1, "kb": 1000, "k": 1024, "kib": 1024, "mb": 10**6, "m": 1 << 20, "mib": 1 << 20,
           "gb": 10**9, "g": 1 << 30, "gib": 1 << 30, "t": 1 << 40, "tib": 1 << 40}  # fmt: skip
@@ -16,7 +27,11 @@ _UNITS = {"b": 1, "bytes": 1, "kb": 1000, "k": 1024, "kib": 1024, "mb": 10**6, "
 
 @dataclass(frozen=True)
 class DomainDisk:
-    """A disk of a domain. `kind` is file, block, network ...; `path` is "" for kinds without one."""
+    """A disk of a domain. `kind` is file, block, volume, network ...; `path` is "" for kinds without one.
+
+    `volume` is (pool, name) of a disk that is a volume of libvirt's own. `lun` says that the guest talks to the SCSI device itself,
+    `shared` that other domains may write to it, too. `sector` is the size of the sectors that the guest sees, in bytes.
+    """
 
     device: str
     kind: str
@@ -25,6 +40,11 @@ class DomainDisk:
     bus: str
     readonly: bool
     order: int | None
+    volume: tuple[str, str] = ("", "")
+    lun: bool = False
+    shared: bool = False
+    encrypted: bool = False
+    sector: int = 512
 
 
 @dataclass(frozen=True)
@@ -38,7 +58,11 @@ class DomainNic:
 
 @dataclass(frozen=True)
 class Domain:
-    """A domain. `memory` is in MiB."""
+    """A domain. `memory` is in MiB.
+
+    `kernel` is the file of the host that it boots, "" where its disk has its loader. `folders` are those of the host that are
+    shared with it. `sealed` says that its memory is encrypted, and what is sealed to that opens nowhere else.
+    """
 
     uuid: str
     name: str
@@ -49,6 +73,34 @@ class Domain:
     disks: tuple[DomainDisk, ...]
     nics: tuple[DomainNic, ...]
     passthrough: bool
+    architecture: str = "x86_64"
+    kernel: str = ""
+    folders: tuple[str, ...] = ()
+    tpm: bool = False
+    sealed: bool = False
+
+
+@dataclass(frozen=True)
+class DomainInfo:
+    """How a domain stands. `saved` says that its memory lies in a file from which its next start goes on.
+
+    One that is not `persistent` is forgotten by libvirt as soon as it is off.
+    """
+
+    state: str
+    persistent: bool
+    autostart: bool
+    saved: bool
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume of a storage pool. `kind` is file, block, network ...; `size` (virtual) and `used` are in bytes."""
+
+    kind: str
+    path: str
+    size: int
+    used: int
 
 
 def parse_domain(text: str) -> Domain:
@@ -70,10 +122,19 @@ def parse_domain(text: str) -> Domain:
         memory=_memory(root),
         uefi=uefi,
         secure_boot=loader is not None and loader.get("secure") == "yes",
-        disks=tuple(_disk(d) for d in nodes.findall("disk") if d.get("device", "disk") == "disk"),
+        disks=tuple(_disk(d) for d in nodes.findall("disk") if d.get("device", "disk") in {"disk", "lun"}),
         nics=tuple(_nic(n) for n in nodes.findall("interface")),
         passthrough=bool(nodes.findall("hostdev")),
+        architecture=_attribute(root.find("os/type"), "arch") or "x86_64",
+        kernel=root.findtext("os/kernel", "").strip(),
+        folders=tuple(filter(None, (_attribute(f.find("source"), "dir") for f in nodes.findall("filesystem")))),
+        tpm=bool(nodes.findall("tpm")),
+        sealed=root.find("launchSecurity") is not None,
     )
+
+
+def _attribute(element: Element | None, name: str) -> str:
+    return (element.get(name) if element is not None else None) or ""
 
 
 def _memory(root: Element) -> int:
@@ -84,30 +145,30 @@ def _memory(root: Element) -> int:
 
 
 def _disk(element: Element) -> DomainDisk:
-    source, driver, target, boot = (element.find(t) for t in ("source", "driver", "target", "boot"))
-    path = ""
-    if source is not None:
-        path = source.get("file") or source.get("dev") or ""
+    source, driver, target, boot, io = (element.find(t) for t in ("source", "driver", "target", "boot", "blockio"))
     return DomainDisk(
-        device=(target.get("dev") if target is not None else "") or "",
+        device=_attribute(target, "dev"),
         kind=element.get("type", ""),
-        path=path,
-        format=(driver.get("type") if driver is not None else "") or "raw",
-        bus=(target.get("bus") if target is not None else "") or "",
+        path=_attribute(source, "file") or _attribute(source, "dev"),
+        format=_attribute(driver, "type") or "raw",
+        bus=_attribute(target, "bus"),
         readonly=element.find("readonly") is not None,
         order=int(boot.get("order", "0")) if boot is not None else None,
+        volume=(_attribute(source, "pool"), _attribute(source, "volume")),
+        lun=element.get("device") == "lun",
+        shared=element.find("shareable") is not None,
+        # It stands beside the source in older descriptions.
+        encrypted=element.find("encryption") is not None or element.find("source/encryption") is not None,
+        sector=int(_attribute(io, "logical_block_size") or 512),
     )
 
 
 def _nic(element: Element) -> DomainNic:
     mac, source, model = (element.find(t) for t in ("mac", "source", "model"))
-    network = ""
-    if source is not None:
-        network = source.get("network") or source.get("bridge") or source.get("dev") or ""
     return DomainNic(
-        mac=(mac.get("address") if mac is not None else "") or "",
-        network=network,
-        model=(model.get("type") if model is not None else "") or "",
+        mac=_attribute(mac, "address"),
+        network=_attribute(source, "network") or _attribute(source, "bridge") or _attribute(source, "dev"),
+        model=_attribute(model, "type"),
     )
 
 
@@ -132,6 +193,27 @@ def parse_addresses(text: str) -> dict[str, list[str]]:
 
 
 def parse_block_info(text: str) -> tuple[int, int]:
-    """(capacity, allocation) in bytes of `virsh domblkinfo`. Raises KeyError when it says neither."""
+    """(capacity, allocation) in bytes of `virsh domblkinfo`. Raises ValueError when it knows neither ("-": the file is gone)."""
     values = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    return int(values["Capacity"]), int(values["Allocation"])
+    return int(values.get("Capacity", "")), int(values.get("Allocation", ""))
+
+
+def parse_info(text: str) -> DomainInfo:
+    """The table of `virsh dominfo`. Raises KeyError when it has no state."""
+    values = {k.strip(): v.strip() for k, _colon, v in (line.partition(":") for line in text.splitlines())}
+    return DomainInfo(
+        state=values["State"],
+        persistent=values.get("Persistent") != "no",
+        autostart=values.get("Autostart") == "enable",
+        saved=values.get("Managed save") == "yes",
+    )
+
+
+def parse_volume(text: str) -> Volume:
+    """The XML of `virsh vol-dumpxml`. Raises ValueError when it is no volume."""
+    root: Element = ElementTree.fromstring(text)
+    if root.tag != "volume":
+        raise ValueError(f"not a volume: {root.tag}")
+    # libvirt tells both in bytes, whatever they were made with.
+    sizes = (int(root.findtext(name, "0").strip() or 0) for name in ("capacity", "allocation"))
+    return Volume(root.get("type", "file"), root.findtext("target/path", "").strip(), *sizes)

@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from blue_wizard.facts.libvirt_xml import parse_addresses, parse_block_info, parse_domain
+from blue_wizard.facts.libvirt_xml import (
+    DomainInfo,
+    Volume,
+    parse_addresses,
+    parse_block_info,
+    parse_domain,
+    parse_info,
+    parse_volume,
+)
 
 DOMAIN = """<domain type='kvm'><name>shop</name><uuid>u-1</uuid><memory unit='KiB'>2097152</memory><vcpu placement='static'>2</vcpu>
 <os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type></os><devices>
@@ -64,3 +72,40 @@ def test_sizes() -> None:
         1610612736,
         281030656,
     )
+
+
+def test_what_keeps_a_domain_on_its_host() -> None:
+    text = """<domain><name>odd</name><os><type arch='aarch64'>hvm</type><kernel>/boot/vmlinuz</kernel></os>
+<launchSecurity type='sev'/><devices>
+<disk type='block' device='lun'><source dev='/dev/sdx'/><target dev='sda' bus='scsi'/></disk>
+<disk type='volume' device='disk'><source pool='default' volume='a.qcow2'/><target dev='vda'/><shareable/>
+<blockio logical_block_size='4096' physical_block_size='4096'/></disk>
+<disk type='file' device='disk'><source file='/img/b'><encryption format='luks'/></source><target dev='vdb'/></disk>
+<filesystem type='mount'><source dir='/srv/share'/><target dir='tag'/></filesystem><tpm model='tpm-crb'/></devices></domain>"""
+    odd = parse_domain(text)
+    assert (odd.architecture, odd.kernel, odd.folders) == ("aarch64", "/boot/vmlinuz", ("/srv/share",))
+    assert (odd.tpm, odd.sealed) == (True, True)
+    lun, volume, luks = odd.disks
+    assert (lun.lun, lun.path, lun.shared, lun.encrypted, lun.sector) == (True, "/dev/sdx", False, False, 512)
+    assert (volume.volume, volume.shared, volume.sector, volume.path) == (("default", "a.qcow2"), True, 4096, "")
+    assert luks.encrypted
+
+
+def test_the_table_of_a_domain() -> None:
+    text = """Id:             -
+Name:           shop
+State:          shut off
+Persistent:     yes
+Autostart:      enable
+Managed save:   yes
+"""
+    assert parse_info(text) == DomainInfo("shut off", persistent=True, autostart=True, saved=True)
+    assert parse_info("State: running\nPersistent: no\n") == DomainInfo("running", False, False, False)
+
+
+def test_a_volume() -> None:
+    text = """<volume type='block'><name>a</name><capacity unit='bytes'>4096</capacity>
+<allocation unit='bytes'>512</allocation><target><path>/dev/vg/a</path><format type='raw'/></target></volume>"""
+    assert parse_volume(text) == Volume("block", "/dev/vg/a", 4096, 512)
+    with pytest.raises(ValueError, match="pool"):
+        parse_volume("<pool/>")

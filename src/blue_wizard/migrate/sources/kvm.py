@@ -13,12 +13,13 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from blue_wizard.errors import InputError, StepFailed
-from blue_wizard.facts import libvirt_backup, libvirt_xml, qemu_img
+from blue_wizard.facts import libvirt_backup, qemu_img
 from blue_wizard.facts.libvirt_backup import Pull
 from blue_wizard.facts.libvirt_xml import Domain, DomainDisk
 from blue_wizard.jobs.model import Json
+from blue_wizard.migrate import kvm_inventory, kvm_rules
 from blue_wizard.migrate.extents import Reader
-from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
+from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.migrate.shutdown import shut_down
 from blue_wizard.migrate.sources import Export, source
 from blue_wizard.migrate.transfer.nbd_reader import NbdReader
@@ -80,57 +81,29 @@ class Kvm:
                 yield self._machine(name)
 
     def _machine(self, name: str) -> Machine:
-        domain = libvirt_xml.parse_domain(self._virsh("dumpxml", "--inactive", name))
-        power = self._state(name)
-        warnings = [_("A device of the host is passed through to it; it does not move.")] if domain.passthrough else []
-        disks = []
-        first = min((d.order for d in domain.disks if d.order is not None), default=None)
-        for i, d in enumerate(domain.disks):
-            if d.kind not in {"file", "block"} or not d.path:
-                raise InputError(
-                    _("Disk {disk} of {name} is of kind {kind}, which is not read yet.").format(
-                        disk=d.device, name=name, kind=d.kind
-                    ),
-                    _("Leave the machine out with --match, or detach the disk."),
-                )
-            size, used = libvirt_xml.parse_block_info(self._virsh("domblkinfo", name, d.device))
-            disks.append(Disk(d.device, size, d.format, d.bus, used, d.order == first if first is not None else i == 0))
-        if not disks:
-            raise InputError(_("{name} on {host} has no disk.").format(name=name, host=self._host.name))
-        addresses = self._addresses(name) if power is Power.ON else {}
-        return Machine(
-            id=domain.name,
-            name=domain.name,
-            vcpus=domain.vcpus,
-            memory=domain.memory,
-            disks=tuple(disks),
-            nics=tuple(
-                Nic(n.mac.lower(), n.network, n.model, tuple(addresses.get(n.mac.lower(), ()))) for n in domain.nics
-            ),
-            firmware=Firmware.UEFI if domain.uefi else Firmware.BIOS,
-            secure_boot=domain.secure_boot,
-            power=power,
-            warnings=tuple(warnings),
-        )
-
-    def _addresses(self, name: str) -> dict[str, list[str]]:
-        for origin in ("lease", "agent", "arp"):
-            try:
-                found = libvirt_xml.parse_addresses(self._virsh("domifaddr", name, "--source", origin))
-            except StepFailed:
-                continue  # no agent in the guest, no DHCP of libvirt's own
-            if found:
-                return found
-        return {}
+        vm, sizes = kvm_inventory.vm_of(self._virsh, name)
+        machine = kvm_inventory.machine_of(vm, sizes, {})
+        if machine.power is Power.OFF:
+            return machine
+        return kvm_inventory.machine_of(vm, sizes, kvm_inventory.addresses_of(self._virsh, name))
 
     def _state(self, name: str) -> Power:
-        state = self._virsh("domstate", name).strip()
-        return Power.OFF if state in {"shut off", "crashed"} else Power.ON
+        return kvm_inventory.power_of(self._virsh("domstate", name).strip())
+
+    def _movable(self, name: str) -> Power:
+        """Its power. Raises StepFailed when something keeps it from moving by now."""
+        vm, _sizes = kvm_inventory.vm_of(self._virsh, name)
+        if reasons := kvm_rules.blockers(vm):
+            raise StepFailed(_("{name} can't be moved: {reason}").format(name=name, reason="; ".join(reasons)))
+        return kvm_inventory.power_of(vm.info.state)
 
     @contextmanager
     def open_disk(self, machine_id: str, disk_id: str) -> Iterator[Export]:
-        """The disk through a `qemu-nbd` on the host and a forwarded socket. Raises StepFailed while the domain runs."""
-        if self._state(machine_id) is not Power.OFF:
+        """The disk through a `qemu-nbd` on the host and a forwarded socket.
+
+        Raises StepFailed while the domain runs, or cannot be moved.
+        """
+        if self._movable(machine_id) is not Power.OFF:
             raise StepFailed(
                 _("{name} runs on {host}: its disk changes while it is read.").format(
                     name=machine_id, host=self._host.name
@@ -154,7 +127,7 @@ class Kvm:
 
     @contextmanager
     def _export(self, machine_id: str, disk_id: str) -> Iterator[Export]:
-        domain = libvirt_xml.parse_domain(self._virsh("dumpxml", "--inactive", machine_id))
+        domain = self._domain(machine_id, "--inactive")
         disk = next((d for d in domain.disks if d.device == disk_id), None)
         if disk is None:
             raise StepFailed(
@@ -162,7 +135,7 @@ class Kvm:
                     name=machine_id, host=self._host.name, disk=disk_id
                 )
             )
-        size, _used = libvirt_xml.parse_block_info(self._virsh("domblkinfo", machine_id, disk_id))
+        size, _used = kvm_inventory.size_of(self._virsh, machine_id, disk)
         node = nbd.file_node(Path(disk.path), disk.format, device=disk.kind == "block")
         # The times of a block device say nothing of what was written to it.
         stamp = None if disk.kind == "block" else partial(self._stamp, disk.path)
@@ -177,7 +150,12 @@ class Kvm:
         return self._state(machine_id)
 
     def shut_down(self, machine_id: str, *, timeout_s: float, check_stop: Callable[[], None]) -> None:
-        """Ask the guest by its agent, else by ACPI, and wait. Raises StepFailed when it is still on after `timeout_s` seconds."""
+        """Ask the guest by its agent, else by ACPI, and wait.
+
+        Raises StepFailed when it is still on after `timeout_s` seconds; and before it is asked when it cannot be moved, since a
+        transient domain could not be started again.
+        """
+        self._movable(machine_id)
         shut_down(
             machine_id,
             power=lambda: self._state(machine_id),
@@ -313,7 +291,7 @@ class Kvm:
                     name=machine_id, host=self._host.name, disk=disk_id
                 )
             )
-        size, _used = libvirt_xml.parse_block_info(self._virsh("domblkinfo", machine_id, disk_id))
+        size, _used = kvm_inventory.size_of(self._virsh, machine_id, disk)
         if not point.get("off"):
             with self._host.forward(f"{point['folder']}/socket") as local:
                 uri = nbd.uri_of(local, disk_id)
@@ -413,9 +391,8 @@ class Kvm:
     def _names(self) -> list[str]:
         return libvirt_backup.parse_names(self._virsh("list", "--all", "--name"))
 
-    def _domain(self, machine_id: str) -> Domain:
-        """The domain as it runs, or as it would."""
-        return libvirt_xml.parse_domain(self._virsh("dumpxml", machine_id))
+    def _domain(self, machine_id: str, *options: str) -> Domain:
+        return kvm_inventory.domain_of(self._virsh, machine_id, *options)
 
 
 def _checkpoint(point: Json | None) -> str:
