@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 
 from lab.faults import Change
 from lab.faults.target import Target
+from lab.hosts import log_of
 from lab.run import LabError
+from lab.site import HOSTS
 
 VSCTL = "ovs-vsctl --timeout=20"
 OFCTL = "ovs-ofctl -O OpenFlow13"
@@ -273,8 +275,20 @@ def stopped(host: str, daemon: str) -> Change:
 
 
 def held(host: str) -> Change:
-    """The host's Open vSwitch agent, which would mend the fault, is stopped."""
-    return stopped(host, "neutron-ovs")
+    """The host's Open vSwitch agent, which would mend the fault, is stopped.
+
+    It is healed once the agent has looked at everything again, which may last: a switch that was not answered lets go of its
+    agent, and the agent's next request then hangs for half a minute.
+    """
+    agent = stopped(host, "neutron-ovs")
+    log, mark = log_of(HOSTS[host], "neutron-ovs"), "/run/lab/neutron-ovs.held"
+    rounds = f"tail -c +$(cat {mark}) {log} | grep -ac 'rpc_loop - iteration:[0-9]* completed'"
+    return replace(
+        agent,
+        undo=f"echo $(($(stat -c %s {log}) + 1)) > {mark}\n{agent.undo}",
+        # The first round may have begun before it was stopped, the second finds what is to be done, and the third does it.
+        healed=f"test $({rounds}) -ge 3",
+    )
 
 
 def dnsmasq(t: Target, do: Callable[[str, list[str]], str], also: str = "") -> Change:
