@@ -12,9 +12,10 @@ from blue_wizard.facts.libvirt_xml import Domain, DomainDisk, Volume
 from blue_wizard.migrate import kvm_rules
 from blue_wizard.migrate.kvm_rules import Vm
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
+from blue_wizard.reach import ssh
 from blue_wizard.text import _
 
-__all__ = ["Virsh", "addresses_of", "domain_of", "machine_of", "power_of", "size_of", "vm_of"]
+__all__ = ["Virsh", "addresses_of", "domain_of", "machine_of", "power_of", "size_of", "stamp_of", "vm_of"]
 
 _OFF = {"shut off", "crashed"}
 
@@ -82,6 +83,11 @@ def vm_of(virsh: Virsh, name: str) -> tuple[Vm, dict[str, tuple[int, int]]]:
             except StepFailed as e:
                 unreadable[disk.device] = e.message
     return Vm(domain, info, live, unreadable), sizes
+
+
+def stamp_of(host: ssh.Host, path: str) -> str:
+    """What changes when a file is written to or replaced. Raises StepFailed when it is gone."""
+    return host.check(["stat", "-L", "-c", "%d:%i %s %y", path]).strip()
 
 
 def addresses_of(virsh: Virsh, name: str) -> dict[str, list[str]]:
