@@ -168,3 +168,20 @@ def test_a_plan_says_that_a_host_is_held_still() -> None:
     assert before == steps[0]
     assert off.title == "stop the services of web1, and make its file systems read-only"
     assert (off.id, off.verb, off.args, off.risk) == ("off", "source.power.off", {"a": 1}, Risk.HIGH)
+
+
+def test_a_host_that_is_off_keeps_nobody_else(ledger: HostFacts, monkeypatch: pytest.MonkeyPatch) -> None:
+    def facts(_source: Physical, name: str) -> HostFacts:
+        if name == "moved":
+            raise InputError("moved can't be reached")
+        return ledger
+
+    monkeypatch.setattr(Physical, "_facts", facts)
+    monkeypatch.setattr(Physical, "power", lambda *_: Power.ON)
+    source = Physical("physical://moved,web1")
+
+    moved, web = source.discover()
+
+    assert (moved.id, moved.disks, moved.blockers) == ("moved", (), ("moved can't be reached",))
+    assert (web.id, web.blockers) == ("web1", ())
+    assert [m.id for m in source.discover("mov*")] == ["moved"]

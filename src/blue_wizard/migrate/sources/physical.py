@@ -12,7 +12,7 @@ from ipaddress import ip_interface
 from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
 
-from blue_wizard.errors import InputError, StepFailed
+from blue_wizard.errors import BlueWizardError, InputError, StepFailed
 from blue_wizard.facts import linux_host
 from blue_wizard.facts.linux_host import Block, HostFacts
 from blue_wizard.jobs.model import Json
@@ -84,12 +84,21 @@ class Physical:
         return self._hosts[machine_id]
 
     def discover(self, match: str = "*") -> Iterable[Machine]:
-        """The hosts whose name, here or in their own words, matches. Raises InputError for one that can't be reached."""
+        """The hosts whose name, here or in their own words, matches.
+
+        One that can't be reached is among them, with the reason: one that has moved is switched off, and the others still wait.
+        """
         with ThreadPoolExecutor(_LOOKS_AT_ONCE) as threads:
-            found = list(threads.map(self._facts, self._hosts))
-        for name, host in zip(self._hosts, found, strict=True):
-            if fnmatch.fnmatch(name, match) or fnmatch.fnmatch(host.hostname, match):
-                yield machine_of(name, host, self.power(name))
+            found = list(threads.map(self._look, self._hosts))
+        for name, machine in zip(self._hosts, found, strict=True):
+            if fnmatch.fnmatch(name, match) or fnmatch.fnmatch(machine.name, match):
+                yield machine
+
+    def _look(self, name: str) -> Machine:
+        try:
+            return machine_of(name, self._facts(name), self.power(name))
+        except BlueWizardError as e:
+            return Machine(name, name, 0, 0, disks=(), blockers=(e.message,))
 
     def _facts(self, machine_id: str) -> HostFacts:
         return self._parsed(machine_id, linux_host.SCRIPT, linux_host.parse)
