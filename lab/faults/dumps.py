@@ -96,12 +96,15 @@ def differences(before: dict[str, str], after: dict[str, str], *, exact: bool = 
     for place in sorted(before | after):
         old, new = before.get(place, "").splitlines(), after.get(place, "").splitlines()
         if not exact:
-            old, new = sorted(map(_shape, old)), sorted(map(_shape, new))
+            old, new = _shapes(old), _shapes(new)
         diff = difflib.unified_diff(old, new, lineterm="", n=0)
         found += [f"{place}: {x}" for x in diff if x[:1] in "+-" and x[:3] not in ("+++", "---")]
     return found
 
 
-def _shape(line: str) -> str:
+def _shapes(lines: list[str]) -> list[str]:
     # Where there are as many of each kind of thing as before, an agent has wired all again.
-    return _NUMBER.sub("N", _MAC.sub("MAC", line))
+    shapes = sorted(_NUMBER.sub("N", _MAC.sub("MAC", line)) for line in lines)
+    # Rules about members of a security group are made for each number that their network has here, and those of its former
+    # numbers are never taken away: how many there are says nothing.
+    return [s for s, before in zip(shapes, ["", *shapes], strict=False) if "conjunction(" not in s or s != before]
