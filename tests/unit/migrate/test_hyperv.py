@@ -173,3 +173,12 @@ def test_a_thumbprint_is_no_trust_for_winrm() -> None:
     settings = SourceConfig(url="hyperv://admin@hv1/", thumbprint="00")
     with pytest.raises(InputError, match="ca_file"):
         powershell.over_winrm("hv1", 5986, "admin", settings, settings.url)("5", 10)
+
+
+def test_one_that_is_described_oddly_keeps_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = {"id": "ABC", "name": "odd", "state": "Off"}
+    good = next(m for m in GOLDEN if m["name"] == "web")
+    monkeypatch.setattr(HyperV, "_ask", lambda *_args, **_options: [odd, good])
+    found = {m.name: m for m in HyperV("hyperv+ssh://lab@hv1/").discover()}
+    assert (found["odd"].id, found["web"].blockers) == ("abc", ())
+    assert "not understood" in found["odd"].blockers[0]

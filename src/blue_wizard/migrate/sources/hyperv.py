@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, ClassVar
@@ -102,17 +102,23 @@ class HyperV:
     def discover(self, match: str = "*") -> Iterable[Machine]:
         """The machines whose name matches, running or not, with what keeps them from moving."""
         try:
-            found = self._vms("")
+            answers = self._ask(hyperv.INVENTORY, "", timeout_s=600)
         except StepFailed as e:
             raise InputError(e.message, e.hint) from e
-        for vm in sorted(found, key=lambda vm: (vm.name, vm.id)):
-            if fnmatch.fnmatch(vm.name, match):
-                yield machine_of(vm, self._name)
+        found = [self._machine(a) for a in answers]
+        yield from sorted((m for m in found if fnmatch.fnmatch(m.name, match)), key=lambda m: (m.name, m.id))
 
-    def _vms(self, machine_id: str) -> list[Vm]:
-        answers = self._ask(hyperv.INVENTORY, machine_id, timeout_s=600)
+    def _machine(self, answer: Mapping[str, Any]) -> Machine:
         try:
-            return [hyperv.parse_vm(a) for a in answers]
+            return machine_of(self._parsed(answer), self._name)
+        except StepFailed as e:
+            # One that is described oddly keeps no other from moving.
+            id, name = (str(answer.get(key, "?")) for key in ("id", "name"))
+            return Machine(id.lower(), name, 0, 0, disks=(), blockers=(e.message,))
+
+    def _parsed(self, answer: Mapping[str, Any]) -> Vm:
+        try:
+            return hyperv.parse_vm(answer)
         except (KeyError, TypeError, ValueError) as e:
             raise StepFailed(
                 _("{host} describes a machine in a way that is not understood: {error}").format(
@@ -121,7 +127,7 @@ class HyperV:
             ) from e
 
     def _vm(self, machine_id: str) -> Vm:
-        found = self._vms(machine_id)
+        found = [self._parsed(a) for a in self._ask(hyperv.INVENTORY, machine_id, timeout_s=600)]
         if len(found) != 1:
             raise StepFailed(_("{host} has no machine {id} any more.").format(host=self._name, id=machine_id))
         return found[0]
