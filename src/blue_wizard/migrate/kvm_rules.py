@@ -35,7 +35,8 @@ warning = Rules[Vm]()
 """Rules whose findings are told."""
 READABLE = frozenset({"file", "block"})
 """The kinds of disks that are read."""
-_STEADY = {"running", "idle", "shut off", "crashed"}
+# One that is in shutdown is on its way to be off, as a worker that was killed while it waited for that finds it.
+_STEADY = {"running", "idle", "in shutdown", "shut off", "crashed"}
 _X86 = {"x86_64", "i686"}
 
 

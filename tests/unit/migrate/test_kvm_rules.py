@@ -30,7 +30,7 @@ def _info(**changes: Any) -> Vm:
 
 def test_an_ordinary_machine_moves() -> None:
     assert kvm_rules.blockers(GOOD) == kvm_rules.warnings(GOOD) == ()
-    assert kvm_rules.blockers(_info(state="shut off")) == ()
+    assert kvm_rules.blockers(_info(state="shut off")) == kvm_rules.blockers(_info(state="in shutdown")) == ()
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_an_ordinary_machine_moves() -> None:
         (_info(state="shut off", saved=True), "it is saved: its disks lack what is in its memory"),
         (_info(state="paused"), "it is paused"),
         (_info(state="pmsuspended"), "it is pmsuspended"),
-        (_info(state="in shutdown"), "wait until it runs or is off"),
+        (_info(state="no state"), "wait until it runs or is off"),
         (_info(persistent=False), "it is transient"),
         (replace(GOOD, live=replace(DOMAIN, disks=(DISK, replace(DISK, device="vdb")))), "vdb is attached only until"),
         (_disk(kind="network", path=""), "vda is of kind network"),
