@@ -52,8 +52,9 @@ class Problem(StrEnum):
 class Point:
     """A device at a hop. `netns`: the name of its network namespace, or the path of one; None is the host's own.
 
-    `tunnel`: a device of the underlay, where the guest's packets are inside VXLAN or Geneve. `any_mac`: only this guest is behind
-    the device, so requests with other addresses are its own too, and are told.
+    `tunnel`: a device of the underlay, where the guest's packets are inside VXLAN or Geneve. `ends`: the addresses of the tunnel's
+    two ends, the guest's and the server's; what leads elsewhere, as copies of a broadcast to other hosts, is not on this way.
+    `any_mac`: only this guest is behind the device, so requests with other addresses are its own too, and are told.
     """
 
     hop: str
@@ -62,6 +63,7 @@ class Point:
     netns: str | None = None
     tunnel: bool = False
     any_mac: bool = False
+    ends: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,7 @@ class Capture:
         began = time.monotonic()
 
         def whole(watch: _Watch) -> bool:
-            mine = [m for m in self._mine(watch) if xid is None or m.xid == xid]
+            mine = [m for m in self._mine(watch) if (xid is None or m.xid == xid) and _on_its_way(m, watch.point)]
             return any(not m.request for m in mine) and (replies_only or any(m.request for m in mine))
 
         def complete() -> bool:
@@ -227,7 +229,8 @@ class Capture:
         return [m for m in list(watch.messages) if m.chaddr == self._mac]
 
     def _seen(self, watch: _Watch, xid: int | None, busy: bool) -> Seen:
-        mine = [m for m in self._mine(watch) if xid is None or m.xid == xid]
+        heard = [m for m in self._mine(watch) if xid is None or m.xid == xid]
+        mine = [m for m in heard if _on_its_way(m, watch.point)]
         requests = [m for m in mine if m.request]
         replies = [m for m in mine if not m.request]
         problem, error = watch.problem, watch.error
@@ -241,12 +244,19 @@ class Capture:
             vlans=_once([v for m in mine for v in m.vlans[:1]]),
             vnis=_once([m.vni for m in mine if m.vni is not None]),
             sources=_once([m.source for m in requests]),
-            offers=_once([Offer(m.kind, m.address, m.server, m.source, m.xid) for m in replies]),
+            # Whoever answers is told, wherever it is.
+            offers=_once([Offer(m.kind, m.address, m.server, m.source, m.xid) for m in heard if not m.request]),
             kernel_drops=watch.drops,
             error=error,
             problem=problem,
             strangers=_once([m.chaddr for m in list(watch.messages) if m.request and m.chaddr != self._mac]),
         )
+
+
+def _on_its_way(message: dhcp.Sighting, point: Point) -> bool:
+    if point.ends is None or not message.tunnel_to:
+        return True
+    return message.tunnel_to == point.ends[1 if message.request else 0]
 
 
 def _once(values: Sequence[_T]) -> tuple[_T, ...]:

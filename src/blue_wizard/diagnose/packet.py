@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from ipaddress import ip_address
 from typing import Any
 
 from blue_wizard.diagnose.bundle import Bundle
@@ -43,15 +44,23 @@ def points(case: Case) -> list[Point]:
         names = [("tap", path.tap), *((p, path.device(p)) for p in ("qbr", "qvb", "qvo") if path.hybrid)]
         made += [Point(hop, path.compute, d, any_mac=hop == "tap") for hop, d in names if d in links and links[d].up]
     if not path.same_host:
+        ends = _ends(case)
         for side in case.sides:
             device = nic(case, side)
             if side.host.reached and device in side.host.links and side.host.links[device].up:
-                made.append(Point(f"{side.role}-nic", side.host.name, device, tunnel=path.tunnelled))
+                made.append(Point(f"{side.role}-nic", side.host.name, device, tunnel=path.tunnelled, ends=ends))
     if case.network is not None and case.dhcp is not None:
         link = case.dhcp.links.get(path.far_device)
         if link is not None and link.up:
             made.append(Point("dhcp-port", path.network_host, path.far_device, netns=f"qdhcp-{path.network['id']}"))
     return made
+
+
+def _ends(case: Case) -> tuple[str, str] | None:
+    """The addresses between which the case's tunnel leads; None where it has none, or they are not known."""
+    if not case.path.tunnelled or case.network is None or not (case.compute.local_ip and case.network.local_ip):
+        return None
+    return str(ip_address(case.compute.local_ip)), str(ip_address(case.network.local_ip))
 
 
 def nic(case: Case, side: Side) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["TUNNEL_PORTS", "Sighting", "discover", "new_xid", "offer", "parse"]
 
@@ -30,8 +30,9 @@ class Sighting:
     """One DHCP message as it was seen. MAC addresses are lower case with colons.
 
     `request`: it goes to the server. `kind` is "discover", "offer", ... or "" where the message has no such option. `vlans` are the
-    tags in the frame, outermost first, inside the tunnel where there is one; `vni` the tunnel's number, None without a tunnel.
-    `address` is the one that is offered, `server` the server's, "" where none is named.
+    tags in the frame, outermost first, inside the tunnel where there is one; `vni` the tunnel's number, None without a tunnel, and
+    `tunnel_to` the address that the tunnel leads to. `address` is the one that is offered, `server` the server's, "" where none is
+    named.
     """
 
     request: bool
@@ -44,6 +45,7 @@ class Sighting:
     vni: int | None = None
     address: str = ""
     server: str = ""
+    tunnel_to: str = ""
 
 
 def new_xid() -> int:
@@ -86,13 +88,13 @@ def parse(frame: bytes) -> Sighting | None:
     Fragments are not put together: the first one holds what is read here.
     """
     try:
-        return _in_frame(frame, None)
+        return _in_frame(frame)
     except (struct.error, IndexError, ValueError):
         # Cut off: what is not there can't be read.
         return None
 
 
-def _in_frame(frame: bytes, vni: int | None) -> Sighting | None:
+def _in_frame(frame: bytes, vni: int | None = None, tunnel_to: str = "") -> Sighting | None:
     vlans, at = [], 12
     (kind,) = struct.unpack_from("!H", frame, at)
     while kind in _TAGS:
@@ -104,13 +106,15 @@ def _in_frame(frame: bytes, vni: int | None) -> Sighting | None:
         return None
     source, destination = struct.unpack_from("!HH", frame, udp)
     if {source, destination} <= {67, 68}:
-        return _message(frame, udp + 8, tuple(vlans), vni)
+        found = _message(frame, udp + 8)
+        return replace(found, vlans=tuple(vlans), vni=vni, tunnel_to=tunnel_to) if found else None
     if vni is None and destination in TUNNEL_PORTS:
         inner = udp + 16
         if destination == _GENEVE:
             inner += 4 * (frame[udp + 8] & 0x3F)
         (number,) = struct.unpack_from("!I", frame, udp + 12)
-        return _in_frame(frame[inner:], number >> 8)
+        to = frame[at + 2 + 16 : at + 2 + 20] if kind == 0x0800 else frame[at + 2 + 24 : at + 2 + 40]
+        return _in_frame(frame[inner:], number >> 8, str(ipaddress.ip_address(to)))
     return None
 
 
@@ -123,7 +127,7 @@ def _udp(frame: bytes, kind: int, at: int) -> int | None:
     return None
 
 
-def _message(frame: bytes, at: int, vlans: tuple[int, ...], vni: int | None) -> Sighting | None:
+def _message(frame: bytes, at: int) -> Sighting | None:
     op, _type, length, _hops, xid = struct.unpack_from("!BBBBI", frame, at)
     if op not in (1, 2) or length != 6 or frame[at + 236 : at + 240] != _MAGIC:
         return None
@@ -138,8 +142,6 @@ def _message(frame: bytes, at: int, vlans: tuple[int, ...], vni: int | None) -> 
         chaddr=_text(frame[at + 28 : at + 34]),
         source=_text(frame[6:12]),
         destination=_text(frame[0:6]),
-        vlans=vlans,
-        vni=vni,
         address=str(ipaddress.IPv4Address(offered)) if any(offered) else "",
         server=str(ipaddress.IPv4Address(named)) if len(named) == 4 else "",
     )

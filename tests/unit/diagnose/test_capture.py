@@ -12,6 +12,7 @@ from blue_wizard.diagnose import agent, capture
 from blue_wizard.diagnose.agents import Ended
 from blue_wizard.diagnose.capture import Capture, Point, Problem, Seen
 from blue_wizard.facts import dhcp
+from tests.unit.facts.wrapping import in_vxlan
 
 MAC, XID = "fa:16:3e:f2:38:8d", 0xB1000001
 TAP, NIC, PORT = (
@@ -218,3 +219,29 @@ def test_the_hosts_prove_each_kind_of_filter_on_both_sides(script: Script) -> No
         samples = script.orders[host]["samples"]
         assert len({str(program) for program, _frame, _passes in samples}) == kinds
         assert {passes for _program, _frame, passes in samples} == {True, False}
+
+
+def test_a_copy_to_another_host_is_not_on_the_way(script: Script) -> None:
+    """A broadcast is flooded to every host of its network: that one got it says nothing of the others."""
+    here, there, elsewhere = b"\x0a\0\0\1", b"\x0a\0\0\2", b"\x0a\0\0\3"
+
+    def wrapped(frame: bytes, source: bytes, to: bytes) -> bytes:
+        return in_vxlan(frame, 7).replace(b"\x0a" * 4 + b"\x0b" * 4, source + to)
+
+    near = Point("compute-nic", "cmp1", "eth0", tunnel=True, ends=("10.0.0.1", "10.0.0.2"))
+
+    def seen(*frames: bytes) -> Seen:
+        script.frames = [(0.1, "cmp1", 0, f) for f in frames]
+        script.now = 0.0
+        with Capture([near], MAC) as c:
+            c.ready()
+            return c.collect(XID)[0]
+
+    lost = seen(wrapped(DISCOVER, here, elsewhere), wrapped(OFFER, elsewhere, elsewhere))
+    assert (lost.live, lost.requests, lost.replies) == (True, 0, 0)
+    # An answer is told all the same: who gives it may be a stranger.
+    assert [o.server for o in lost.offers] == ["10.0.0.2"]
+    sent = seen(wrapped(DISCOVER, here, elsewhere), wrapped(DISCOVER, here, there), wrapped(OFFER, there, here))
+    assert (sent.requests, sent.replies) == (1, 1)
+    plain = seen(DISCOVER, OFFER)
+    assert (plain.requests, plain.replies) == (1, 1)

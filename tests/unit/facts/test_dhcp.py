@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,10 +78,11 @@ def test_tags_and_tunnels_are_looked_through(outer: list[int], vni: int, inner: 
 
 def test_an_underlay_of_ipv6_or_with_ip_options() -> None:
     udp = udp_of(in_vxlan(discover(MAC, 7), 100))
-    for frame in (over_ip6(udp), over_ip4(udp, options=b"\1" * 8)):
+    ends = ["202:202:202:202:202:202:202:202", "11.11.11.11"]
+    for frame, end in zip((over_ip6(udp), over_ip4(udp, options=b"\1" * 8)), ends, strict=True):
         found = parse(frame)
         assert found is not None
-        assert found.vni == 100
+        assert (found.vni, found.tunnel_to) == (100, end)
 
 
 @given(st.binary(max_size=700))
@@ -119,6 +121,10 @@ def test_a_real_exchange(place: str, vni: int | None) -> None:
     found = [parse(bytes.fromhex(frame)) for frame in golden[place]]
     guest, server, xid = "fa:16:3e:db:57:8a", "fa:16:3e:41:c8:9e", 4010142008
     everybody, address, name = "ff:ff:ff:ff:ff:ff", "10.2.0.122", "10.2.0.2"
+    # The server's host has 10.98.0.11, the guest's 10.98.0.13.
+    ends = ("10.98.0.11", "10.98.0.13") if vni else ("", "")
+    assert [f.tunnel_to for f in found if f] == [*ends, *ends]
+    found = [replace(f, tunnel_to="") for f in found if f]
     assert found == [
         Sighting(True, "discover", xid, guest, guest, everybody, (), vni),
         Sighting(False, "offer", xid, guest, server, guest, (), vni, address, name),
