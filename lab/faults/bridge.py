@@ -192,8 +192,7 @@ def _(t: Target) -> list[Change]:
     hop="tap",
     segment="compute-ovs",
     object="{tap}",
-    # When the agent wires the only port of a network anew, the rules of its former number stay behind in table 82.
-    restores="function",
+    restores="shape",
     note=HELD,
 )
 def _(t: Target) -> list[Change]:

@@ -216,13 +216,6 @@ def test_dumps_differ_by_line_or_by_shape() -> None:
     assert differences(before, {"cmp1": "tag: 1"}, exact=False) == ["cmp1: -up"]
 
 
-def test_rules_of_a_former_number_of_a_network() -> None:
-    rule = "reg6={},nw_src=10.0.0.1 actions=conjunction(16,1/2)"
-    before, after = {"cmp1": rule.format(1)}, {"cmp1": f"{rule.format(1)}\n{rule.format(2)}"}
-    assert differences(before, after) == [f"cmp1: +{rule.format(2)}"]
-    assert differences(before, after, exact=False) == []
-    assert differences(before, {"cmp1": ""}, exact=False) == ["cmp1: -reg6=N,nw_src=N.N.N.N actions=conjunction(N,N/N)"]
-
 
 @pytest.mark.parametrize(
     ("between", "expected"),
