@@ -109,7 +109,7 @@ def _case(case: Case, known: tuple[Rule, ...]) -> PortReport:
         direction = cause.direction
         lost = _between(case, cause)
         if seen is not None and seen.lost is not None and seen.lost[2] is direction:
-            lost = seen.lost[:2]
+            lost = seen.lost[:2] if cause.code == watched.UNEXPLAINED else _narrowed(case, lost, *seen.lost)
     path = case.path
     return PortReport(
         path.id,
@@ -175,6 +175,14 @@ def _between(case: Case, cause: Cause) -> tuple[str, str]:
     hops = case.hops if cause.direction is Direction.REQUEST else case.hops[::-1]
     at = hops.index(cause.missing_from) if cause.missing_from in hops else 1
     return (hops[max(at - 1, 0)], hops[max(at, 1)])
+
+
+def _narrowed(case: Case, told: tuple[str, str], first: str, second: str, direction: Direction) -> tuple[str, str]:
+    """Between the hops that a capture names; where a NIC between them was not watched, as the cause says."""
+    hops = case.hops if direction is Direction.REQUEST else case.hops[::-1]
+    between = hops[hops.index(first) : hops.index(second) + 1]
+    whole_wire = any(h.endswith("-nic") for h in between[1:-1])
+    return told if whole_wire and all(h in between for h in told) else (first, second)
 
 
 def _all_seen(case: Case) -> bool:

@@ -9,7 +9,10 @@ from blue_wizard.diagnose.case import Case
 from blue_wizard.diagnose.model import Cause, Direction, Finding, State
 from blue_wizard.text import _
 
-__all__ = ["Sightings", "rogue", "sightings", "unexplained"]
+__all__ = ["UNEXPLAINED", "Sightings", "rogue", "sightings", "unexplained"]
+
+UNEXPLAINED = "path.unexplained"
+"""The code of a loss of which no more is known than what captures say."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def unexplained(case: Case, seen: Sightings) -> Cause:
         remedy = _("Look into the log of dnsmasq on {host}, and restart the DHCP agent there.").format(host=host)
         return Cause("dhcp.silent", "dhcp-server", host, "dnsmasq", text, remedy, evidence, direction)
     remedy = _("Look at what lies between: {command}").format(command=f"ovs-appctl dpctl/dump-flows | grep {path.mac}")
-    return Cause("path.unexplained", second, host, second, text, remedy, evidence, direction)
+    return Cause(UNEXPLAINED, second, host, second, text, remedy, evidence, direction)
 
 
 def _count(case: Case, hop: str, direction: Direction) -> str:

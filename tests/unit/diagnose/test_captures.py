@@ -12,7 +12,7 @@ from blue_wizard.diagnose.counters import rises
 from blue_wizard.diagnose.judge import judge
 from blue_wizard.diagnose.model import PortReport, Verdict
 from blue_wizard.diagnose.packet import points
-from tests.unit.diagnose.seen import HYBRID, LINUXBRIDGE, OVSFW, TWO_PORTS, Seen
+from tests.unit.diagnose.seen import HYBRID, LINUXBRIDGE, OVSFW, TWO_PORTS, VLAN_OVSFW, Seen
 
 ORDER = ("tap", "qbr", "qvb", "qvo", "compute-nic", "network-nic", "dhcp-port")
 
@@ -101,6 +101,16 @@ def test_a_reply_that_is_dropped_inside_of_the_namespace() -> None:
     assert report.cause is not None
     assert (report.cause.code, report.direction) == ("dhcp.blocked", "reply")
     assert report.lost_between == ("dhcp-server", "dhcp-port")
+
+
+def test_where_a_nic_was_not_watched_the_cause_says_on_which_side_of_it() -> None:
+    """A NIC that is in no bridge is not known to be one that the packet comes by."""
+    seen = Seen(VLAN_OVSFW)
+    seen.port_gone(seen.net, "ex0")
+    report = captured(seen, "11?0", "0000")
+    assert report.cause is not None
+    assert (report.cause.code, report.lost_between) == ("vlan.nic-not-in-bridge", ("network-nic", "network-bridge"))
+    assert captured(Seen(VLAN_OVSFW), "11?0", "0000").lost_between == ("compute-nic", "dhcp-port")
 
 
 def test_a_vlan_that_the_switch_does_not_carry() -> None:

@@ -216,7 +216,6 @@ def test_dumps_differ_by_line_or_by_shape() -> None:
     assert differences(before, {"cmp1": "tag: 1"}, exact=False) == ["cmp1: -up"]
 
 
-
 @pytest.mark.parametrize(
     ("between", "expected"),
     [
