@@ -20,8 +20,8 @@ ovn-sbctl --timeout=20 --format=csv --no-headings --columns=name,hostname list C
 # Cookies, learned rules and counters change by themselves; a table without rules is as good as none.
 # Whether a TAP device is called UP or UNKNOWN hangs on the moment at which it was set up. What a bridge learns about its
 # neighbours is no setting. OVN's controller numbers the zones of connection tracking itself (registers 11 to 13), and leaves one
-# out of a multicast flow until it is known. Neutron's agent makes rules about the members of a security group for the tag that a
-# network has on its host, and leaves them there when the network gets another one: those of tags that no port has say nothing.
+# out of a multicast flow until it is known. Of the rules about the members of a security group (conjunctions of addresses) Neutron's
+# agent leaves those of a network's former tag behind, and takes some of its present tag away when it cleans up.
 HOST_DUMP = r"""
 V="ovs-vsctl --timeout=20"
 echo "# switch"; $V show | sort
@@ -29,11 +29,10 @@ for b in $($V list-br); do $V list-ports $b | sort | sed -e "s/^/$b /"; done
 $V --format=csv --columns=name,tag,trunks,vlan_mode,other_config list Port | sort
 $V --format=csv --columns=name,type,ofport,ofport_request,options,external_ids,ingress_policing_rate,mtu list Interface | sort
 $V --format=csv --columns=name,output_port list Mirror | sort
-used=$($V --format=csv --no-headings --columns=tag list Port | grep -E '^[0-9]+$' | while read t; do printf 'reg6=0x%x,|' $t; done)
 for b in $($V list-br); do
     echo "# flows of $b"
     ovs-ofctl -O OpenFlow13 --no-stats dump-flows $b | grep -v hard_timeout | sed -e 's/ cookie=[^,]*,//' \
-        -e 's/set_field:0x[0-9a-f]*->reg1[123],//g' | sort | awk -v used="${used}none" '!/reg6=.*conjunction/ || $0 ~ used'
+        -e 's/set_field:0x[0-9a-f]*->reg1[123],//g' | grep -v 'nw_src=.*conjunction' | sort
     ovs-ofctl show $b | grep -A1 -E '^ *[0-9A-Z]+\(' | grep -E 'addr:|config:' | sed -e 's/addr:.*//'
     ovs-appctl fdb/show $b | grep -i static || true
 done
