@@ -20,8 +20,8 @@ ovn-sbctl --timeout=20 --format=csv --no-headings --columns=name,hostname list C
 # Cookies, learned rules and counters change by themselves; a table without rules is as good as none.
 # Whether a TAP device is called UP or UNKNOWN hangs on the moment at which it was set up. What a bridge learns about its
 # neighbours is no setting. OVN's controller numbers the zones of connection tracking itself (registers 11 to 13), and leaves one
-# out of a multicast flow until it is known. Of the rules about the members of a security group (conjunctions of addresses) Neutron's
-# agent leaves those of a network's former tag behind, and takes some of its present tag away when it cleans up.
+# out of a multicast flow until it is known. Of the rules about the members of a security group (conjunctions of addresses)
+# Neutron's agent leaves those of a network's former tag behind, and takes some of its present tag away when it cleans up.
 HOST_DUMP = r"""
 V="ovs-vsctl --timeout=20"
 echo "# switch"; $V show | sort
