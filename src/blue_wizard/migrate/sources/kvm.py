@@ -63,14 +63,17 @@ class Kvm:
         return result.stdout
 
     def discover(self, match: str = "*") -> Iterable[Machine]:
-        """The domains whose name matches, running or not."""
+        """The domains whose name matches, running or not, with what keeps them from moving."""
         names = [n.strip() for n in self._virsh("list", "--all", "--name").splitlines() if n.strip()]
         for name in sorted(names):
             if fnmatch.fnmatch(name, match):
                 yield self._machine(name)
 
     def _machine(self, name: str) -> Machine:
-        vm, sizes = kvm_inventory.vm_of(self._virsh, name)
+        try:
+            vm, sizes = kvm_inventory.vm_of(self._virsh, name)
+        except StepFailed as e:
+            return Machine(name, name, 0, 0, disks=(), blockers=(e.message,))
         machine = kvm_inventory.machine_of(vm, sizes, {})
         if machine.power is Power.OFF:
             return machine
@@ -79,12 +82,11 @@ class Kvm:
     def _state(self, name: str) -> Power:
         return kvm_inventory.power_of(self._virsh("domstate", name).strip())
 
-    def _movable(self, name: str) -> Power:
-        """Its power. Raises StepFailed when something keeps it from moving by now."""
+    def _refuse_unmovable(self, name: str) -> None:
+        """Raises StepFailed when something keeps it from moving by now."""
         vm, _sizes = kvm_inventory.vm_of(self._virsh, name)
         if reasons := kvm_rules.blockers(vm):
             raise StepFailed(_("{name} can't be moved: {reason}").format(name=name, reason="; ".join(reasons)))
-        return kvm_inventory.power_of(vm.info.state)
 
     @contextmanager
     def open_disk(self, machine_id: str, disk_id: str) -> Iterator[Export]:
@@ -92,7 +94,13 @@ class Kvm:
 
         Raises StepFailed while the domain runs, or cannot be moved.
         """
-        if self._movable(machine_id) is not Power.OFF:
+        self._refuse_unmovable(machine_id)
+        with self._at_rest(machine_id, disk_id) as export:
+            yield export
+
+    @contextmanager
+    def _at_rest(self, machine_id: str, disk_id: str) -> Iterator[Export]:
+        if self._state(machine_id) is not Power.OFF:
             raise StepFailed(
                 _("{name} runs on {host}: its disk changes while it is read.").format(
                     name=machine_id, host=self._host.name
@@ -105,7 +113,7 @@ class Kvm:
     @contextmanager
     def glance(self, machine_id: str, disk_id: str) -> Iterator[Reader | None]:
         """The disk of a domain that is off, for a few reads."""
-        with self.open_disk(machine_id, disk_id) as disk, closing(NbdReader(disk.uri, disk.size)) as reader:
+        with self._at_rest(machine_id, disk_id) as disk, closing(NbdReader(disk.uri, disk.size)) as reader:
             yield reader
 
     @contextmanager
@@ -141,7 +149,7 @@ class Kvm:
         Raises StepFailed when it is still on after `timeout_s` seconds; and before it is asked when it cannot be moved, since a
         transient domain could not be started again.
         """
-        self._movable(machine_id)
+        self._refuse_unmovable(machine_id)
         shut_down(
             machine_id,
             power=lambda: self._state(machine_id),
