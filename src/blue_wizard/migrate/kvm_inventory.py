@@ -12,10 +12,18 @@ from blue_wizard.facts.libvirt_xml import Domain, DomainDisk, Volume
 from blue_wizard.migrate import kvm_rules
 from blue_wizard.migrate.kvm_rules import Vm
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power
-from blue_wizard.reach import ssh
 from blue_wizard.text import _
 
-__all__ = ["Virsh", "addresses_of", "domain_of", "machine_of", "power_of", "size_of", "stamp_of", "vm_of"]
+__all__ = [
+    "Virsh",
+    "addresses_of",
+    "domain_of",
+    "machine_of",
+    "power_now",
+    "power_of",
+    "size_of",
+    "vm_of",
+]
 
 _OFF = {"shut off", "crashed"}
 
@@ -31,6 +39,11 @@ class Virsh(Protocol):
 def power_of(state: str) -> Power:
     """The power of libvirt's word for a state. A paused domain counts as running: its disks are not at rest."""
     return Power.OFF if state in _OFF else Power.ON
+
+
+def power_now(virsh: Virsh, name: str) -> Power:
+    """The power of a domain. Raises StepFailed."""
+    return power_of(virsh("domstate", name).strip())
 
 
 def domain_of(virsh: Virsh, name: str, *options: str) -> Domain:
@@ -73,7 +86,7 @@ def vm_of(virsh: Virsh, name: str) -> tuple[Vm, dict[str, tuple[int, int]]]:
     """The domain, and of each of its disks (size, allocated bytes) as far as libvirt can tell. Raises StepFailed."""
     info = libvirt_xml.parse_info(virsh("dominfo", name))
     domain = domain_of(virsh, name, "--inactive")
-    live = domain_of(virsh, name) if power_of(info.state) is Power.ON else None
+    live = libvirt_xml.parse_domain(virsh("dumpxml", name)) if power_of(info.state) is Power.ON else None
     sizes: dict[str, tuple[int, int]] = {}
     unreadable: dict[str, str] = {}
     for disk in domain.disks:
@@ -83,11 +96,6 @@ def vm_of(virsh: Virsh, name: str) -> tuple[Vm, dict[str, tuple[int, int]]]:
             except StepFailed as e:
                 unreadable[disk.device] = e.message
     return Vm(domain, info, live, unreadable), sizes
-
-
-def stamp_of(host: ssh.Host, path: str) -> str:
-    """What changes when a file is written to or replaced. Raises StepFailed when it is gone."""
-    return host.check(["stat", "-L", "-c", "%d:%i %s %y", path]).strip()
 
 
 def addresses_of(virsh: Virsh, name: str) -> dict[str, list[str]]:

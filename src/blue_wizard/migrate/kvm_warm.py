@@ -11,21 +11,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
 from blue_wizard.errors import StepFailed
 from blue_wizard.facts import libvirt_backup, qemu_img
 from blue_wizard.facts.libvirt_backup import Pull
 from blue_wizard.facts.libvirt_xml import Domain, DomainDisk
 from blue_wizard.jobs.model import Json
-from blue_wizard.migrate import kvm_inventory
+from blue_wizard.migrate import kvm_disks, kvm_inventory
 from blue_wizard.migrate.kvm_inventory import Virsh
 from blue_wizard.migrate.machine import Power
 from blue_wizard.migrate.source import Export
 from blue_wizard.migrate.warm.protocol import PointDisk, Terms
 from blue_wizard.reach import nbd, ssh
-from blue_wizard.reach.remote_nbd import serve_on
 from blue_wizard.text import _
 
 __all__ = ["Rounds"]
@@ -68,7 +65,7 @@ class Rounds:
         wanted = {d.device: d for d in domain.disks if d.device in disks}
         self._sweep(owner, keep=_checkpoint(since))
         if self._power() is Power.OFF:
-            stamps = {name: kvm_inventory.stamp_of(self.host, d.path) for name, d in wanted.items()}
+            stamps = {name: kvm_disks.stamp_of(self.host, d.path) for name, d in wanted.items()}
             return {"off": True, "stamps": stamps}
         return self._begin(domain, owner, wanted, since)
 
@@ -141,22 +138,16 @@ class Rounds:
         if point.get("off"):
             paths = {d.device: d.path for d in self._domain().disks}
             return off and all(
-                n in paths and kvm_inventory.stamp_of(self.host, paths[n]) == s for n, s in point["stamps"].items()
+                n in paths and kvm_disks.stamp_of(self.host, paths[n]) == s for n, s in point["stamps"].items()
             )
         return not off and self._backup() == f"{point['folder']}/socket"
 
     @contextmanager
     def open(self, point: Json, disk_id: str, since: Json | None) -> Iterator[PointDisk]:
         """The export of the running backup, or the image with its bitmap."""
-        disk = next((d for d in self._domain().disks if d.device == disk_id), None)
-        if disk is None:
-            raise StepFailed(
-                _("{name} on {host} has no disk {disk} any more.").format(
-                    name=self.name, host=self.host.name, disk=disk_id
-                )
-            )
-        size, _used = kvm_inventory.size_of(self.virsh, self.name, disk)
+        disk = kvm_disks.disk_of(self.host, self.virsh, self.name, disk_id)
         if not point.get("off"):
+            size, _used = kvm_inventory.size_of(self.virsh, self.name, disk)
             with self.host.forward(f"{point['folder']}/socket") as local:
                 uri = nbd.uri_of(local, disk_id)
                 told = disk_id in point["told"] and since is not None
@@ -164,11 +155,9 @@ class Rounds:
                 yield PointDisk(Export(uri, size), changed, point["why"].get(disk_id, ""))
             return
         bitmap, why = self._bitmap(disk, since)
-        node = nbd.file_node(Path(disk.path), disk.format, device=disk.kind == "block")
-        stamp = None if disk.kind == "block" else partial(kvm_inventory.stamp_of, self.host, disk.path)
-        with serve_on(self.host, node, disk.path, bitmap=bitmap) as uri:
-            changed = nbd.dirty(uri, bitmap, size) if bitmap else None
-            yield PointDisk(Export(uri, size, stamp=stamp), changed, why)
+        with kvm_disks.export_of(self.host, self.virsh, self.name, disk, bitmap=bitmap) as export:
+            changed = nbd.dirty(export.uri, bitmap, export.size) if bitmap else None
+            yield PointDisk(export, changed, why)
 
     def _bitmap(self, disk: DomainDisk, since: Json | None) -> tuple[str, str]:
         """The bitmap of an image that is at rest with what changed since that point, or "" and why there is none."""
@@ -256,7 +245,7 @@ class Rounds:
         return libvirt_backup.parse_names(self.virsh("list", "--all", "--name"))
 
     def _power(self) -> Power:
-        return kvm_inventory.power_of(self.virsh("domstate", self.name).strip())
+        return kvm_inventory.power_now(self.virsh, self.name)
 
     def _domain(self) -> Domain:
         return kvm_inventory.domain_of(self.virsh, self.name)

@@ -98,3 +98,8 @@ class Machine:
     tags: tuple[str, ...] = ()
     rules: tuple[Together, ...] = ()
     unconvertible: tuple[str, ...] = ()
+
+    @classmethod
+    def unknown(cls, id: str, name: str, reason: str) -> Machine:
+        """One of which no more can be told than why not: it is named, and keeps no other from moving."""
+        return cls(id, name, 0, 0, disks=(), blockers=(reason,))

@@ -112,9 +112,8 @@ class HyperV:
         try:
             return machine_of(self._parsed(answer), self._name)
         except StepFailed as e:
-            # One that is described oddly keeps no other from moving.
             id, name = (str(answer.get(key, "?")) for key in ("id", "name"))
-            return Machine(id.lower(), name, 0, 0, disks=(), blockers=(e.message,))
+            return Machine.unknown(id.lower(), name, e.message)
 
     def _parsed(self, answer: Mapping[str, Any]) -> Vm:
         try:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
-from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 from blue_wizard.errors import InputError, StepFailed
 from blue_wizard.jobs.model import Json
-from blue_wizard.migrate import kvm_inventory, kvm_rules
+from blue_wizard.migrate import kvm_disks, kvm_inventory, kvm_rules
 from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.kvm_warm import Rounds
 from blue_wizard.migrate.machine import Machine, Power
@@ -20,8 +18,7 @@ from blue_wizard.migrate.shutdown import shut_down
 from blue_wizard.migrate.sources import Export, source
 from blue_wizard.migrate.transfer.nbd_reader import NbdReader
 from blue_wizard.migrate.warm.protocol import PointDisk, Terms
-from blue_wizard.reach import nbd, ssh
-from blue_wizard.reach.remote_nbd import serve_on
+from blue_wizard.reach import ssh
 from blue_wizard.text import _
 
 __all__ = ["Kvm"]
@@ -73,14 +70,11 @@ class Kvm:
         try:
             vm, sizes = kvm_inventory.vm_of(self._virsh, name)
         except StepFailed as e:
-            return Machine(name, name, 0, 0, disks=(), blockers=(e.message,))
-        machine = kvm_inventory.machine_of(vm, sizes, {})
-        if machine.power is Power.OFF:
-            return machine
-        return kvm_inventory.machine_of(vm, sizes, kvm_inventory.addresses_of(self._virsh, name))
+            return Machine.unknown(name, name, e.message)
+        return kvm_inventory.machine_of(vm, sizes, kvm_inventory.addresses_of(self._virsh, name) if vm.live else {})
 
     def _state(self, name: str) -> Power:
-        return kvm_inventory.power_of(self._virsh("domstate", name).strip())
+        return kvm_inventory.power_now(self._virsh, name)
 
     def _refuse_unmovable(self, name: str) -> None:
         """Raises StepFailed when something keeps it from moving by now."""
@@ -124,20 +118,9 @@ class Kvm:
 
     @contextmanager
     def _export(self, machine_id: str, disk_id: str) -> Iterator[Export]:
-        domain = kvm_inventory.domain_of(self._virsh, machine_id, "--inactive")
-        disk = next((d for d in domain.disks if d.device == disk_id), None)
-        if disk is None:
-            raise StepFailed(
-                _("{name} on {host} has no disk {disk} any more.").format(
-                    name=machine_id, host=self._host.name, disk=disk_id
-                )
-            )
-        size, _used = kvm_inventory.size_of(self._virsh, machine_id, disk)
-        node = nbd.file_node(Path(disk.path), disk.format, device=disk.kind == "block")
-        # The times of a block device say nothing of what was written to it.
-        stamp = None if disk.kind == "block" else partial(kvm_inventory.stamp_of, self._host, disk.path)
-        with serve_on(self._host, node, disk.path) as uri:
-            yield Export(uri, size, stamp=stamp)
+        disk = kvm_disks.disk_of(self._host, self._virsh, machine_id, disk_id, "--inactive")
+        with kvm_disks.export_of(self._host, self._virsh, machine_id, disk) as export:
+            yield export
 
     def power(self, machine_id: str) -> Power:
         """Whether the domain runs."""

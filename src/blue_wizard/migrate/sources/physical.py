@@ -98,7 +98,7 @@ class Physical:
         try:
             return machine_of(name, self._facts(name), self.power(name))
         except BlueWizardError as e:
-            return Machine(name, name, 0, 0, disks=(), blockers=(e.message,))
+            return Machine.unknown(name, name, e.message)
 
     def _facts(self, machine_id: str) -> HostFacts:
         return self._parsed(machine_id, linux_host.SCRIPT, linux_host.parse)
