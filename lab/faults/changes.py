@@ -277,8 +277,7 @@ def stopped(host: str, daemon: str) -> Change:
 def held(host: str) -> Change:
     """The host's Open vSwitch agent, which would mend the fault, is stopped.
 
-    It is healed once the agent has looked at everything again, which may last: a switch that was not answered lets go of its
-    agent, and the agent's next request then hangs for half a minute.
+    It is healed once the agent has looked at everything again: after its connections were lost it takes all ports for new ones.
     """
     agent = stopped(host, "neutron-ovs")
     log, mark = log_of(HOSTS[host], "neutron-ovs"), "/run/lab/neutron-ovs.held"

@@ -199,7 +199,7 @@ class Capture:
         began = time.monotonic()
 
         def whole(watch: _Watch) -> bool:
-            mine = [m for m in self._mine(watch) if (xid is None or m.xid == xid) and _on_its_way(m, watch.point)]
+            mine = [m for m in self._mine(watch, xid) if _on_its_way(m, watch.point)]
             return any(not m.request for m in mine) and (replies_only or any(m.request for m in mine))
 
         def complete() -> bool:
@@ -225,11 +225,11 @@ class Capture:
         for host, watches in self._by_host.items():
             self._take(host, watches, answers.get(host, {}).get("points"), _ANSWER_S)
 
-    def _mine(self, watch: _Watch) -> list[dhcp.Sighting]:
-        return [m for m in list(watch.messages) if m.chaddr == self._mac]
+    def _mine(self, watch: _Watch, xid: int | None) -> list[dhcp.Sighting]:
+        return [m for m in list(watch.messages) if m.chaddr == self._mac and (xid is None or m.xid == xid)]
 
     def _seen(self, watch: _Watch, xid: int | None, busy: bool) -> Seen:
-        heard = [m for m in self._mine(watch) if xid is None or m.xid == xid]
+        heard = self._mine(watch, xid)
         mine = [m for m in heard if _on_its_way(m, watch.point)]
         requests = [m for m in mine if m.request]
         replies = [m for m in mine if not m.request]
