@@ -13,10 +13,8 @@ def start(host: Host) -> None:
     if not db.exists():
         on(host, ["ovsdb-tool", "create", db, "/usr/share/openvswitch/vswitch.ovsschema"])
     if not running(host, "ovsdb"):
-        remotes = ["--remote=punix:/run/openvswitch/db.sock", "--remote=ptcp:6640:127.0.0.1"]
-        spawn(
-            host, "ovsdb", ["ovsdb-server", db, *remotes, "--pidfile=/run/openvswitch/ovsdb-server.pid", "--no-chdir"]
-        )
+        spawn(host, "ovsdb", ["ovsdb-server", db, "--remote=punix:/run/openvswitch/db.sock",
+                              "--pidfile=/run/openvswitch/ovsdb-server.pid", "--no-chdir"])  # fmt: skip
     wait(
         lambda: ok([*enter(host), "ovs-vsctl", "--timeout=3", "--no-wait", "init"]), f"ovsdb of {host.name}", timeout=30
     )
