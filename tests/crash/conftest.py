@@ -27,8 +27,8 @@ class Toy:
     def step(self, name: str, **args: Any) -> Step:
         return Step(name, "toy.make", {"folder": str(self.folder), "name": name, **args}, f"make {name}")
 
-    def plan(self, *steps: Step, children: tuple[Plan, ...] = (), target: str = "") -> Plan:
-        return Plan("toys", "toy", steps=steps, children=children, target=target)
+    def plan(self, *steps: Step, children: tuple[Plan, ...] = (), target: str = "", independent: bool = False) -> Plan:
+        return Plan("toys", "toy", steps=steps, children=children, target=target, independent=independent)
 
     def effects(self) -> list[str]:
         file = self.folder / "effects"

@@ -36,7 +36,8 @@ def _made(args: Args) -> bool:
 @action("toy.make")
 class Make(Action):
     """Makes a toy, slowly; `hold` names a file that it waits for, `pauses` lets it pause there,
-    `needs` names a file without which it asks for a person, `fail` lets it fail after its effect."""
+    `needs` names a file without which it asks for a person, `fail` lets it fail after its effect, `undo_seconds` is how long it
+    takes to undo."""
 
     def probe(self, ctx: Context, args: Args) -> Outcome | None:
         return {"toy": args["name"]} if _made(args) else None
@@ -61,6 +62,9 @@ class Make(Action):
     def undo(self, ctx: Context, args: Args, outcome: Outcome | None) -> None:
         if args.get("sticky"):
             raise StepFailed("can't be undone")
+        for _tenth in range(round(args.get("undo_seconds", 0) * 10)):
+            time.sleep(0.1)
+            ctx.check_stop()
         if _made(args):
             _write(args, f"unmake {args['name']}")
 

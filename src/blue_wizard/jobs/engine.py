@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from dbos import DBOS, DBOSConfig, SetWorkflowID
+from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 from dbos import DBOSPortableJSONSerializer as Serializer
 
 from blue_wizard import config
@@ -32,6 +32,8 @@ __all__ = ["adopt", "broken", "idle", "known", "launch", "name_of", "parked", "s
 
 # The ledger says when a job begins (see `admission`), so the queue has no limits of its own.
 QUEUE = "top"
+# What is undone has ended, so the ledger admits none of it: here the same limits are the queue's.
+UNDOING = "undoing"
 # Recovery only takes up work of the same version; plans are data, so every version can.
 VERSION = "1"
 _CHILDREN_S = 0.3
@@ -56,7 +58,15 @@ def launch(executor: str, ledger: Ledger) -> None:
     }
     DBOS(config=settings)
     DBOS.launch()
+    limits = config.load().limits
     DBOS.register_queue(QUEUE, polling_interval_sec=0.2, on_conflict="always_update")
+    DBOS.register_queue(
+        UNDOING,
+        global_concurrency=limits.total,
+        partition_concurrency=min(limits.per_target, limits.total),
+        polling_interval_sec=0.2,
+        on_conflict="always_update",
+    )
 
 
 def _database() -> str:
@@ -174,13 +184,35 @@ def undo_job(job: str) -> str:
 
 
 def undo_all(job: str) -> int:
-    """Undo the children of a job, last first, and then its own steps; how many steps could not be undone."""
+    """Undo the children of a job, and then its own steps; how many steps could not be undone.
+
+    The children go last first, or side by side where the plan says that they are independent.
+    """
     plan = tree(job)
-    left = sum(undo_job_steps(child["id"]) for child in reversed(plan["children"]))
+    children = plan["children"][::-1]
+    # What a worker of an older version recorded doesn't say.
+    together = plan.get("independent", False) and len(children) > 1
+    left = _undo_together(children) if together else sum(undo_child(child["id"]) for child in children)
     return left + undo_steps(job, plan["steps"])
 
 
-def undo_job_steps(child: str) -> int:
+def _undo_together(children: Sequence[Mapping[str, Any]]) -> int:
+    handles = []
+    for child in children:
+        # The names are what finds them again when this workflow is taken up by another worker.
+        name = f"{DBOS.workflow_id}/{child['id']}"
+        with SetWorkflowID(name), SetEnqueueOptions(queue_partition_key=child["target"] or child["id"]):
+            handles.append(DBOS.enqueue_workflow(UNDOING, undo_part, child["id"]))
+    return sum(handle.get_result() for handle in handles)
+
+
+@DBOS.workflow(name="undo-part", max_recovery_attempts=None)
+def undo_part(child: str) -> int:
+    """Undo one of the children that are undone side by side; how many of its steps could not be undone."""
+    return undo_child(child)
+
+
+def undo_child(child: str) -> int:
     """Undo one child; how many of its steps could not be undone."""
     plan = tree(child)
     left = undo_steps(child, plan["steps"])
@@ -203,13 +235,14 @@ def _set_state(job: str, state: State, error: str | None = None) -> None:
 
 @DBOS.step(name="tree")
 def tree(job: str) -> dict[str, Any]:
-    """The shape of a job: how many steps, which children."""
+    """The shape of a job: how many steps, which children, and whether those are independent of each other."""
     return _shape(job)
 
 
 def _shape(job: str) -> dict[str, Any]:
     children = [{"id": c["id"], "target": c["target"]} for c in _book().jobs(parent=job)]
-    return {"steps": len(_book().plan(job).steps), "children": children}
+    plan = _book().plan(job)
+    return {"steps": len(plan.steps), "children": children, "independent": plan.independent}
 
 
 @DBOS.step(name="asked")
@@ -352,6 +385,8 @@ class _Running:
 
     def __enter__(self) -> None:
         global _in_step
+        if draining.is_set():
+            threading.Event().wait()
         with _count:
             _in_step += 1
 

@@ -161,17 +161,17 @@ class Ledger(Admission, Questions, Roster, Timetable):
     def send(self, root: str, signal: str, reason: str = "", *, only_after: str | None = None) -> None:
         """Ask something of all jobs of a tree that have not ended, and say why.
 
-        With `only_after` nothing is asked when something other than that was asked of the root meanwhile.
+        An emergency stop is asked of those that have, too: they may be next to be undone. With `only_after` nothing is
+        asked when something other than that was asked of the root meanwhile.
         """
         ended = [s for s in State if s.ended]
+        meant = sa.true() if signal == "abort" else schema.jobs.c.state.not_in(ended)
         with self._write() as w:
             before = w.execute(sa.select(schema.jobs.c.signal).where(schema.jobs.c.id == root)).scalar_one()
             if only_after is not None and before != only_after:
                 return
             w.execute(
-                schema.jobs.update()
-                .where(schema.jobs.c.root == root, schema.jobs.c.state.not_in(ended))
-                .values(signal=signal, reason=reason)
+                schema.jobs.update().where(schema.jobs.c.root == root, meant).values(signal=signal, reason=reason)
             )
             self._event(w, root, "", "signal", signal, {"reason": reason} if reason else {})
 

@@ -164,7 +164,8 @@ class Plan:
     `uses` names what the plan's own steps load, as ``KIND:NAME`` (``source-host:kvm1``, ``datastore:ds1``): the limits of
     the configuration are kept for each. `claims` are its places in failure domains, and `releases` are claims that earlier
     jobs kept and that end when this one is done. `window` names the maintenance window that its risky steps begin in.
-    With `second_person` two different people have to approve it.
+    With `second_person` two different people have to approve it. `independent` says that no child stands on another, so
+    that they may be undone side by side, too; else they are undone one after another, the last first.
     """
 
     title: str
@@ -180,6 +181,7 @@ class Plan:
     releases: tuple[Claim, ...] = ()
     window: str = ""
     second_person: bool = False
+    independent: bool = False
 
     def as_json(self) -> dict[str, Json]:
         """The plan as plain JSON data."""

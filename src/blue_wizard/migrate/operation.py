@@ -129,6 +129,7 @@ def compile_waves(waves: Sequence[Wave]) -> Plan:
         params={"waves": [w.model_dump(mode="json") for w in waves]},
         steps=tuple(replace(s, id=f"{s.id.split('.')[0]}.{n}") for n, s in enumerate(sizes.values())),
         children=tuple(children),
+        independent=True,
         preconditions=tuple(f.as_precondition() for f in findings),
     )
 
