@@ -10,12 +10,12 @@ from cyclopts import App, Parameter
 from blue_wizard import config
 from blue_wizard.commands.job import OutputOption, YesOption, confirm
 from blue_wizard.commands.running import DetachOption, HoldOption, PlanOption, run_plan
-from blue_wizard.errors import InputError, StepFailed
+from blue_wizard.errors import InputError
 from blue_wizard.report.out import emit, plain
 from blue_wizard.text import _
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rich.console import RenderableType
 
@@ -62,14 +62,13 @@ def discover(
     output: OutputOption = "table",
 ) -> int:
     """The machines of a source."""
-    from blue_wizard.migrate import guest_look
     from blue_wizard.report.migrate import machines_table
 
     url, opened = _source(source)
     machines = list(opened.discover(match))
     # Over a network, thousands of machines take minutes.
     if look or (look is None and url.startswith(("files:", "file:"))):
-        machines = [guest_look.look(opened, m) for m in machines]
+        machines = _looked_at(opened, url, machines)
     emit(plain(machines), output, lambda: machines_table(machines))
     return 0 if machines else 1
 
@@ -121,7 +120,7 @@ def plan(
     output: OutputOption = "table",
 ) -> int:
     """Write a wave file."""
-    from blue_wizard.migrate import guest_look, mapping, operation, planning, site, wave
+    from blue_wizard.migrate import mapping, operation, planning, site, wave
     from blue_wizard.migrate.targets.common import ceph_access
     from blue_wizard.reach import openstack
     from blue_wizard.report.migrate import wave_table
@@ -129,7 +128,7 @@ def plan(
     _check_rate(max_rate)
     url, opened = _source(source)
     mapped = mapping.read_map(map_file)
-    machines = [guest_look.look(opened, m) for m in opened.discover(match)]
+    machines = _looked_at(opened, url, list(opened.discover(match)))
     if not machines:
         raise InputError(_("No machine of {source} matches {match}.").format(source=source, match=match))
     name = openstack.cloud_name()
@@ -149,7 +148,8 @@ def plan(
         power_off=power_off,
         keep_names=keep_names,
     )
-    made, remarks = planning.make_wave(url, machines, found, wishes, lambda m: _look_inside(opened, m))
+    guests = _looked_into(opened, url, [m for m in machines if planning.is_looked_into(m, wishes)])
+    made, remarks = planning.make_wave(url, machines, found, wishes, lambda m: guests[m.id])
     remarks += operation.warm_remarks(made, opened)
     wave.write(made, out)
     data = {"wave": str(out), **made.model_dump(mode="json"), "remarks": remarks}
@@ -157,24 +157,27 @@ def plan(
     return 0
 
 
-def _look_inside(source: Source, machine: Machine) -> Guest:
-    from blue_wizard.migrate import convert
-    from blue_wizard.report.out import errors
+def _looked_at(opened: Source, url: str, machines: Sequence[Machine]) -> list[Machine]:
+    """The machines with what the first sectors of their disks tell."""
+    from blue_wizard.migrate import guest_look, looking
+    from blue_wizard.report.counting import counting
 
-    errors().print(_("{name}: looking for its drivers ...").format(name=machine.name), markup=False)
-    asker = getattr(source, "guest", None)
-    if asker is not None:
-        found: Guest = asker(machine.id)
-        return found
-    boot = next((d for d in machine.disks if d.boot), machine.disks[0])
-    # Sources whose machines run can show a disk that is in use; what is read then need not be consistent.
-    opener = getattr(source, "peek_disk", source.open_disk)
-    try:
-        with opener(machine.id, boot.id) as disk:
-            return convert.inspect(disk.uri)
-    except StepFailed as e:
-        # Some sources lock the disks of a running machine; the plan can be made without this look.
-        return convert.Guest("", None, (e.message,))
+    with counting(_("first sectors of the disks"), len(machines)) as count:
+        return looking.at_each(
+            opened, url, machines, guest_look.look, at_once=looking.AT_ONCE, ended=lambda m: count(m.name)
+        )
+
+
+def _looked_into(opened: Source, url: str, machines: Sequence[Machine]) -> dict[str, Guest]:
+    """What is inside each of these machines, by its id."""
+    from blue_wizard.migrate import looking
+    from blue_wizard.report.counting import counting
+
+    with counting(_("drivers of the guests"), len(machines)) as count:
+        found = looking.at_each(
+            opened, url, machines, looking.inside, at_once=looking.INSIDE_AT_ONCE, ended=lambda m: count(m.name)
+        )
+    return {m.id: guest for m, guest in zip(machines, found, strict=True)}
 
 
 @app.command(

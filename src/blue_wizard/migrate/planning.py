@@ -16,7 +16,7 @@ from blue_wizard.migrate.site import Site
 from blue_wizard.migrate.wave import DiskPlan, GroupPlan, NicPlan, Storage, VmPlan, Warm, Wave
 from blue_wizard.text import _
 
-__all__ = ["Wishes", "make_wave"]
+__all__ = ["Wishes", "is_looked_into", "make_wave"]
 
 Convert = Literal["auto", "always", "never"]
 _BUSES: dict[str, Literal["virtio", "scsi", "sata", "ide"]] = {"ide": "ide", "sata": "sata", "scsi": "scsi"}
@@ -229,16 +229,21 @@ def _nic(machine: Machine, nic: Nic, site: Site, wishes: Wishes, remarks: list[s
     )
 
 
+def is_looked_into(machine: Machine, wishes: Wishes) -> bool:
+    """Whether what is inside the machine decides something."""
+    if machine.blockers or wishes.convert != "auto":
+        return False
+    boot = next((d for d in machine.disks if d.boot), machine.disks[0])
+    # What ran on another OpenStack keeps the virtual hardware that it knows.
+    return not (boot.bus == "virtio" or machine.flavor)
+
+
 def _needs_conversion(
     machine: Machine, wishes: Wishes, look_inside: Callable[[Machine], Guest]
 ) -> tuple[bool, list[str], Guest | None]:
     """Whether it is converted, what a person should know of that, and what was seen inside, where somebody looked."""
-    boot = next((d for d in machine.disks if d.boot), machine.disks[0])
-    if wishes.convert != "auto":
+    if not is_looked_into(machine, wishes):
         return wishes.convert == "always", [], None
-    # What ran on another OpenStack keeps the virtual hardware that it knows.
-    if boot.bus == "virtio" or machine.flavor:
-        return False, [], None
     guest = look_inside(machine)
     remarks = list(guest.warnings)
     if guest.virtio is False:
