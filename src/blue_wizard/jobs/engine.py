@@ -7,28 +7,20 @@ compensation, so cancelling is a signal in the ledger that is read before and in
 
 from __future__ import annotations
 
-import threading
-import traceback
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 from dbos import DBOSPortableJSONSerializer as Serializer
 
 from blue_wizard import config
-from blue_wizard.errors import BlueWizardError, Stopped
-from blue_wizard.jobs import actions, lease
-from blue_wizard.jobs.context import StepContext
+from blue_wizard.jobs import stepping
 from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.ledger import Ledger
-from blue_wizard.jobs.model import STOPS, Outcome, Plan, State, Step, StepState
-from blue_wizard.jobs.waiting import answer_to, come_back, rest_while_paused, wait_for_window
-from blue_wizard.masking import mask
+from blue_wizard.jobs.model import State
 from blue_wizard.text import _
-from blue_wizard.tracing import recording
 
-__all__ = ["adopt", "broken", "idle", "known", "launch", "name_of", "parked", "start"]
+__all__ = ["adopt", "broken", "idle", "known", "launch", "name_of", "start"]
 
 # The ledger says when a job begins (see `admission`), so the queue has no limits of its own.
 QUEUE = "top"
@@ -38,9 +30,6 @@ UNDOING = "undoing"
 VERSION = "1"
 _CHILDREN_S = 0.3
 _ledger: Ledger | None = None
-_parked = threading.Semaphore(0)
-_in_step = 0
-_count = threading.Lock()
 
 
 def launch(executor: str, ledger: Ledger) -> None:
@@ -116,15 +105,6 @@ def name_of(job: str, undo_round: int) -> str:
     return f"{job}/undo/{undo_round}" if undo_round else job
 
 
-def parked(timeout_s: float) -> None:
-    """Wait until no step runs, or every running one has stopped at a safe point (see `draining`)."""
-    with _count:
-        running = _in_step
-    for _one in range(running):
-        if not _parked.acquire(timeout=timeout_s):
-            return
-
-
 def _book() -> Ledger:
     assert _ledger is not None, "the engine was not launched"
     return _ledger
@@ -161,7 +141,7 @@ def run_children(job: str) -> list[str]:
     """Let the children begin as the ledger admits them, and wait for all of them; their states."""
     book = _book()
     book.hand_on(job)
-    with _Running():
+    with stepping.Running():
         while True:
             states = [str(c["state"]) for c in book.jobs(parent=job)]
             if all(State(s).ended for s in states):
@@ -284,116 +264,11 @@ def finish_parent(job: str, states: list[str]) -> str:
 
 @DBOS.step(name="step")
 def run_step(job: str, position: int) -> dict[str, str]:
-    """Probe, do and verify one step: ``{"end": "done"|"stopped"|"failed", "error": TEXT}``."""
-    book = _book()
-    plan = book.plan(job)
-    step = plan.steps[position]
-    try:
-        with _Running():
-            _wait_for_leave(book, job, position, plan)
-    except Stopped as e:
-        return {"end": "stopped", "error": e.message}
-    book.set_step(job, position, StepState.RUNNING)
-    context = StepContext(book, job, position, step.id)
-    try:
-        with _Running():
-            outcome = _carry_out(context, step.verb, step.args)
-    except Stopped as e:
-        book.set_step(job, position, StepState.FAILED, error=e.message)
-        return {"end": "stopped", "error": e.message}
-    except Exception as e:
-        text = explain(e)
-        book.set_step(job, position, StepState.FAILED, error=text)
-        if not isinstance(e, BlueWizardError):
-            book.event(job, step.id, "traceback", traceback.format_exc(), {})
-        return {"end": "failed", "error": f"{step.title}: {text}"}
-    book.set_step(job, position, StepState.DONE, outcome=dict(outcome))
-    return {"end": "done", "error": ""}
-
-
-def _wait_for_leave(book: Ledger, job: str, position: int, plan: Plan) -> None:
-    if lease.hold:
-        lease.hold()
-    if book.signal(job) in STOPS:
-        raise Stopped(_("Stopped on request."))
-    step = plan.steps[position]
-    while True:
-        rest_while_paused(book, job)
-        if step.gate:
-            answer_to(book, job, position, step.id, step.gate)
-        # After a rest everything is looked at once more: it may have been long.
-        if not wait_for_window(book, job, plan, position) and not come_back(book, job):
-            break
-
-
-def _carry_out(context: StepContext, verb: str, args: actions.Args) -> Outcome:
-    action = actions.find(verb)
-    outcome = action.probe(context, args)
-    if outcome is None:
-        context.check_stop()
-        with recording(context.called):
-            outcome = action.do(context, args)
-    else:
-        context.event("probe", "already there", outcome=dict(outcome))
-    action.verify(context, args, outcome)
-    return outcome
+    """Carry out one step (see `stepping.carry_out`)."""
+    return stepping.carry_out(_book(), job, position)
 
 
 @DBOS.step(name="undo-step")
 def undo_step(job: str, position: int) -> int:
-    """Undo one step if it was begun: 0, or 1 when its effect is left."""
-    book = _book()
-    step = book.plan(job).steps[position]
-    row = book.steps(job)[position]
-    if row["state"] in {StepState.PENDING, StepState.UNDONE}:
-        return 0
-    context = StepContext(book, job, position, step.id, undoing=True)
-    if book.signal(job) == "abort":
-        left = _("Left as it was: emergency stop.")
-        book.set_step(job, position, StepState.LEFT, error=left, by_hand=_by_hand(context, step, row["outcome"]))
-        return 1
-    book.set_step(job, position, StepState.UNDOING)
-    try:
-        with _Running(), recording(context.called):
-            actions.find(step.verb).undo(context, step.args, row["outcome"])
-    except Exception as e:
-        book.set_step(job, position, StepState.LEFT, error=explain(e), by_hand=_by_hand(context, step, row["outcome"]))
-        if not isinstance(e, BlueWizardError):
-            book.event(job, step.id, "traceback", traceback.format_exc(), {})
-        return 1
-    book.set_step(job, position, StepState.UNDONE)
-    return 0
-
-
-def _by_hand(context: StepContext, step: Step, outcome: Outcome | None) -> str:
-    # It helps with a failure, so it must never become one.
-    with suppress(Exception):
-        return actions.find(step.verb).by_hand(context, step.args, outcome)
-    return ""
-
-
-def explain(error: BaseException) -> str:
-    """An exception in one line for people, with its hint where it has one."""
-    if isinstance(error, BlueWizardError):
-        return str(mask(f"{error.message} {error.hint}".strip()))
-    first = (str(error) or type(error).__name__).strip().splitlines()[0]
-    return str(mask(f"{type(error).__name__}: {first}"))
-
-
-class _Running:
-    """Counts the steps in flight; one that drains stays here for good, so that the engine records nothing of it."""
-
-    def __enter__(self) -> None:
-        global _in_step
-        if draining.is_set():
-            threading.Event().wait()
-        with _count:
-            _in_step += 1
-
-    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
-        global _in_step
-        if kind is Drained or draining.is_set():
-            _parked.release()
-            threading.Event().wait()
-        with _count:
-            _in_step -= 1
+    """Take one step back (see `stepping.take_back`)."""
+    return stepping.take_back(_book(), job, position)

@@ -97,7 +97,7 @@ def run(*, until_idle: bool, metrics: str = "") -> None:
         wake.set()
 
     signal.signal(signal.SIGTERM, drain)
-    from blue_wizard.jobs import actions, engine, lease
+    from blue_wizard.jobs import actions, engine, lease, stepping
 
     # A plug-in that can't be imported should be heard of now and not in the middle of a job.
     actions.load()
@@ -129,7 +129,7 @@ def run(*, until_idle: bool, metrics: str = "") -> None:
     idle = not draining.is_set()
     if not idle:
         log.info("draining")
-        engine.parked(_DRAIN_S)
+        stepping.parked(_DRAIN_S)
     # Nothing more is begun here from now on.
     draining.set()
     watch.stop()
