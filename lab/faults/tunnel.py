@@ -211,7 +211,7 @@ def _(t: Target) -> list[Change]:
     on=VXLAN,
     code="tunnel.learned-wrong",
     hop="network-br-tun",
-    segment="wire",
+    segment="network-ovs",
     direction="reply",
     object="br-tun|table 20|table=20|{mac}",
 )

@@ -248,19 +248,9 @@ def unicast(case: Case) -> Iterable[Cause]:
                 remedies.restart_l2_agent(side.host.name),
                 (best.text(),),
                 direction,
-                _reaches(side, outputs(best.actions)) if code == "tunnel.learned-wrong" else "compute-br-tun",
+                # At the NIC counts only what leads to the other end of the tunnel (see `sightings`).
+                "network-nic" if code == "tunnel.learned-wrong" else "compute-br-tun",
             )
-
-
-def _reaches(side: Side, numbers: set[int]) -> str:
-    """The first hop without a reply that goes the wrong way: through another tunnel it still leaves by the NIC."""
-    assert side.host.switch is not None
-    tunnels = {
-        i.ofport
-        for p, i in side.host.switch.interfaces()
-        if p.bridge == side.tunnel_bridge and "remote_ip" in i.options
-    }
-    return "compute-nic" if numbers & tunnels else "network-nic"
 
 
 def _stale(side: Side, numbers: set[int]) -> set[int]:

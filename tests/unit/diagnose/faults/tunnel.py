@@ -44,7 +44,7 @@ def wrong_input(s: Seen) -> None:
     s.edit(s.net["flows"]["br-tun"], r"(table=4,.*tun_id=0x681 .*set_field:)4101", r"\g<1>4109")
 
 
-@lost("tunnel.learned-wrong", HYBRID, ("network-nic", "compute-nic"), "reply")
+@lost("tunnel.learned-wrong", HYBRID, ("network-br-tun", "network-nic"), "reply")
 def wrong_way(s: Seen) -> None:
     s.edit(s.net["flows"]["br-tun"], rf"(table=20,.*dl_dst={s.port['mac_address']} .*output:)3", r"\g<1>2")
 
