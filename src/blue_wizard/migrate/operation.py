@@ -291,6 +291,7 @@ def _vm_report(view: Mapping[str, Any]) -> dict[str, Json]:
         "error": view["error"],
         "addresses": addresses,
         "answers": outcomes.get("verify", {}).get("addresses", {}),
+        "services": outcomes.get("verify", {}).get("services", {}),
         "downtime_s": round(up - down, 1) if up and down else None,
         "took_s": view["took_s"],
         **_warm_report(outcomes),

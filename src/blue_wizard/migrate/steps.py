@@ -88,8 +88,13 @@ def vm_steps(
             "ports": [f"port.{i}" for i in range(len(vm.nics))],
             "timeout": vm.verify_timeout,
             "strict": vm.verify == "strict",
+            **({"tcp_ports": list(vm.tcp_ports)} if vm.tcp_ports else {}),
         }
         title = _("see that it is up and answers")
+        if vm.tcp_ports:
+            title = _("see that it is up, answers, and serves TCP {ports}").format(
+                ports=", ".join(map(str, vm.tcp_ports))
+            )
         steps.append(Step("verify", "migrate.server.verify", args, title, "", Risk.NONE, 30))
     if warm:
         steps.append(after_warm(wave, vm, prepare))

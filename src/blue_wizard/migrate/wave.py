@@ -149,6 +149,8 @@ class VmPlan(_Strict):
     verify: Literal["strict", "report"] = "strict"
     """strict: a server whose addresses do not answer is a failure, and rolled back."""
     verify_timeout: int = Field(default=180, gt=0, description="seconds")
+    tcp_ports: list[Annotated[int, Field(gt=0, lt=65536)]] = []
+    """Services that the new server has to offer: each of these TCP ports takes a connection at one of its addresses."""
 
     @property
     def at_source(self) -> str:

@@ -86,7 +86,7 @@ def result_tables(views: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType
                         f"{disk['seconds']:.1f}" if disk.get("seconds") else None,
                         f"{bytes_text(rate)}/s" if rate else None,
                         (disk.get("sha256") or "")[:12] or None,
-                        ", ".join(_address(a, vm) for a in vm["addresses"]) if i == 0 else "",
+                        ", ".join(_reached(vm)) if i == 0 else "",
                         seconds_text(vm["downtime_s"]) if i == 0 else "",
                         state_text(vm["state"]) if i == 0 else "",
                     )
@@ -105,9 +105,12 @@ def result_tables(views: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType
             yield from left_lines(view["left"])
 
 
-def _address(address: str, vm: Mapping[str, Any]) -> str:
-    word = vm["answers"].get(address)
-    return {"answers": f"{address} ✓", "silent": f"{address} ✗"}.get(word, address)
+def _reached(vm: Mapping[str, Any]) -> list[str]:
+    """The addresses of a server and the services that were asked for, each with what came of looking at it."""
+    marks = {"answers": " ✓", "open": " ✓", "silent": " ✗", "refused": " ✗"}
+    addresses = [f"{a}{marks.get(vm['answers'].get(a), '')}" for a in vm["addresses"]]
+    # Reports of jobs of older versions don't have them.
+    return [*addresses, *(f"tcp/{port}{marks.get(word, '')}" for port, word in vm.get("services", {}).items())]
 
 
 def _warm_lines(vm: Mapping[str, Any]) -> Iterable[str]:

@@ -68,7 +68,12 @@ def _machines(vms: Sequence[tuple[str, Mapping[str, Any]]]) -> Sheet:
     rows = tuple(
         (
             vm["name"], state_text(vm["state"]), vm["server_id"],
-            ", ".join(f"{a} ({vm['answers'][a]})" if a in vm["answers"] else a for a in vm["addresses"]),
+            ", ".join(
+                [
+                    *(f"{a} ({vm['answers'][a]})" if a in vm["answers"] else a for a in vm["addresses"]),
+                    *(f"tcp/{port} ({word})" for port, word in vm.get("services", {}).items()),
+                ]
+            ),
             vm["downtime_s"], vm["took_s"], vm["source"], vm["job"], vm["error"],
         )
         for _job, vm in vms

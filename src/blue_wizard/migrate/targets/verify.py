@@ -1,9 +1,10 @@
-"""Is the new server alive? Its state, its console, and its addresses as seen from the network's DHCP namespace."""
+"""Is the new server alive? Its state, its console, its addresses, and the services that the wave names."""
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,44 +13,80 @@ from blue_wizard.jobs.actions import Action, Args, Context, action
 from blue_wizard.jobs.model import Outcome
 from blue_wizard.jobs.polling import pause_s
 from blue_wizard.migrate.targets.common import cloud_of, fault_of, server_of
-from blue_wizard.reach import openstack, ssh
+from blue_wizard.migrate.targets.from_dhcp import Address, Door, dhcp_hosts, knock, look
+from blue_wizard.reach import openstack
 from blue_wizard.text import _
 
 __all__ = ["VerifyServer"]
 
 _EVERY_S = 1.0
+_CONSOLE_S = 10.0
+"""How long the console of a server that answers is waited for: many guests never write to a serial line."""
 
 
 @dataclass
-class _Probe:
-    """One address: `answer` is True, False, or None when nobody could look."""
+class _Seen:
+    """What was seen of a server from outside."""
 
-    address: str
-    mac: str
-    network_id: str
-    agents: list[str]
-    answer: bool | None = None
-    note: str = ""
+    addresses: Sequence[Address]
+    tcp_ports: Sequence[int]
+
+    def look(self) -> None:
+        """Look once more at all that has not answered yet."""
+        for address in self.addresses:
+            if not address.answer:
+                look(address)
+        for address in self.addresses if self.closed else ():
+            if address.answer:
+                knock(address, self.closed)
+
+    @property
+    def silent(self) -> list[str]:
+        """The addresses that were looked at in vain."""
+        return [a.address for a in self.addresses if a.answer is False]
+
+    @property
+    def closed(self) -> list[int]:
+        """The TCP ports that are open nowhere, as far as somebody could look."""
+        return [p for p in self.tcp_ports if self.door(p) != Door.OPEN]
+
+    @property
+    def proved(self) -> bool:
+        """An address has answered."""
+        return any(a.answer for a in self.addresses)
+
+    @property
+    def unproved(self) -> list[str]:
+        """Why some of it could not be looked at."""
+        blind = any(self.door(p) == "unproved" for p in self.tcp_ports)
+        return sorted({a.note for a in self.addresses if a.note and (a.answer is None or blind)})
+
+    def door(self, port: int) -> str:
+        """The best that any address says of a TCP port; "unproved" where nobody could look."""
+        said = {a.doors[port] for a in self.addresses if port in a.doors}
+        found = next((d for d in (Door.OPEN, Door.REFUSED, Door.SILENT) if d in said), None)
+        if found is None and any(a.answer is False for a in self.addresses):
+            return Door.SILENT
+        return found or "unproved"
 
 
 @action("migrate.server.verify")
 class VerifyServer(Action):
-    """args: cloud, ports (step ids), timeout (s), strict."""
+    """args: cloud, ports (step ids), tcp_ports (numbers, optional), timeout (s), strict."""
 
     def do(self, ctx: Context, args: Args) -> Outcome:
-        """Look until all addresses answer or the time is over.
-
-        An address counts as answering when its neighbour entry in the DHCP namespace carries the port's MAC: that is a
-        reply of the guest itself, even where a security group drops the ping.
-        """
+        """Look until all addresses answer, and each of the TCP ports is open at one of them, or the time is over."""
         cloud = cloud_of(args)
-        probes = [
-            _Probe(address, o["mac"], o["network_id"], _dhcp_hosts(cloud, o["network_id"]))
-            for o in (ctx.outcome(p) for p in args["ports"])
-            for address in o["addresses"]
-        ]
-        began = time.monotonic()
-        console = ""
+        seen = _Seen(
+            [
+                Address(address, o["mac"], o["network_id"], dhcp_hosts(cloud, o["network_id"]))
+                for o in (ctx.outcome(p) for p in args["ports"])
+                for address in o["addresses"]
+            ],
+            args.get("tcp_ports", []),
+        )
+        began, up_at, console = time.monotonic(), None, ""
+        total = len(seen.addresses) + len(seen.tcp_ports)
         while True:
             server = server_of(ctx, args)
             if server["status"] == "ERROR":
@@ -57,39 +94,59 @@ class VerifyServer(Action):
                     _("Server {id} went into ERROR: {fault}").format(id=server["id"], fault=fault_of(server))
                 )
             console = console or _console(cloud, server["id"])
-            for probe in probes:
-                if not probe.answer:
-                    _look(probe)
-            waiting = [p for p in probes if p.answer is False]
+            seen.look()
+            wrong = [*seen.silent, *(p for p in seen.closed if seen.door(p) != "unproved")]
             seconds = time.monotonic() - began
-            if server["status"] == "ACTIVE" and console and not waiting:
+            if server["status"] != "ACTIVE" or wrong:
+                up_at = None
+            elif up_at is None and (console or seen.proved):
+                up_at = time.time()
+            if up_at is not None and (console or time.time() - up_at > _CONSOLE_S):
                 break
             if seconds > args["timeout"]:
                 break
             ctx.check_stop()
-            ctx.progress(len(probes) - len(waiting), max(1, len(probes)), unit=_("addresses"), note=_("wait"))
+            ctx.progress(total - len(wrong), max(1, total), unit=_("addresses and services"), note=_("wait"))
             time.sleep(pause_s(seconds, _EVERY_S))
-        outcome = {
+        if server["status"] != "ACTIVE" or wrong:
+            _complain(ctx, args, _problem(server, seen, round(seconds)))
+        return {
             "status": server["status"],
             "console": console,
-            "addresses": {p.address: _word(p.answer) for p in probes},
-            "unproved": sorted({p.note for p in probes if p.answer is None and p.note}),
-            "up_at": time.time(),
+            "addresses": {a.address: _word(a.answer) for a in seen.addresses},
+            **({"services": {str(p): seen.door(p) for p in seen.tcp_ports}} if seen.tcp_ports else {}),
+            "unproved": seen.unproved,
+            "up_at": up_at or time.time(),
         }
-        silent = [p.address for p in probes if p.answer is False]
-        if server["status"] != "ACTIVE" or silent:
-            text = _("Server {id} is {state} after {seconds} s, and silent on: {silent}.").format(
-                id=server["id"], state=server["status"], seconds=round(seconds), silent=", ".join(silent) or "-"
+
+
+def _problem(server: Mapping[str, Any], seen: _Seen, seconds: int) -> str:
+    found = []
+    if server["status"] != "ACTIVE" or seen.silent:
+        text = _("Server {id} is {state} after {seconds} s, and silent on: {silent}.")
+        silent = ", ".join(seen.silent) or "-"
+        found.append(text.format(id=server["id"], state=server["status"], seconds=seconds, silent=silent))
+    for port in seen.closed:
+        if seen.door(port) == Door.REFUSED:
+            text = _("Server {id} refuses TCP port {port} after {seconds} s: no service listens there.")
+        else:
+            text = _(
+                "Server {id} says nothing on TCP port {port} after {seconds} s: its firewall, or a security group that lets "
+                "nothing in from the network's DHCP server, or nobody is there."
             )
-            if args["strict"]:
-                raise StepFailed(
-                    text,
-                    _("Its console: openstack console log show {id} (verify: report keeps such a server)").format(
-                        id=server["id"]
-                    ),
-                )
-            ctx.event("warning", text)
-        return outcome
+        if seen.door(port) != "unproved":
+            found.append(text.format(id=server["id"], port=port, seconds=seconds))
+    return " ".join(found)
+
+
+def _complain(ctx: Context, args: Args, text: str) -> None:
+    if args["strict"]:
+        server = server_of(ctx, args)["id"]
+        raise StepFailed(
+            text,
+            _("Its console: openstack console log show {id} (verify: report keeps such a server)").format(id=server),
+        )
+    ctx.event("warning", text)
 
 
 def _word(answer: bool | None) -> str:
@@ -105,33 +162,3 @@ def _console(cloud: openstack.Cloud, server_id: str) -> str:
     lines = [re.sub(r"[^\x20-\x7e]", "", line).strip() for line in (found or {}).get("output", "").splitlines()]
     spoken = [line for line in lines if re.search(r"\w{2}", line)]
     return spoken[-1][:200] if spoken else ""
-
-
-def _dhcp_hosts(cloud: openstack.Cloud, network_id: str) -> list[str]:
-    try:
-        found: list[dict[str, Any]] = cloud.list("network", f"/networks/{network_id}/dhcp-agents", "agents")
-    except BlueWizardError:
-        return []  # only administrators may ask
-    return [a["host"] for a in found if a["alive"]]
-
-
-def _look(probe: _Probe) -> None:
-    namespace = f"qdhcp-{probe.network_id}"
-    # The reply to the ping may be filtered; the answer to the ARP request before it is not.
-    script = 'ip netns exec "$1" ping -c1 -W1 "$2" >/dev/null 2>&1 && echo PONG; ip netns exec "$1" ip neigh show "$2"'
-    if not probe.agents:
-        probe.note = _("no DHCP agent of network {id} is known").format(id=probe.network_id)
-    for name in probe.agents:
-        try:
-            result = ssh.host(name).run(["sh", "-c", script, "look", namespace, probe.address], timeout_s=20)
-        except BlueWizardError as e:
-            probe.note = e.message
-            continue
-        if result.status != 0:
-            probe.note = f"{name}: {result.stderr.strip()[-200:]}"
-            continue
-        # A stale entry may be that of an earlier guest with this address.
-        reachable = bool({"PONG", "REACHABLE"} & set(result.stdout.split()))
-        probe.answer = reachable and probe.mac.lower() in result.stdout.lower()
-        if probe.answer:
-            return
