@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from blue_wizard.jobs.ledger import Ledger
 from lab.parts.kvm_guests import GUESTS, IMAGES
@@ -21,6 +22,12 @@ def _source_answers(lab: Lab) -> bool:
     return lab.run("guest", GUEST.name, "ping", code=None).returncode == 0
 
 
+def _edit(wave: Path, **fields: object) -> None:
+    text = yaml.safe_load(wave.read_text())
+    text["vms"][0] |= fields
+    wave.write_text(yaml.safe_dump(text))
+
+
 @pytest.mark.way("kvm", "cold")
 @pytest.mark.drawn("KVM")
 @pytest.mark.parametrize("keep", [False, True], ids=["new-addresses", "keep-ip-keep-mac"])
@@ -31,6 +38,7 @@ def test_two_disks_two_cards(lab: Lab, tmp_path: Path, keep: bool) -> None:
     map_file.write_text(KEEP_MAP if keep else MAP)
     options = ["--keep-ip", "--keep-mac"] if keep else []
     lab.bw("migrate", "plan", "kvm1", "--match", GUEST.name, "--map", map_file, "--shutdown", *options, "--out", wave)
+    _edit(wave, tcp_ports=[22])
 
     (vm,) = lab.json("migrate", "run", wave, "--yes")["report"]["vms"]
 
@@ -40,6 +48,7 @@ def test_two_disks_two_cards(lab: Lab, tmp_path: Path, keep: bool) -> None:
     assert (server.name, server.status) == (GUEST.name, "ACTIVE")
     assert len(vm["addresses"]) == 2
     assert set(vm["answers"].values()) == {"answers"}
+    assert vm["services"] == {"22": "open"}
     ports = list(cloud.network.ports(device_id=server.id))
     if keep:
         assert sorted(vm["addresses"]) == sorted(GUEST.address(i) for i in range(2))
@@ -58,6 +67,20 @@ def test_two_disks_two_cards(lab: Lab, tmp_path: Path, keep: bool) -> None:
 
     lab.bw("migrate", "rollback", wave, "--yes")
 
+    assert lab.inventory() == before
+    until(lambda: _source_answers(lab), "the source to answer again")
+
+
+def test_a_service_that_does_not_come_up_brings_the_machine_back(lab: Lab, tmp_path: Path) -> None:
+    until(lambda: _source_answers(lab), "the source to answer")
+    before = lab.inventory()
+    map_file, wave = tmp_path / "map.yaml", tmp_path / "wave.yaml"
+    map_file.write_text(MAP)
+    lab.bw("migrate", "plan", "kvm1", "--match", GUEST.name, "--map", map_file, "--shutdown", "--out", wave)
+    _edit(wave, tcp_ports=[22, 443], verify_timeout=45)
+    failed = lab.bw("migrate", "run", wave, "--yes", code=5)
+    assert "refuses TCP port 443" in failed.stdout
+    assert "TCP port 22" not in failed.stdout
     assert lab.inventory() == before
     until(lambda: _source_answers(lab), "the source to answer again")
 
