@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -41,14 +42,21 @@ def at_each(
     """
     idle = SimpleQueue[Source]()
     idle.put(source)
+    failed = threading.Event()
 
     def one(machine: Machine) -> _T:
+        # Looks begin in order, so none that is left out stands before the one that failed.
+        if failed.is_set():
+            raise CancelledError
         try:
             mine = idle.get_nowait()
         except Empty:
             mine = open_source(url)
         try:
             found = look(mine, machine)
+        except BaseException:
+            failed.set()
+            raise
         finally:
             idle.put(mine)
         ended(machine)
@@ -59,7 +67,8 @@ def at_each(
         try:
             return [future.result() for future in looks]
         finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+            # Somebody may have pressed Ctrl-C.
+            failed.set()
 
 
 def inside(source: Source, machine: Machine) -> convert.Guest:
