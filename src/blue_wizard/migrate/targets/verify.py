@@ -109,7 +109,7 @@ class VerifyServer(Action):
             ctx.progress(total - len(wrong), max(1, total), unit=_("addresses and services"), note=_("wait"))
             time.sleep(pause_s(seconds, _EVERY_S))
         if server["status"] != "ACTIVE" or wrong:
-            _complain(ctx, args, _problem(server, seen, round(seconds)))
+            _complain(ctx, args, server["id"], _problem(server, seen, round(seconds)))
         return {
             "status": server["status"],
             "console": console,
@@ -139,9 +139,8 @@ def _problem(server: Mapping[str, Any], seen: _Seen, seconds: int) -> str:
     return " ".join(found)
 
 
-def _complain(ctx: Context, args: Args, text: str) -> None:
+def _complain(ctx: Context, args: Args, server: str, text: str) -> None:
     if args["strict"]:
-        server = server_of(ctx, args)["id"]
         raise StepFailed(
             text,
             _("Its console: openstack console log show {id} (verify: report keeps such a server)").format(id=server),
