@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from blue_wizard.migrate import source_findings
 from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.mapping import MapFile
-from blue_wizard.migrate.operation import _source_findings
 from blue_wizard.migrate.planning import Wishes, make_wave
 from blue_wizard.migrate.preconditions import Finding
 from blue_wizard.migrate.wave import Warm, Wave
@@ -24,7 +24,7 @@ def planned(center: Vcenter, **wishes: Any) -> Wave:
 
 def findings(center: Vcenter, wave: Wave) -> list[Finding]:
     source = center.source()
-    return _source_findings(wave, source, {m.id: m for m in source.discover()})
+    return source_findings.check(wave, source, {m.id: m for m in source.discover()})
 
 
 def wrong(found: list[Finding]) -> list[str]:

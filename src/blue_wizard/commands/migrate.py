@@ -120,7 +120,7 @@ def plan(
     output: OutputOption = "table",
 ) -> int:
     """Write a wave file."""
-    from blue_wizard.migrate import mapping, operation, planning, site, wave
+    from blue_wizard.migrate import mapping, planning, site, source_findings, wave
     from blue_wizard.migrate.targets.common import ceph_access
     from blue_wizard.reach import openstack
     from blue_wizard.report.migrate import wave_table
@@ -150,7 +150,7 @@ def plan(
     )
     guests = _looked_into(opened, url, [m for m in machines if planning.is_looked_into(m, wishes)])
     made, remarks = planning.make_wave(url, machines, found, wishes, lambda m: guests[m.id])
-    remarks += operation.warm_remarks(made, opened)
+    remarks += source_findings.warm_remarks(made, opened)
     wave.write(made, out)
     data = {"wave": str(out), **made.model_dump(mode="json"), "remarks": remarks}
     emit(data, output, lambda: wave_table(made, remarks, out))
@@ -326,6 +326,7 @@ def _compile(
 ) -> Plan:
     from blue_wizard.jobs.ledger import Ledger
     from blue_wizard.migrate import history, operation, wave
+    from blue_wizard.report.counting import counting
 
     _check_rate(max_rate)
     if not waves:
@@ -334,7 +335,7 @@ def _compile(
     if retry:
         ledger = Ledger()
         read = [history.left(w, ledger) for w in read]
-    return operation.compile_waves([wave.for_run(w, window=window, max_rate=max_rate) for w in read])
+    return operation.compile_waves([wave.for_run(w, window=window, max_rate=max_rate) for w in read], counting)
 
 
 def _jobs_of(what: str, *, newest: bool = False) -> list[str]:

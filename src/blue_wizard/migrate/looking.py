@@ -17,6 +17,7 @@ from blue_wizard.migrate.sources import open_source
 
 __all__ = ["AT_ONCE", "INSIDE_AT_ONCE", "at_each", "inside"]
 
+_I = TypeVar("_I")
 _T = TypeVar("_T")
 
 AT_ONCE = 8
@@ -29,13 +30,13 @@ INSIDE_AT_ONCE = min(4, os.cpu_count() or 1)
 def at_each(
     source: Source,
     url: str,
-    machines: Sequence[Machine],
-    look: Callable[[Source, Machine], _T],
+    items: Sequence[_I],
+    look: Callable[[Source, _I], _T],
     *,
     at_once: int,
-    ended: Callable[[Machine], object] = lambda _machine: None,
+    ended: Callable[[_I], object] = lambda _item: None,
 ) -> list[_T]:
-    """What `look` gives for each machine, in their order; `ended` is told whose look has ended, from several threads.
+    """What `look` gives for each item, in their order; `ended` is told whose look has ended, from several threads.
 
     No source is used by two threads at the same time: beside this one as many are opened at its URL as are needed.
     Raises the first error of any look; none is begun after it.
@@ -44,31 +45,36 @@ def at_each(
     idle.put(source)
     failed = threading.Event()
 
-    def one(machine: Machine) -> _T:
+    def one(item: _I) -> _T:
         # Looks begin in order, so none that is left out stands before the one that failed.
         if failed.is_set():
             raise CancelledError
         try:
-            mine = idle.get_nowait()
-        except Empty:
-            mine = open_source(url)
-        try:
-            found = look(mine, machine)
+            mine = _taken(idle, url)
+            try:
+                found = look(mine, item)
+            finally:
+                idle.put(mine)
         except BaseException:
             failed.set()
             raise
-        finally:
-            idle.put(mine)
-        ended(machine)
+        ended(item)
         return found
 
-    with ThreadPoolExecutor(max(1, min(at_once, len(machines)))) as threads:
-        looks = [threads.submit(one, m) for m in machines]
+    with ThreadPoolExecutor(max(1, min(at_once, len(items)))) as threads:
+        looks = [threads.submit(one, i) for i in items]
         try:
             return [future.result() for future in looks]
         finally:
             # Somebody may have pressed Ctrl-C.
             failed.set()
+
+
+def _taken(idle: SimpleQueue[Source], url: str) -> Source:
+    try:
+        return idle.get_nowait()
+    except Empty:
+        return open_source(url)
 
 
 def inside(source: Source, machine: Machine) -> convert.Guest:

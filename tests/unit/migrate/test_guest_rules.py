@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from blue_wizard.errors import InputError, StepFailed
-from blue_wizard.migrate import guest_rules, operation
+from blue_wizard.migrate import guest_rules, source_findings
 from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.extents import Reader
 from blue_wizard.migrate.guest_disks import Seen, see_disk
@@ -352,13 +352,13 @@ def test_a_wave_that_was_edited_is_asked_again_before_it_runs() -> None:
         "s", [machine], SITE, Wishes(mapped=MapFile(), convert="always"), lambda _m: Guest("", None)
     )
     source = Glanced({"sda": SLEEPING, "sdb": None})
-    found = operation._source_findings(wave, source, {"m": machine})  # type: ignore[arg-type]
+    found = source_findings.check(wave, source, {"m": machine})  # type: ignore[arg-type]
     assert [(f.title, f.holds, "powercfg /h off" in f.detail) for f in found if "converted" in f.title] == [
         ("m: it can be converted", False, True)
     ]
     wave.vms[0] = wave.vms[0].model_copy(update={"convert": False})
     source.asked.clear()
-    assert not [f for f in operation._source_findings(wave, source, {"m": machine}) if "converted" in f.title]  # type: ignore[arg-type]
+    assert not [f for f in source_findings.check(wave, source, {"m": machine}) if "converted" in f.title]  # type: ignore[arg-type]
     assert source.asked == []
 
 

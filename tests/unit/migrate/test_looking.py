@@ -81,3 +81,22 @@ def test_nothing_is_begun_after_an_error(opened: list[Door]) -> None:
     with pytest.raises(StepFailed, match="its host is gone"):
         looking.at_each(Door(), "toy://", MACHINES, look, at_once=2)  # type: ignore[arg-type]
     assert sorted(looked) == ["vm0", "vm1"]
+
+
+def test_an_error_of_opening_another_source_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+    looked = []
+
+    def open_source(_url: str) -> Source:
+        asked.set()
+        raise StepFailed("no more sessions")
+
+    def look(_source: Source, machine: Machine) -> None:
+        looked.append(machine.name)
+        assert asked.wait(30)
+        time.sleep(0.5)
+
+    monkeypatch.setattr(looking, "open_source", open_source)
+    with pytest.raises(StepFailed, match="no more sessions"):
+        looking.at_each(Door(), "toy://", MACHINES, look, at_once=2)  # type: ignore[arg-type]
+    assert len(looked) < len(MACHINES)

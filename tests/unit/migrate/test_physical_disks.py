@@ -19,8 +19,8 @@ from blue_wizard.facts.disk_names import DiskNames
 from blue_wizard.facts.linux_host import Block, parse_disks
 from blue_wizard.migrate import physical_disks, serving
 from blue_wizard.migrate.machine import Disk, Machine, Power
-from blue_wizard.migrate.operation import _disk_findings
 from blue_wizard.migrate.physical_disks import Grade, find, known
+from blue_wizard.migrate.source_findings import disk_findings
 from blue_wizard.migrate.sources.physical import Physical, machine_of
 from blue_wizard.migrate.targets.origin import reading
 from blue_wizard.migrate.wave import DiskPlan, VmPlan
@@ -258,7 +258,7 @@ def test_what_a_wave_says_that_the_machine_is_not() -> None:
     machine = Machine("db7", "db7", 1, 512, disks)
     wanted = {"wwn-0x51": GIB, "path-x": 2 * GIB, "sda": GIB, "wwn-0x53": GIB}
     vm = VmPlan(id="db7", name="db7", vcpus=1, memory=512, disks=[DiskPlan(id=i, size=s) for i, s in wanted.items()])
-    found = list(_disk_findings(vm, machine))
+    found = list(disk_findings(vm, machine))
     assert [f.title for f in found] == [f"db7: disk {i} is as planned" for i in ("path-x", "sda", "wwn-0x53")]
     assert not any(f.holds for f in found)
     for finding, word in zip(

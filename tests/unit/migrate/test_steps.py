@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from blue_wizard.errors import InputError, Refused
+from blue_wizard.errors import InputError, Refused, StepFailed
 from blue_wizard.jobs.actions import find, load
-from blue_wizard.migrate import operation, preconditions
+from blue_wizard.migrate import looking, operation, preconditions, source_findings
 from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power, Together
 from blue_wizard.migrate.mapping import Flavor, MapFile, Subnet
@@ -279,7 +282,7 @@ def test_many_small_disks_need_their_own_size_and_not_that_of_their_volumes() ->
 def test_a_disk_that_the_wave_does_not_name_is_told_by_the_plan() -> None:
     def told(machine: Machine) -> list[str]:
         source: Any = object()
-        findings = operation._source_findings(make(shutdown=True), source, {machine.id: machine})
+        findings = source_findings.check(make(shutdown=True), source, {machine.id: machine})
         assert all(f.holds for f in findings)
         return [f.detail for f in findings if "stay there" in f.title]
 
@@ -417,3 +420,31 @@ def test_a_source_that_exports_does_so_around_each_disk() -> None:
     staged = wave.model_copy(update={"staging": "/tmp"})
     steps = [s.id for s in vm_steps(staged, staged.vms[0], SITE, Power.OFF, exporting=True)]
     assert steps.index("export.0") < steps.index("stage.0") < steps.index("import.0") < steps.index("release.0")
+
+
+def test_machines_are_checked_side_by_side_and_told_in_the_order_of_the_wave(monkeypatch: pytest.MonkeyPatch) -> None:
+    wave = make(shutdown=True)
+    vms = [wave.vms[0].model_copy(update={"id": f"m{i}", "name": f"n{i}"}) for i in range(6)]
+    machines = {vm.id: replace(MACHINE, id=vm.id, name=vm.name) for vm in vms}
+    here = threading.Barrier(2)
+
+    def checked(machine: str, _stop: Any) -> None:
+        here.wait(30)  # none of them ends while it is the only one that is looked at
+        raise StepFailed(f"{machine} is cut short")
+
+    source: Any = SimpleNamespace(check=checked)
+    monkeypatch.setattr(looking, "AT_ONCE", 2)
+    monkeypatch.setattr(looking, "open_source", lambda _url: source)
+    crowd = wave.model_copy(update={"vms": [*vms, vms[0].model_copy(update={"id": "gone", "name": "g"})]})
+    told: list[tuple[str, int]] = []
+    counted = Counter[str]()
+
+    def count(what: str, total: int) -> Any:
+        told.append((what, total))
+        return nullcontext(lambda name: counted.update([name]))
+
+    found = source_findings.check(crowd, source, machines, count)
+    bad = [(f.title, f.detail) for f in found if not f.holds]
+    assert bad == [("g: the source has no gone", ""), *((f"n{i}", f"m{i} is cut short") for i in range(6))]
+    assert told == [("checks at the source", 6)]
+    assert counted == Counter(f"n{i}" for i in range(6))

@@ -30,7 +30,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_window_of_the_run_wins_over_the_waves(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[wave.Wave] = []
 
-    def compiled(waves: list[wave.Wave]) -> Plan:
+    def compiled(waves: list[wave.Wave], _counted: object) -> Plan:
         seen.extend(waves)
         return Plan("w", operation.OPERATION)
 

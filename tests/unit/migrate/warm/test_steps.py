@@ -11,7 +11,7 @@ from blue_wizard.errors import InputError, Refused, StepFailed
 from blue_wizard.jobs.actions import find, load
 from blue_wizard.jobs.model import Risk
 from blue_wizard.jobs.windows import bound
-from blue_wizard.migrate import operation
+from blue_wizard.migrate import source_findings
 from blue_wizard.migrate.invariant import judge
 from blue_wizard.migrate.machine import Power
 from blue_wizard.migrate.steps import vm_steps
@@ -83,7 +83,7 @@ class Source(Running):
 
 def findings(wave: Wave, source: object) -> list[tuple[bool, str]]:
     machines = {MACHINE.id: MACHINE}
-    found = operation._source_findings(wave, source, machines)  # type: ignore[arg-type]
+    found = source_findings.check(wave, source, machines)  # type: ignore[arg-type]
     return [(f.holds, f.detail) for f in found]
 
 
@@ -101,7 +101,7 @@ def test_what_speaks_against_it() -> None:
 
 def test_what_is_changed_for_it_is_said() -> None:
     source = Source(Terms(prepare="tracking is enabled", notes=("vdb is raw",)))
-    assert operation.warm_remarks(warm(), source) == ["m: tracking is enabled", "m: vdb is raw"]  # type: ignore[arg-type]
+    assert source_findings.warm_remarks(warm(), source) == ["m: tracking is enabled", "m: vdb is raw"]  # type: ignore[arg-type]
 
 
 def view(*children: dict[str, Any]) -> dict[str, Any]:
