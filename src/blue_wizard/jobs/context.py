@@ -17,22 +17,32 @@ from blue_wizard.jobs.model import STOPS, Json, Outcome
 from blue_wizard.jobs.waiting import rest_while_paused
 from blue_wizard.text import _
 
-__all__ = ["StepContext"]
+__all__ = ["StepContext", "StoppedBeside"]
 
 _PROGRESS_EVERY_S = 0.2
 _SIGNAL_EVERY_S = 1.0
 _RATE_WINDOW_S = 10.0
 
 
-class StepContext:
-    """Implements `actions.Context` for one step of one job."""
+class StoppedBeside(Stopped):
+    """A step that runs side by side with this one has failed: what this one goes on to do would be undone."""
 
-    def __init__(self, ledger: Ledger, job: str, position: int, step_id: str, *, undoing: bool = False) -> None:
+    def __init__(self) -> None:
+        super().__init__(_("Stopped, since a step beside it has failed."))
+
+
+class StepContext:
+    """Implements `actions.Context` for one step of one job; `beside` says that others of the job may run at the same time."""
+
+    def __init__(
+        self, ledger: Ledger, job: str, position: int, step_id: str, *, undoing: bool = False, beside: bool = False
+    ) -> None:
         self._ledger = ledger
         self._job = job
         self._position = position
         self._step = step_id
         self._undoing = undoing
+        self._beside = beside
         self._notes: dict[str, Json] = dict(ledger.steps(job)[position]["notes"] or {})
         self._written = 0.0
         self._asked = 0.0
@@ -120,6 +130,8 @@ class StepContext:
         # An undo is what the others ask for, so they do not stop it.
         if self._ledger.signal(self._job) in ({"abort"} if self._undoing else STOPS):
             raise Stopped(_("Stopped on request."))
+        if self._beside and self._ledger.has_failed(self._job, but=self._position):
+            raise StoppedBeside
 
     def pause_point(self, hold: Callable[[bool], None] | None = None) -> None:
         """Stay here while the job is paused; else as `check_stop`."""

@@ -14,7 +14,7 @@ from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 from dbos import DBOSPortableJSONSerializer as Serializer
 
 from blue_wizard import config
-from blue_wizard.jobs import stepping
+from blue_wizard.jobs import lanes, stepping
 from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import State
@@ -29,6 +29,7 @@ UNDOING = "undoing"
 # Recovery only takes up work of the same version; plans are data, so every version can.
 VERSION = "1"
 _CHILDREN_S = 0.3
+_WORST = ("failed", "stopped", "beside", "done")
 _ledger: Ledger | None = None
 
 
@@ -115,8 +116,9 @@ def run_job(job: str) -> str:
     """Run all steps, then all children; undo everything when one of them fails or is stopped. Returns the job's state."""
     plan = begin(job)
     error, stopped = "", False
-    for position in range(plan["steps"]):
-        end = run_step(job, position)
+    # What a worker of an older version recorded has no blocks.
+    for block in plan.get("blocks") or [[[position]] for position in range(plan["steps"])]:
+        end = run_block(job, block)
         if end["end"] != "done":
             error, stopped = end["error"], end["end"] == "stopped"
             break
@@ -134,6 +136,33 @@ def run_job(job: str) -> str:
     stop = State.ROLLED_BACK if asked(job) == "rollback" else State.CANCELLED
     state = State.STUCK if left else stop if stopped else State.FAILED
     return finish(job, state, error)
+
+
+def run_block(job: str, block: Sequence[Sequence[int]]) -> dict[str, str]:
+    """Carry out the lanes of a block side by side, and wait for all of them; the worst end counts (see `run_step`)."""
+    if len(block) == 1:
+        return run_steps(job, block[0])
+    handles = []
+    for lane in block:
+        with SetWorkflowID(f"{DBOS.workflow_id}/lane/{lane[0]}"):
+            handles.append(DBOS.enqueue_workflow(QUEUE, run_lane, job, list(lane)))
+    ends = [handle.get_result() for handle in handles]
+    return min(ends, key=lambda end: _WORST.index(end["end"]))
+
+
+def run_steps(job: str, positions: Sequence[int]) -> dict[str, str]:
+    """Carry out steps one after another up to the first that is not done; its end (see `run_step`)."""
+    for position in positions:
+        end = run_step(job, position)
+        if end["end"] != "done":
+            return end
+    return {"end": "done", "error": ""}
+
+
+@DBOS.workflow(name="lane", max_recovery_attempts=None)
+def run_lane(job: str, positions: list[int]) -> dict[str, str]:
+    """Carry out the steps of one lane; the end of the last that was begun (see `run_step`)."""
+    return run_steps(job, positions)
 
 
 @DBOS.step(name="children")
@@ -215,14 +244,19 @@ def _set_state(job: str, state: State, error: str | None = None) -> None:
 
 @DBOS.step(name="tree")
 def tree(job: str) -> dict[str, Any]:
-    """The shape of a job: how many steps, which children, and whether those are independent of each other."""
+    """The shape of a job: its steps in their order, its children, and whether those are independent of each other."""
     return _shape(job)
 
 
 def _shape(job: str) -> dict[str, Any]:
     children = [{"id": c["id"], "target": c["target"]} for c in _book().jobs(parent=job)]
     plan = _book().plan(job)
-    return {"steps": len(plan.steps), "children": children, "independent": plan.independent}
+    return {
+        "steps": len(plan.steps),
+        "blocks": lanes.blocks(plan.steps),
+        "children": children,
+        "independent": plan.independent,
+    }
 
 
 @DBOS.step(name="asked")

@@ -244,6 +244,12 @@ class Ledger(Admission, Questions, Roster, Timetable):
             step = w.execute(sa.select(schema.steps.c.id).where(where)).scalar_one()
             self._event(w, job, step, "step", state.value, {"error": values["error"]} if values.get("error") else {})
 
+    def has_failed(self, job: str, *, but: int) -> bool:
+        """True when a step of the job has failed, or was stopped in the middle; `but` is the position that doesn't count."""
+        mine = schema.steps.c.job == job, schema.steps.c.position != but
+        query = sa.select(schema.steps.c.id).where(*mine, schema.steps.c.state == StepState.FAILED)
+        return bool(self._rows(query.limit(1)))
+
     def keep(self, job: str, position: int, notes: Mapping[str, Json]) -> None:
         """Replace the notes of a step."""
         where = sa.and_(schema.steps.c.job == job, schema.steps.c.position == position)

@@ -139,7 +139,8 @@ class Step:
     """One step: `verb` names the action, `args` are its arguments (JSON, no secrets).
 
     `id` is unique within its plan, and is how later steps ask for this one's outcome. `seconds` is an estimate.
-    `irreversible` says what can't be undone, where that is so. `locks` are names such as ``server:ID``.
+    `irreversible` says what can't be undone, where that is so. `locks` are names such as ``server:ID``. Of steps that follow
+    one another and have a `lane`, those of different lanes run side by side (see `lanes`).
     """
 
     id: str
@@ -152,6 +153,7 @@ class Step:
     irreversible: str = ""
     locks: tuple[str, ...] = ()
     gate: Gate | None = None
+    lane: str = ""
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,9 @@ def _step(data: Mapping[str, Json]) -> Step:
 def _step_essence(step: Step) -> list[Json]:
     essence: list[Json] = [step.id, step.verb, json.loads(json.dumps(step.args)), sorted(step.locks)]
     # Who approves has to know who will be asked, and what counts when nobody answers.
-    return [*essence, asdict(step.gate)] if step.gate else essence
+    if step.gate:
+        essence.append(asdict(step.gate))
+    return [*essence, step.lane] if step.lane else essence
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from blue_wizard.errors import BlueWizardError, Stopped
 from blue_wizard.jobs import actions, lease
-from blue_wizard.jobs.context import StepContext
+from blue_wizard.jobs.context import StepContext, StoppedBeside
 from blue_wizard.jobs.draining import Drained, draining
 from blue_wizard.jobs.ledger import Ledger
 from blue_wizard.jobs.model import STOPS, Outcome, Plan, Step, StepState
@@ -34,22 +34,25 @@ def parked(timeout_s: float) -> None:
 
 
 def carry_out(book: Ledger, job: str, position: int) -> dict[str, str]:
-    """Probe, do and verify one step: ``{"end": "done"|"stopped"|"failed", "error": TEXT}``."""
+    """Probe, do and verify one step: ``{"end": "done"|"stopped"|"beside"|"failed", "error": TEXT}``.
+
+    It ends "stopped" when a person asked for it, and "beside" when one of another lane has failed.
+    """
     plan = book.plan(job)
     step = plan.steps[position]
     try:
         with Running():
             _wait_for_leave(book, job, position, plan)
     except Stopped as e:
-        return {"end": "stopped", "error": e.message}
+        return {"end": _end(e), "error": e.message}
     book.set_step(job, position, StepState.RUNNING)
-    context = StepContext(book, job, position, step.id)
+    context = StepContext(book, job, position, step.id, beside=bool(step.lane))
     try:
         with Running():
             outcome = _bring_about(context, step.verb, step.args)
     except Stopped as e:
         book.set_step(job, position, StepState.FAILED, error=e.message)
-        return {"end": "stopped", "error": e.message}
+        return {"end": _end(e), "error": e.message}
     except Exception as e:
         text = explain(e)
         book.set_step(job, position, StepState.FAILED, error=text)
@@ -60,12 +63,18 @@ def carry_out(book: Ledger, job: str, position: int) -> dict[str, str]:
     return {"end": "done", "error": ""}
 
 
+def _end(stop: Stopped) -> str:
+    return "beside" if isinstance(stop, StoppedBeside) else "stopped"
+
+
 def _wait_for_leave(book: Ledger, job: str, position: int, plan: Plan) -> None:
     if lease.hold:
         lease.hold()
     if book.signal(job) in STOPS:
         raise Stopped(_("Stopped on request."))
     step = plan.steps[position]
+    if step.lane and book.has_failed(job, but=position):
+        raise StoppedBeside
     while True:
         rest_while_paused(book, job)
         if step.gate:

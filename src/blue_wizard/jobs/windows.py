@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from blue_wizard import config
 from blue_wizard.errors import InputError, Refused
+from blue_wizard.jobs import lanes
 from blue_wizard.jobs.model import Plan, Risk, Step
 from blue_wizard.text import _
 
@@ -86,7 +87,7 @@ def bound(steps: Sequence[Step], position: int) -> bool:
 def seconds_needed(steps: Sequence[Step], position: int) -> float:
     """How long a window has to stay open for a step to begin: its own estimate, or that of all to the end at high risk (pure)."""
     last = len(steps) if steps[position].risk is Risk.HIGH else position + 1
-    return sum(s.seconds or 0.0 for s in steps[position:last])
+    return lanes.seconds(steps[position:last])
 
 
 def refuse_misfits(plan: Plan, now: float) -> None:

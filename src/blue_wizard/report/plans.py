@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from blue_wizard.jobs import lanes
 from blue_wizard.jobs.model import Plan, Risk
 from blue_wizard.report.names import risk_text
 from blue_wizard.report.out import table
@@ -108,7 +109,7 @@ def plan_seconds(
     over the places of its kind: the greatest of them counts (Graham's lower bound for list scheduling, with each limit as a
     bound of its own).
     """
-    own = sum(s.seconds or 0.0 for s in plan.steps)
+    own = lanes.seconds(plan.steps)
     parts = [(c, plan_seconds(c, total=total, per_target=per_target, kinds=kinds)) for c in plan.children]
     if not parts:
         return own
