@@ -28,6 +28,12 @@ def _edit(wave: Path, **fields: object) -> None:
     wave.write_text(yaml.safe_dump(text))
 
 
+def _at_once(lab: Lab, job: str) -> int:
+    """How many disks were copied at the same time."""
+    steps = [s for s in lab.json("job", "show", job)["steps"] if s["id"].startswith("import.")]
+    return max(sum(s["started"] <= at["started"] < s["started"] + s["took_s"] for s in steps) for at in steps)
+
+
 @pytest.mark.way("kvm", "cold")
 @pytest.mark.drawn("KVM")
 @pytest.mark.parametrize("keep", [False, True], ids=["new-addresses", "keep-ip-keep-mac"])
@@ -36,7 +42,7 @@ def test_two_disks_two_cards(lab: Lab, tmp_path: Path, keep: bool) -> None:
     before = lab.inventory()
     map_file, wave = tmp_path / "map.yaml", tmp_path / "wave.yaml"
     map_file.write_text(KEEP_MAP if keep else MAP)
-    options = ["--keep-ip", "--keep-mac"] if keep else []
+    options = ["--keep-ip", "--keep-mac", "--disks-at-once", "2"] if keep else []
     lab.bw("migrate", "plan", "kvm1", "--match", GUEST.name, "--map", map_file, "--shutdown", *options, "--out", wave)
     _edit(wave, tcp_ports=[22])
 
@@ -64,6 +70,7 @@ def test_two_disks_two_cards(lab: Lab, tmp_path: Path, keep: bool) -> None:
         assert lab.rbd_sha256(disk["target"].removeprefix("rbd:"), disk["size"]) == expected
     assert "shut off" in lab.on("kvm1", "virsh", "-c", "qemu:///system", "domstate", GUEST.name)
     assert vm["downtime_s"] > 0
+    assert _at_once(lab, vm["job"]) == (2 if keep else 1)
 
     lab.bw("migrate", "rollback", wave, "--yes")
 

@@ -56,7 +56,7 @@ def _check_guest(lab: Lab, vm: dict[str, object], tmp_path: Path) -> None:
 @pytest.mark.way("kvm", "cold", "local")
 @pytest.mark.drawn("KVM")
 def test_two_disks_onto_a_compute_host(lab: Lab, tmp_path: Path) -> None:
-    wave = _plan_guest(lab, tmp_path, "--storage", "local")
+    wave = _plan_guest(lab, tmp_path, "--storage", "local", "--disks-at-once", "2")
     before = everything(lab)
 
     (vm,) = lab.json("migrate", "run", wave, "--yes")["report"]["vms"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from blue_wizard import config
 from blue_wizard.commands.job import OutputOption, YesOption, confirm
@@ -117,6 +118,13 @@ def plan(
     power_off: Annotated[
         bool, Parameter(negative=(), help=_("Consent: a machine that does not shut down in time is switched off."))
     ] = False,
+    disks_at_once: Annotated[
+        int,
+        Parameter(
+            validator=Number(gte=1, lte=16),
+            help=_("How many disks of one machine that is off are copied side by side."),
+        ),
+    ] = 1,
     output: OutputOption = "table",
 ) -> int:
     """Write a wave file."""
@@ -147,6 +155,7 @@ def plan(
         warm=wave.Warm(downtime=_seconds(downtime), cutover=cutover) if warm else None,
         power_off=power_off,
         keep_names=keep_names,
+        disks_at_once=disks_at_once,
     )
     guests = _looked_into(opened, url, [m for m in machines if planning.is_looked_into(m, wishes)])
     made, remarks = planning.make_wave(url, machines, found, wishes, lambda m: guests[m.id])

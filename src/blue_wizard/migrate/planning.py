@@ -39,6 +39,7 @@ class Wishes:
         warm: Warm | None = None,
         power_off: bool = False,
         keep_names: Names = "auto",
+        disks_at_once: int = 1,
     ) -> None:
         self.mapped = mapped
         self.keep_mac = keep_mac
@@ -51,6 +52,7 @@ class Wishes:
         self.warm = warm
         self.power_off = power_off
         self.keep_names = keep_names
+        self.disks_at_once = disks_at_once
 
 
 def make_wave(
@@ -102,6 +104,7 @@ def make_wave(
         cloud=site.cloud,
         max_rate=wishes.max_rate,
         staging=wishes.staging,
+        disks_at_once=wishes.disks_at_once,
         server_groups=_server_groups([m for m in machines if m.id in left], remarks),
         vms=vms,
     )

@@ -9,7 +9,7 @@ from blue_wizard.errors import BlueWizardError
 from blue_wizard.migrate import guest_look, looking
 from blue_wizard.migrate.machine import Machine, Power
 from blue_wizard.migrate.preconditions import Finding
-from blue_wizard.migrate.source import Source
+from blue_wizard.migrate.source import Exporting, Source
 from blue_wizard.migrate.warm.protocol import PowerCut, Terms, WarmReading
 from blue_wizard.migrate.wave import VmPlan, Wave
 from blue_wizard.text import _
@@ -58,10 +58,27 @@ def _vm_findings(wave: Wave, vm: VmPlan, machine: Machine, source: Source) -> It
     if vm.convert:
         title = _("{vm}: it can be converted").format(vm=vm.name)
         yield from (Finding(title, False, reason) for reason in guest_look.look(source, machine).unconvertible)
+    yield from _side_by_side(wave, vm, machine, source)
     yield from _power_findings(vm, machine, source)
     if vm.warm and machine.power is Power.ON:
         yield from _warm_findings(wave, vm, source)
     yield from _reading_findings(vm, machine, source)
+
+
+def _side_by_side(wave: Wave, vm: VmPlan, machine: Machine, source: Source) -> Iterator[Finding]:
+    """Where its disks can't be copied several at once as the wave says."""
+    if min(wave.disks_at_once, len(vm.disks)) > 1:
+        title = _("{vm}: its disks are copied side by side").format(vm=vm.name)
+        if wave.staging:
+            detail = _(
+                "not through a staging folder, which has room for one of them: leave out staging or disks_at_once"
+            )
+            yield Finding(title, False, detail, True)
+        elif vm.warm and machine.power is Power.ON:
+            yield Finding(title, True, _("one after the other, since it is copied while it runs"))
+        elif isinstance(source, Exporting):
+            detail = _("one after the other, since what is made of each at the source takes room there")
+            yield Finding(title, True, detail)
 
 
 def _power_findings(vm: VmPlan, machine: Machine, source: Source) -> Iterator[Finding]:

@@ -66,8 +66,10 @@ def vm_steps(
                 _("the service is down from here until the new server is up"),
             )
         )
+    # What has to be made of a disk at the source takes room there.
+    lanes = lanes_of([d.size for d in vm.disks], 1 if exporting else wave.disks_at_once)
     for i in range(len(vm.disks)) if not warm else ():
-        moved = _disk_steps(wave, vm, i, found)
+        moved = [replace(step, lane=lanes[i]) for step in _disk_steps(wave, vm, i, found)]
         steps += around_export(wave.source, vm.id, vm.disks[i].id, i, moved) if exporting else moved
     if vm.convert:
         args = {**cloud, "name": vm.name, "vcpus": vm.vcpus, "memory": vm.memory, "volumes": _boot_first(vm)}
@@ -99,6 +101,22 @@ def vm_steps(
     if warm:
         steps.append(after_warm(wave, vm, prepare))
     return tuple(steps)
+
+
+def lanes_of(sizes: Sequence[int], at_once: int) -> list[str]:
+    """The lane of each disk, so that the lanes end at about the same time (pure).
+
+    The largest goes first, each into the lane that has the least (R. L. Graham, "Bounds on multiprocessing timing
+    anomalies", 1969: at most 4/3 of the best).
+    """
+    if min(at_once, len(sizes)) < 2:
+        return ["" for _size in sizes]
+    load = dict.fromkeys((f"disks.{n}" for n in range(at_once)), 0)
+    found = [""] * len(sizes)
+    for i in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        found[i] = min(load, key=load.__getitem__)
+        load[found[i]] += sizes[i]
+    return found
 
 
 def _boot_first(vm: VmPlan) -> list[Json]:

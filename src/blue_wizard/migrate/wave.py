@@ -170,6 +170,8 @@ class Wave(_Strict):
     """How fast all disks of the wave together may be copied: ``20M`` bytes per second, or a table by the time of day."""
     staging: Annotated[str, StringConstraints(pattern="^/")] | None = None
     """A folder that every disk goes through: first into a file there, hashed, and from there into its target."""
+    disks_at_once: Annotated[int, Field(ge=1, le=16)] = 1
+    """How many disks of one machine that is off are copied side by side."""
     server_groups: list[GroupPlan] = []
     hooks: list[Hook] = []
     vms: list[VmPlan] = Field(min_length=1)

@@ -43,6 +43,7 @@ def plan_tables(plan: Plan, *, total: int | None = None, per_target: int | None 
             continue
         shown.add(shape)
         yield _steps(one)
+        yield from map(Text, _side_by_side(one))
         for i, s in enumerate(one.steps, start=1):
             if s.gate:
                 yield Text(_("Before step {number} it asks: {question}").format(number=i, question=s.gate.question))
@@ -51,6 +52,14 @@ def plan_tables(plan: Plan, *, total: int | None = None, per_target: int | None 
         rows = [("✓" if p.holds else "✗", p.title, p.detail or None) for p in checks]
         yield table(("", _("precondition"), _("found")), rows)
     yield from map(Text, _lines(plan, total, per_target, limits.kinds))
+
+
+def _side_by_side(plan: Plan) -> Iterable[str]:
+    for block in lanes.blocks(plan.steps):
+        if len(block) > 1:
+            positions = [i for lane in block for i in lane]
+            text = _("Steps {first} to {last} run side by side, {count} at once.")
+            yield text.format(first=min(positions) + 1, last=max(positions) + 1, count=len(block))
 
 
 def _steps(plan: Plan) -> RenderableType:

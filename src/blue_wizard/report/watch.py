@@ -177,7 +177,7 @@ def _part_row(part: View) -> tuple[str, ...]:
     at = min(_first(steps), len(steps) - 1) if steps else -1
     note = part["gate"]["question"] if part["gate"] else part["error"]
     if at >= 0 and not note:
-        note = progress_text(steps[at])
+        note = "; ".join(filter(None, map(progress_text, steps)))
     step = f"{at + 1}/{len(steps)} {steps[at]['title']}" if at >= 0 and not State(part["state"]).ended else "-"
     return part["job"], part["title"], state_text(part["state"]), step, (note or "-").splitlines()[0]
 

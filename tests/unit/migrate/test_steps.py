@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,13 +14,14 @@ import pytest
 
 from blue_wizard.errors import InputError, Refused, StepFailed
 from blue_wizard.jobs.actions import find, load
+from blue_wizard.jobs.lanes import blocks
 from blue_wizard.migrate import looking, operation, preconditions, source_findings
 from blue_wizard.migrate.convert import Guest
 from blue_wizard.migrate.machine import Disk, Firmware, Machine, Nic, Power, Together
 from blue_wizard.migrate.mapping import Flavor, MapFile, Subnet
 from blue_wizard.migrate.planning import Wishes, make_wave
 from blue_wizard.migrate.site import Network, Quota, Site
-from blue_wizard.migrate.steps import flavor_steps, group_steps, vm_steps, with_hooks
+from blue_wizard.migrate.steps import flavor_steps, group_steps, lanes_of, vm_steps, with_hooks
 from blue_wizard.migrate.wave import GroupPlan, Hook, Warm, Wave, for_run, only
 
 GIB = 1 << 30
@@ -448,3 +450,46 @@ def test_machines_are_checked_side_by_side_and_told_in_the_order_of_the_wave(mon
     assert bad == [("g: the source has no gone", ""), *((f"n{i}", f"m{i} is cut short") for i in range(6))]
     assert told == [("checks at the source", 6)]
     assert counted == Counter(f"n{i}" for i in range(6))
+
+
+def test_disks_are_spread_over_lanes_that_end_together() -> None:
+    assert lanes_of([50, 10, 10, 10, 20], 2) == ["disks.0", "disks.1", "disks.1", "disks.1", "disks.1"]
+    assert lanes_of([1, 1, 1], 16) == ["disks.0", "disks.1", "disks.2"]
+    assert lanes_of([1, 1], 1) == lanes_of([1], 4)[:1] * 2 == ["", ""]
+
+
+def test_disks_side_by_side_are_one_block_between_the_shutdown_and_the_start() -> None:
+    wave = make(shutdown=True)
+    disks = [wave.vms[0].disks[0].model_copy(update={"id": f"vd{n}"}) for n in range(3)]
+    vm = wave.vms[0].model_copy(update={"disks": disks})
+    wave = wave.model_copy(update={"disks_at_once": 2, "vms": [vm]})
+    steps = vm_steps(wave, vm, SITE, Power.ON)
+    (block,) = (b for b in blocks(steps) if len(b) > 1)
+    ids = [[steps[i].id for i in lane] for lane in block]
+    assert ids == [["import.0", "import.2"], ["import.1"]]
+    before = [s.id for s in steps[: block[0][0]]]
+    assert "off" in before
+    assert "start" not in before
+    one_by_one = vm_steps(wave.model_copy(update={"disks_at_once": 1}), vm, SITE, Power.ON)
+    assert [replace(s, lane="") for s in steps] == list(one_by_one)
+    assert not any(s.lane for s in vm_steps(wave, vm, SITE, Power.ON, exporting=True))
+
+
+def test_where_disks_can_not_be_copied_side_by_side(tmp_path: Path) -> None:
+    source: Any = object()
+
+    def told(wave: Wave, machine: Machine) -> list[tuple[bool, str]]:
+        plans = [d.model_copy(update={"id": f"d{n}"}) for n, d in enumerate(wave.vms[0].disks * 3)]
+        wave = wave.model_copy(update={"vms": [wave.vms[0].model_copy(update={"disks": plans})]})
+        found = source_findings.check(wave, source, {machine.id: machine})
+        return [(f.holds, f.detail) for f in found if "side by side" in f.title]
+
+    assert told(make(shutdown=True), MACHINE) == []
+    both = make(shutdown=True).model_copy(update={"disks_at_once": 2})
+    assert told(both, MACHINE) == []
+    ((holds, why),) = told(both.model_copy(update={"staging": str(tmp_path)}), MACHINE)
+    assert (holds, "staging" in why) == (False, True)
+    warm = both.model_copy(update={"vms": [both.vms[0].model_copy(update={"warm": Warm()})]})
+    assert told(warm, replace(MACHINE, power=Power.ON)) == [
+        (True, "one after the other, since it is copied while it runs")
+    ]
