@@ -25,7 +25,9 @@ def test_killed(lab: Lab, tmp_path: Path, step: str, phase: str, end: str) -> No
     before = lab.inventory()
     map_file, wave, marker = tmp_path / "map.yaml", tmp_path / "wave.yaml", tmp_path / "killed"
     map_file.write_text("networks: {default: private, backend: storage}\nsecurity_groups: [open]\n")
-    lab.bw("migrate", "plan", "kvm1", "--match", GUEST.name, "--map", map_file, "--shutdown", "--out", wave)
+    # Both disks are on their way when one of their steps is killed.
+    options = ("--shutdown", *(("--disks-at-once", "2") if step.startswith("import") else ()))
+    lab.bw("migrate", "plan", "kvm1", "--match", GUEST.name, "--map", map_file, *options, "--out", wave)
     lab.extra = {
         "BLUE_WIZARD_PLUGINS": "killer",
         "PYTHONPATH": str(ROOT / "tests" / "crash"),

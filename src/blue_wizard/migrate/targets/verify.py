@@ -51,6 +51,11 @@ class _Seen:
         return [p for p in self.tcp_ports if self.door(p) != Door.OPEN]
 
     @property
+    def wrong(self) -> int:
+        """How many addresses and TCP ports were looked at in vain."""
+        return len(self.silent) + sum(self.door(p) != "unproved" for p in self.closed)
+
+    @property
     def proved(self) -> bool:
         """An address has answered."""
         return any(a.answer for a in self.addresses)
@@ -70,6 +75,25 @@ class _Seen:
         return found or "unproved"
 
 
+@dataclass
+class _Life:
+    """Since when a server is up (seconds since the epoch), and what its console has said last."""
+
+    up_at: float | None = None
+    console: str = ""
+
+    def certain(self, now: float, *, fine: bool, proved: bool) -> bool:
+        """Take what is seen now; True when nothing that is still to come could say more.
+
+        `fine`: it runs, and nothing was looked at in vain. `proved`: an address has answered.
+        """
+        if not fine:
+            self.up_at = None
+        elif self.up_at is None and (self.console or proved):
+            self.up_at = now
+        return self.up_at is not None and (bool(self.console) or now - self.up_at > _CONSOLE_S)
+
+
 @action("migrate.server.verify")
 class VerifyServer(Action):
     """args: cloud, ports (step ids), tcp_ports (numbers, optional), timeout (s), strict."""
@@ -85,38 +109,33 @@ class VerifyServer(Action):
             ],
             args.get("tcp_ports", []),
         )
-        began, up_at, console = time.monotonic(), None, ""
-        total = len(seen.addresses) + len(seen.tcp_ports)
+        life = _Life()
+        began = time.monotonic()
         while True:
             server = server_of(ctx, args)
             if server["status"] == "ERROR":
                 raise StepFailed(
                     _("Server {id} went into ERROR: {fault}").format(id=server["id"], fault=fault_of(server))
                 )
-            console = console or _console(cloud, server["id"])
+            life.console = life.console or _console(cloud, server["id"])
             seen.look()
-            wrong = [*seen.silent, *(p for p in seen.closed if seen.door(p) != "unproved")]
+            fine = server["status"] == "ACTIVE" and not seen.wrong
             seconds = time.monotonic() - began
-            if server["status"] != "ACTIVE" or wrong:
-                up_at = None
-            elif up_at is None and (console or seen.proved):
-                up_at = time.time()
-            if up_at is not None and (console or time.time() - up_at > _CONSOLE_S):
-                break
-            if seconds > args["timeout"]:
+            if life.certain(time.time(), fine=fine, proved=seen.proved) or seconds > args["timeout"]:
                 break
             ctx.check_stop()
-            ctx.progress(total - len(wrong), max(1, total), unit=_("addresses and services"), note=_("wait"))
+            total = len(seen.addresses) + len(seen.tcp_ports)
+            ctx.progress(total - seen.wrong, max(1, total), unit=_("addresses and services"), note=_("wait"))
             time.sleep(pause_s(seconds, _EVERY_S))
-        if server["status"] != "ACTIVE" or wrong:
+        if not fine:
             _complain(ctx, args, server["id"], _problem(server, seen, round(seconds)))
         return {
             "status": server["status"],
-            "console": console,
+            "console": life.console,
             "addresses": {a.address: _word(a.answer) for a in seen.addresses},
             **({"services": {str(p): seen.door(p) for p in seen.tcp_ports}} if seen.tcp_ports else {}),
             "unproved": seen.unproved,
-            "up_at": up_at or time.time(),
+            "up_at": life.up_at or time.time(),
         }
 
 
