@@ -27,6 +27,7 @@ JOBS = 200
 STEPS = 5
 LIMITS = {"TOTAL": 8, "PER_TARGET": 3}
 TARGETS = 4
+LANED = 4
 STORES, PER_STORE = 5, 2
 
 
@@ -54,7 +55,10 @@ def _worker(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _plan(toy: Toy, number: int) -> Plan:
-    steps = (toy.step(f"j{number}s{s}") for s in range(STEPS))
+    steps = [toy.step(f"j{number}s{s}") for s in range(STEPS)]
+    if number % LANED == 0:
+        # Either worker may take either lane.
+        steps[1:-1] = [replace(step, lane=f"lane{s % 2}") for s, step in enumerate(steps[1:-1])]
     plan = toy.plan(*steps, target=f"t{number % TARGETS}")
     return replace(plan, uses=(f"datastore:d{number % STORES}",))
 
@@ -83,6 +87,10 @@ def test_a_worker_that_dies_is_noticed_and_nothing_is_done_twice(toy: Toy, datab
     effects = Counter(toy.effects())
     assert set(effects.values()) == {1}
     assert len(effects) == JOBS * STEPS
+    at = {line.removeprefix("make "): i for i, line in enumerate(toy.effects())}
+    for job in range(0, JOBS, LANED):
+        ends = [at[f"j{job}s{s}"] for s in (0, STEPS - 1)]
+        assert ends == [edge(at[f"j{job}s{s}"] for s in range(STEPS)) for edge in (min, max)]
     assert noticed < 60
     target = {j["id"]: j["target"] for j in ledger.jobs()}
     most, per_target = _most_at_once(ledger, target)
