@@ -1,4 +1,4 @@
-"""Lines about a job that several views share: its question, its rest, its progress, what it leaves."""
+"""Lines about a job that several views share: its question, its rest, its progress, what it leaves, and who answers in the end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from blue_wizard.jobs.model import State, StepState
 from blue_wizard.text import _
 from blue_wizard.units import bytes_text, clock_text, seconds_text
 
-__all__ = ["gate_lines", "left_lines", "progress_text", "rest_lines"]
+__all__ = ["gate_lines", "left_lines", "looked_at", "progress_text", "rest_lines"]
 
 
 def rest_lines(view: Mapping[str, Any]) -> Iterable[str]:
@@ -62,3 +62,10 @@ def progress_text(step: Mapping[str, Any]) -> str:
         figures = f"{progress['done']:.0f} / {progress['total']:.0f} {progress['unit']}"
     left = _(", {left} left").format(left=seconds_text(progress["left_s"])) if progress["left_s"] else ""
     return f"{progress['note']} {share:.0f} % ({figures}{left})".strip()
+
+
+def looked_at(vm: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The addresses of a migrated server and the services that were asked for, each with what came of a look at it, or ""."""
+    # Reports of jobs of older versions have no services.
+    services = vm.get("services", {}).items()
+    return [*((a, vm["answers"].get(a, "")) for a in vm["addresses"]), *((f"tcp/{p}", word) for p, word in services)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blue_wizard.report.lines import gate_lines, left_lines, rest_lines
+from blue_wizard.report.lines import gate_lines, left_lines, looked_at, rest_lines
 from blue_wizard.report.names import state_text
 from blue_wizard.report.out import table
 from blue_wizard.text import _
@@ -106,11 +106,8 @@ def result_tables(views: Sequence[Mapping[str, Any]]) -> Iterable[RenderableType
 
 
 def _reached(vm: Mapping[str, Any]) -> list[str]:
-    """The addresses of a server and the services that were asked for, each with what came of looking at it."""
     marks = {"answers": " ✓", "open": " ✓", "silent": " ✗", "refused": " ✗"}
-    addresses = [f"{a}{marks.get(vm['answers'].get(a), '')}" for a in vm["addresses"]]
-    # Reports of jobs of older versions don't have them.
-    return [*addresses, *(f"tcp/{port}{marks.get(word, '')}" for port, word in vm.get("services", {}).items())]
+    return [f"{what}{marks.get(word, '')}" for what, word in looked_at(vm)]
 
 
 def _warm_lines(vm: Mapping[str, Any]) -> Iterable[str]:

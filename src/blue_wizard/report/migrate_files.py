@@ -11,6 +11,7 @@ from typing import Any
 from blue_wizard import text
 from blue_wizard.errors import InputError
 from blue_wizard.jobs.model import State
+from blue_wizard.report.lines import looked_at
 from blue_wizard.report.names import state_text
 from blue_wizard.report.paper import height, printable
 from blue_wizard.text import _
@@ -68,12 +69,7 @@ def _machines(vms: Sequence[tuple[str, Mapping[str, Any]]]) -> Sheet:
     rows = tuple(
         (
             vm["name"], state_text(vm["state"]), vm["server_id"],
-            ", ".join(
-                [
-                    *(f"{a} ({vm['answers'][a]})" if a in vm["answers"] else a for a in vm["addresses"]),
-                    *(f"tcp/{port} ({word})" for port, word in vm.get("services", {}).items()),
-                ]
-            ),
+            ", ".join(f"{what} ({word})" if word else what for what, word in looked_at(vm)),
             vm["downtime_s"], vm["took_s"], vm["source"], vm["job"], vm["error"],
         )
         for _job, vm in vms
