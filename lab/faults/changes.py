@@ -287,7 +287,7 @@ def held(host: str) -> Change:
         agent,
         undo=f"echo $(($(stat -c %s {log}) + 1)) > {mark}\n{agent.undo}",
         # The first round may have begun before it was stopped, the second finds what is to be done, and the third does it.
-        healed=f"test $({rounds}) -ge 3 && ! {alone}",
+        healed=f"test $({rounds}) -ge 3 && ! {alone} && rm {mark}",
     )
 
 

@@ -272,7 +272,7 @@ def _mapping(g: Ground, volume: str) -> Change:
 
 @planting("flavor-nowhere", check="nova.flavor-nowhere", object="{id}", severity="info")
 def _(g: Ground) -> list[Change]:
-    new = {"name": "bw-health", "flavorid": g.id, "ram": 1 << 26, "vcpus": 1, "disk": 1}
+    new = {"name": "bw-health", "id": g.id, "ram": 1 << 26, "vcpus": 1, "disk": 1}
     return [
         Change(
             "api",
@@ -303,7 +303,7 @@ def _(g: Ground) -> list[Change]:
 
 @planting("flavor-for-no-aggregate", check="cross.flavor-aggregate", object="{id}:bw")
 def _(g: Ground) -> list[Change]:
-    new = {"name": "bw-health-gpu", "flavorid": g.id, "ram": 128, "vcpus": 1, "disk": 1}
+    new = {"name": "bw-health-gpu", "id": g.id, "ram": 128, "vcpus": 1, "disk": 1}
     specs = {"aggregate_instance_extra_specs:bw": "health"}
     made = calls(("compute", "create_flavor", [], new), ("compute", "create_flavor_extra_specs", [g.id, specs], {}))
     return [Change("api", made, calls(("compute", "delete_flavor", [g.id], {"ignore_missing": True})))]

@@ -75,7 +75,7 @@ def _(_: Ground) -> list[Change]:
     return [
         Change(
             "ctl1",
-            f"{_ENV}{_CTL} set_disk_free_limit 100TB",
+            f"{_ENV}{_CTL} set_disk_free_limit 100000GB",
             f"{_ENV}{_CTL} set_disk_free_limit 50MB",
             f"{_ENV}{_CTL} cluster_status --formatter json | grep -q '\"alarms\":.[^]]'",
             f"{_ENV}{_CTL} cluster_status --formatter json | grep -q '\"alarms\":\\[\\]'",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lab.faults import Change
 from lab.health import planting
 from lab.health.changes import cells, inserted
@@ -90,11 +92,18 @@ def _(g: Ground) -> list[Change]:
 @planting("stale-provider", check="cross.provider-without-host", object="{id}")
 def _(g: Ground) -> list[Change]:
     at = "(select id from (select id from placement.resource_providers where name='bw-health') p)"
+    made = inserted(
+        "placement.resource_providers",
+        "id=990001",
+        id="990001",
+        uuid=f"'{g.id}'",
+        name="'bw-health'",
+        generation="1",
+        root_provider_id="990001",
+    )
     return [
-        inserted(
-            "placement.resource_providers", "id=990001", id="990001", uuid=f"'{g.id}'", name="'bw-health'", generation="1",
-            root_provider_id="990001",
-        ),
+        # It is its own root, so no order of deletes would do.
+        replace(made, undo=f"set foreign_key_checks=0; {made.undo}"),
         inserted(
             "placement.inventories", "resource_provider_id=990001", resource_provider_id=at, resource_class_id="1",
             total="1024", reserved="0", min_unit="1", max_unit="1024", step_size="1", allocation_ratio="1",
