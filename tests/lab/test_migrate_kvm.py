@@ -126,3 +126,25 @@ def test_a_source_that_is_started_while_it_is_copied_pauses_the_job(lab: Lab, tm
     lab.bw("job", "rollback", job, "--yes")
     assert lab.inventory() == before
     until(lambda: _source_answers(lab), "the source to answer again")
+
+
+def test_a_flavor_that_asks_something_of_hosts_is_not_chosen_by_itself(lab: Lab, tmp_path: Path) -> None:
+    until(lambda: _source_answers(lab), "the source to answer")
+    map_file, wave = tmp_path / "map.yaml", tmp_path / "wave.yaml"
+    map_file.write_text(MAP)
+
+    def planned() -> dict[str, object]:
+        lab.bw("migrate", "plan", "kvm1", "--match", GUEST.name, "--map", map_file, "--shutdown", "--out", wave)
+        found: dict[str, object] = yaml.safe_load(wave.read_text())["vms"][0]
+        return found
+
+    before = planned()
+    compute = lab.connect().compute
+    made = compute.create_flavor(name="just-right", vcpus=before["vcpus"], ram=before["memory"], disk=0)
+    try:
+        compute.create_flavor_extra_specs(made, {"hw:cpu_policy": "dedicated"})
+        assert planned()["flavor"] == before["flavor"]
+        compute.delete_flavor_extra_specs_property(made, "hw:cpu_policy")
+        assert planned()["flavor"] == "just-right"
+    finally:
+        compute.delete_flavor(made)

@@ -9,7 +9,7 @@ from typing import Any
 from blue_wizard.config import CephAccess
 from blue_wizard.migrate.local import Compute, parse_computes
 from blue_wizard.migrate.mapping import Flavor, Subnet
-from blue_wizard.reach import ceph, openstack
+from blue_wizard.reach import ceph, flavors, openstack
 
 __all__ = ["Network", "Quota", "Site", "read"]
 
@@ -83,7 +83,7 @@ def read(cloud: openstack.Cloud, access: CephAccess | None, *, local: bool = Fal
             pool_free = pool.free()
     return Site(
         cloud=cloud.name,
-        flavors=tuple(_flavor(f) for f in cloud.list("compute", "/flavors/detail?is_public=None", "flavors")),
+        flavors=tuple(map(_flavor, flavors.listed(cloud))),
         networks=tuple(
             Network(n["id"], n["name"], tuple(subnets.get(n["id"], ())))
             for n in cloud.list("network", "/networks", "networks")

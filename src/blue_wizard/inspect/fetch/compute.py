@@ -19,6 +19,7 @@ from blue_wizard.facts.compute import (
 from blue_wizard.facts.identity import Provider, Providers
 from blue_wizard.inspect.facts import provides
 from blue_wizard.inspect.site import Site
+from blue_wizard.reach.flavors import listed
 from blue_wizard.reach.openstack import ApiError
 from blue_wizard.reach.together import Late, together
 
@@ -88,8 +89,8 @@ def aggregates(site: Site) -> Aggregates:
 
 @provides
 def flavors(site: Site) -> Flavors:
-    """All pages, private ones too."""
-    return Flavors.parse(site.list("compute", "/flavors/detail?is_public=None&limit=1000", "flavors"))
+    """All pages, private ones too, with what they ask of hosts."""
+    return Flavors.parse(listed(site))
 
 
 @provides

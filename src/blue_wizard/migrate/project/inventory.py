@@ -8,6 +8,7 @@ from typing import Any
 
 from blue_wizard import masking
 from blue_wizard.migrate.origin_cloud.api import Api, owned
+from blue_wizard.reach.flavors import specs_of
 
 __all__ = ["KINDS", "ORIGIN", "Inventory", "Item", "origin_tag", "parse", "read"]
 
@@ -88,7 +89,7 @@ def read(api: Api, *, flavors: bool = True) -> Inventory:
     listed = api.list("compute", "/flavors/detail", "flavors")
     used = {s["flavor"].get("id") or s["flavor"].get("original_name") for s in servers}
     wanted = [f for f in listed if f["id"] in used or f["name"] in used] if flavors else listed
-    specs = {f["id"]: f.get("extra_specs") or _specs(api, f["id"]) for f in wanted} if flavors else {}
+    specs = {f["id"]: f.get("extra_specs") or specs_of(api, f["id"]) for f in wanted} if flavors else {}
     project = f"?project_id={api.project}"
     return parse(
         api.cloud.name,
@@ -104,19 +105,6 @@ def read(api: Api, *, flavors: bool = True) -> Inventory:
         images=api.images(f"owner={api.project}"),
         volumes=api.list("block_storage", "/volumes/detail", "volumes"),
     )
-
-
-def _specs(api: Api, flavor: str) -> dict[str, str]:
-    # Before microversion 2.61 they are asked for one by one; a policy may keep them from us.
-    from blue_wizard.reach.openstack import ApiError
-
-    try:
-        found: dict[str, str] = api.get("compute", f"/flavors/{flavor}/os-extra_specs")["extra_specs"]
-    except ApiError as e:
-        if e.status not in {403, 404}:
-            raise
-        return {}
-    return found
 
 
 def parse(
