@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lab.faults import Change
 from lab.health import planting
-from lab.health.changes import cells, inserted
+from lab.health.changes import ago, cells, inserted
 from lab.health.ground import Ground
 
 SERVER = ("server", "host", "provider")
@@ -100,6 +100,8 @@ def _(g: Ground) -> list[Change]:
         name="'bw-health'",
         generation="1",
         root_provider_id="990001",
+        created_at=ago(60),
+        updated_at=ago(60),
     )
     return [
         # It is its own root, so no order of deletes would do.
@@ -107,5 +109,6 @@ def _(g: Ground) -> list[Change]:
         inserted(
             "placement.inventories", "resource_provider_id=990001", resource_provider_id=at, resource_class_id="1",
             total="1024", reserved="0", min_unit="1", max_unit="1024", step_size="1", allocation_ratio="1",
+            created_at=ago(60), updated_at=ago(60),
         ),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What plantings are planted on: a server, a volume, an image and a spare port, all with the same name."""
+"""What plantings are planted on: a server, a volume, an image and a spare port, all with the same name, and another image."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from lab.health.ground import NAME
 from lab.run import wait
 
 _HOST = "cmp1"
+_ANOTHER = f"{NAME}-another"
 
 
 def make() -> None:
     """Make what is not there yet."""
     cloud = connect()
     image = tiny_image(cloud, NAME, visibility="public")
+    # Where images lie is told by the others, once one is gone.
+    tiny_image(cloud, _ANOTHER, visibility="public")
     network = cloud.network.find_network("private")
     if cloud.network.find_port(NAME) is None:
         cloud.network.create_port(name=NAME, network_id=network.id)
@@ -54,5 +57,6 @@ def remove() -> None:
         cloud.block_storage.wait_for_delete(volume, interval=0.5, wait=60)
     if port := cloud.network.find_port(NAME):
         cloud.network.delete_port(port.id)
-    if image := cloud.image.find_image(NAME):
-        cloud.image.delete_image(image.id)
+    for name in (NAME, _ANOTHER):
+        if image := cloud.image.find_image(name):
+            cloud.image.delete_image(image.id)

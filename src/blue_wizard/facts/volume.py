@@ -164,7 +164,6 @@ class VolumeService:
     reason: str = ""
     updated: float = 0.0
     frozen: bool = False
-    backend_state: str = ""
     replication: str = ""
 
 
@@ -187,7 +186,6 @@ class VolumeServices:
                     r.get("disabled_reason") or "",
                     moment(r.get("updated_at")),
                     bool(r.get("frozen")),
-                    r.get("backend_state") or "",
                     r.get("replication_status") or "",
                 )
                 for r in rows

@@ -134,7 +134,8 @@ def test_volumes(api: Any) -> None:
     pool = volume.VolumePools.parse(api["pools"]).rows[0]
     assert pool.rbd == ("3371c109-5cce-46e1-a3c7-f115e388d6d8", "volumes")
     assert (pool.total, pool.oversubscription, pool.thin) == (19.43, 20.0, True)
-    assert volume.VolumeServices.parse(api["volume_services"]).rows[0].backend_state == "up"
+    assert pool.state == "up"
+    assert volume.VolumeServices.parse(api["volume_services"]).rows[0].up
     assert volume.VolumeTypes.parse(api["types"]).rows[0].backend == "rbd"
     assert (
         volume.VolumePools.parse([{"name": "x", "capabilities": {"free_capacity_gb": "infinite"}}]).rows[0].free is None

@@ -35,6 +35,7 @@ from blue_wizard.inspect.site import Site
 __all__: list[str] = []
 
 _ALL = "all_tenants=1&limit=1000"
+_SERVICES = "3.48"
 
 
 @provides
@@ -63,8 +64,8 @@ def backups(site: Site) -> Backups:
 
 @provides
 def services(site: Site) -> VolumeServices:
-    """One call."""
-    return VolumeServices.parse(site.get("block_storage", "/os-services")["services"])
+    """One call. From 3.49 on Cinder would ask its scheduler for the states of backends, and not answer while that is down."""
+    return VolumeServices.parse(site.get("block_storage", "/os-services", microversion=_SERVICES)["services"])
 
 
 @provides

@@ -46,19 +46,16 @@ case(
 case(
     "cinder.backend-down",
     bad=[
-        VolumeServices(
+        VolumePools(
             (
-                VolumeService("cinder-volume", "ctl1@rbd", backend_state="down"),
-                VolumeService("cinder-volume", "ctl1@lvm"),
+                VolumePool("ctl1@rbd#fast", state="down"),
+                VolumePool("ctl1@rbd#slow", state="down"),
+                VolumePool("ctl1@lvm#x", state="down"),
             )
         ),
-        VolumePools((VolumePool("ctl1@rbd#rbd", state="down"), VolumePool("ctl1@lvm#x", state="down"))),
     ],
-    finds=["ctl1@rbd", "ctl1@lvm"],
-    good=[
-        VolumeServices((VolumeService("cinder-volume", "ctl1@rbd", backend_state="up"),)),
-        VolumePools((VolumePool("ctl1@rbd#rbd"),)),
-    ],
+    finds=["ctl1@lvm", "ctl1@rbd"],
+    good=[VolumePools((VolumePool("ctl1@rbd#rbd"),))],
 )
 case(
     "cinder.pool-full",
