@@ -63,9 +63,10 @@ for p in volumes vms images; do
     rbd trash ls $p | sed "s/^/trash $p /"
 done
 """
+# How far the log of an agent was when it was let go (NAME.held) is nobody's state.
 HOST_DUMP = r"""
 awk '{print $2, $3}' /proc/mounts | grep -v -E '/proc|/sys|netns' | sort
-ls /run/netns | sort; ls /run/lab | sort; ls /run/reboot-required 2>/dev/null
+ls /run/netns | sort; ls /run/lab | grep -v '[.]held$' | sort; ls /run/reboot-required 2>/dev/null
 virsh list --all --uuid 2>/dev/null | sort
 for f in /run/lab/*.pid; do echo "$(basename $f) $(sed -n 's/^State:.\([TZ]\).*/\1/p' /proc/$(cat $f)/status 2>&1)"; done
 """
