@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from blue_wizard.reach.listing import Listing, listed_by
 from blue_wizard.reach.openstack import ApiError
 
 __all__ = ["listed", "specs_of"]
 
 _SPECS = "2.61"
 """The first microversion of Nova that lists extra specs with their flavors (Rocky)."""
-
-_NOT_ACCEPTABLE = 406
 
 
 class Asking(Protocol):
@@ -21,25 +20,17 @@ class Asking(Protocol):
         """One answer."""
 
 
-class Listing(Asking, Protocol):
+class Api(Asking, Listing, Protocol):
     """Who also reads all pages of a listing."""
 
-    def list(self, service: str, path: str, key: str, *, microversion: str | None = None) -> list[dict[str, Any]]:
-        """All entries."""
 
-
-def listed(api: Listing) -> list[dict[str, Any]]:
+def listed(api: Api) -> list[dict[str, Any]]:
     """Entries of ``/flavors/detail``, private ones too, each with its `extra_specs`: {} where a policy keeps them from us.
 
     An older Nova is asked for those of one flavor after another. Raises BlueWizardError.
     """
     path = "/flavors/detail?is_public=None&limit=1000"
-    try:
-        rows = api.list("compute", path, "flavors", microversion=_SPECS)
-    except ApiError as e:
-        if e.status != _NOT_ACCEPTABLE:
-            raise
-        rows = api.list("compute", path, "flavors")
+    rows = listed_by(api, "compute", path, "flavors", microversion=_SPECS)
     return [row if "extra_specs" in row else {**row, "extra_specs": specs_of(api, row["id"])} for row in rows]
 
 

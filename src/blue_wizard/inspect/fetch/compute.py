@@ -20,7 +20,7 @@ from blue_wizard.facts.identity import Provider, Providers
 from blue_wizard.inspect.facts import provides
 from blue_wizard.inspect.site import Site
 from blue_wizard.reach.flavors import listed
-from blue_wizard.reach.openstack import ApiError
+from blue_wizard.reach.listing import listed_by
 from blue_wizard.reach.together import Late, together
 
 __all__: list[str] = []
@@ -28,7 +28,6 @@ __all__: list[str] = []
 _DAY_S = 86400
 _ABREAST = 4
 _CELLS = "2.69"
-_NOT_ACCEPTABLE = 406
 _PLACEMENT = "1.18"
 """The first one that filters providers by traits."""
 
@@ -40,12 +39,7 @@ def servers(site: Site) -> Servers:
     From 2.69 on servers in a cell that does not answer are listed as UNKNOWN; before, they would just be missing.
     """
     path = "/servers/detail?all_tenants=1&limit=1000"
-    try:
-        rows = site.list("compute", path, "servers", microversion=_CELLS)
-    except ApiError as e:
-        if e.status != _NOT_ACCEPTABLE:
-            raise
-        rows = site.list("compute", path, "servers")
+    rows = listed_by(site, "compute", path, "servers", microversion=_CELLS)
     rows += site.list("compute", f"{path}&deleted=true&status=SOFT_DELETED", "servers")
     return Servers.parse({r["id"]: r for r in rows}.values())
 
